@@ -1,0 +1,1 @@
+"""The mathematics that all experiments share: costs, gradients, rollouts, and their compiled kernels."""

@@ -1,0 +1,76 @@
+"""The one way in which this package compiles: `njit`, strict IEEE arithmetic, cached on disk.
+
+Numba's cache does not notice that a *callee* in another file has changed. The cache folder is therefore named after
+a hash of every module that may hold a kernel: an edit to any of them starts a fresh folder.
+
+Lane kernels. Small matrices are too short for vector units, so a kernel treats `LANES` systems side by side: arrays
+end with an axis of that length, and the innermost loop runs over it. Every lane sees the same operations in the same
+order whatever its neighbours hold, hence a result never depends on how systems were grouped. Matrix sizes reach a
+kernel as the *length of a tuple* (`size_of`), which the compiler knows, so that it can unroll the loops over them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LANES = 16
+"""Systems that a lane kernel treats side by side."""
+
+_KERNEL_ROOMS = ("lqr", "systems", "algorithms")
+
+
+def size_of(length: int) -> tuple[int, ...]:
+    """A matrix size as a tuple of that many zeros: its length is part of its type, so kernels unroll over it."""
+    return (0,) * length
+
+
+def _kernel_sources_hash() -> str:
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for room in _KERNEL_ROOMS:
+        for source in sorted((package / room).glob("*.py")):
+            digest.update(f"{room}/{source.name}\0".encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Make the folder if need be; true if this user owns it and can write there (a cache holds code to be run)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
+    except OSError:
+        return False
+
+
+@cache
+def cache_folder() -> Path:
+    """Folder of the compiled kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
+    kernels = f"kernels-{_kernel_sources_hash()}"
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "lqrpg"
+    chosen = os.environ.get("LQRPG_CACHE")
+    for root in (Path(chosen) if chosen else user_cache, Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"):
+        if _is_ours(root) and _is_ours(root / kernels):
+            return root / kernels
+    return Path(tempfile.mkdtemp(prefix="lqrpg-"))
+
+
+def njit(function: Function) -> Function:
+    """Compile a function in nopython mode, without fast-math, so that its bits depend on its inputs alone."""
+    outside = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled: Function = numba.njit(cache=True, error_model="numpy", fastmath=False)(function)
+    finally:
+        numba.config.CACHE_DIR = outside
+    return compiled

@@ -1,0 +1,62 @@
+"""Continuous-time LQR by SciPy's dense solvers: the plain reference for costs, gradients and optima.
+
+The problem: dx/dt = A x + B u, u = -K x, cost E int_0^inf x'Qx + u'Ru dt with E x0 x0' = Sigma.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from lqrpg.lqr.plant import Array, Plant
+
+
+def spectral_abscissa(matrix: Array) -> float:
+    """Largest real part of the eigenvalues of an (n, n) matrix: negative if and only if it is Hurwitz."""
+    return float(np.max(np.linalg.eigvals(matrix).real))
+
+
+def is_stabilising(plant: Plant, gain: Array) -> bool:
+    """Whether A - B K is Hurwitz."""
+    return spectral_abscissa(plant.closed_loop(gain)) < 0.0
+
+
+def cost_to_go(plant: Plant, gain: Array) -> Array:
+    """Cost-to-go P_K, shape (n, n), of a stabilising gain (Sha et al., below eq. (2)).
+
+    .. math:: (A-BK)'P + P(A-BK) + Q + K'RK = 0
+    """
+    return np.asarray(linalg.solve_continuous_lyapunov(plant.closed_loop(gain).T, -plant.stage_weight(gain)))
+
+
+def state_covariance(plant: Plant, gain: Array) -> Array:
+    """Integrated state covariance X_K, shape (n, n), of a stabilising gain (Sha et al., below eq. (4)).
+
+    .. math:: (A-BK)X + X(A-BK)' + \\Sigma = 0
+    """
+    return np.asarray(linalg.solve_continuous_lyapunov(plant.closed_loop(gain), -plant.Sigma))
+
+
+def cost(plant: Plant, gain: Array) -> float:
+    """Cost tr(P_K Sigma) of a gain (Sha et al., eq. (2)); infinite if the gain does not stabilise the plant."""
+    if not is_stabilising(plant, gain):
+        return float("inf")
+    return float(np.trace(cost_to_go(plant, gain) @ plant.Sigma))
+
+
+def gradient(plant: Plant, gain: Array) -> Array:
+    """Gradient 2 (RK - B'P_K) X_K of the cost, shape (m, n), at a stabilising gain (Sha et al., eq. (4))."""
+    residual = plant.R @ gain - plant.B.T @ cost_to_go(plant, gain)
+    return np.asarray(2.0 * residual @ state_covariance(plant, gain))
+
+
+def optimal_gain(plant: Plant) -> Array:
+    """The gain K* = R^-1 B'P of the continuous algebraic Riccati equation, shape (m, n).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the plant is not stabilisable or an unobservable mode lies on the imaginary axis.
+    """
+    riccati = linalg.solve_continuous_are(plant.A, plant.B, plant.Q, plant.R)
+    return np.asarray(np.linalg.solve(plant.R, plant.B.T @ riccati))
