@@ -141,7 +141,11 @@ def _combinations(parsed: Sequence[Override]) -> list[list[str]]:
         if key.split(".")[0].split("/")[0] == "hydra":
             continue
         try:
-            values = override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
+            values = (
+                override.sweep_string_iterator()
+                if override.is_sweep_override()
+                else [override.get_value_element_as_str()]
+            )
             ways.append([f"{key}={value}" for value in values])
         except HydraException as error:
             raise SettingError(f"{key}: {str(error).splitlines()[0]}") from None

@@ -20,7 +20,11 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
 _RESULTS = click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of the tables."
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the tables.",
 )
 _RUN = click.option("--run", "run_name", metavar="NAME", help="Which run; without it the newest finished one.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -37,7 +41,9 @@ def cli() -> None:
 @click.option("-m", "--multirun", is_flag=True, help="Sweep: KEY=A,B runs every combination.")
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the resolved settings and stop.")
 @click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Folder with your own experiment/ and system/ YAML files."
+    "--config-dir",
+    type=click.Path(path_type=Path),
+    help="Folder with your own experiment/ and system/ YAML files.",
 )
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir: Path | None, force: bool) -> int:
@@ -54,7 +60,13 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir:
 @click.argument("figures", nargs=-1, metavar="[FIGURE]...", shell_complete=complete_figure)
 @_RESULTS
 @_RUN
-@click.option("--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, help="Folder of the figures.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("figures"),
+    show_default=True,
+    help="Folder of the figures.",
+)
 @click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
 def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Path, svg: bool) -> int:
     """Draw figures from saved tables: all of them, or those whose names begin with FIGURE."""

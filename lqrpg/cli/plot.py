@@ -55,7 +55,10 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
             _draw(spec, tables, out, ("pdf", "png", "svg") if svg else ("pdf", "png"))
     for experiment in dict.fromkeys(missing):
         which = f" named {run_name!r}" if run_name else ""
-        click.echo(f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}", err=True)
+        click.echo(
+            f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}",
+            err=True,
+        )
     return MISSING_TABLES if missing else 0
 
 

@@ -20,9 +20,7 @@ from lqrpg.results.run_directory import BusyError
 INTERRUPTED = 130
 
 
-def run(
-    overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool
-) -> int:
+def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:
     """Run one job, or with `multirun` every combination; return the exit code."""
     wanted = requests(overrides, config_dir, multirun=multirun)
     if show:
@@ -41,7 +39,11 @@ def run(
 def settings_text(request: Request) -> str:
     """The resolved settings of a job, as YAML."""
     job = request.job
-    runner = {"backend": job.runner.backend, "workers": job.runner.processes, "results_dir": job.runner.results_dir}
+    runner = {
+        "backend": job.runner.backend,
+        "workers": job.runner.processes,
+        "results_dir": job.runner.results_dir,
+    }
     header = f"# lqrpg run {shlex.join(request.overrides)}\n# run: {request.run_name}  identity: {job.identity}\n"
     return header + OmegaConf.to_yaml(OmegaConf.create({"scale": job.scale, **runner, **job.settings}))
 
@@ -61,7 +63,10 @@ def run_request(request: Request, *, force: bool) -> int:
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
     if result is Result.UNCHANGED:
-        click.echo(f"{title}: finished before with the same settings and code; nothing to do (--force recomputes)", err=True)
+        click.echo(
+            f"{title}: finished before with the same settings and code; nothing to do (--force recomputes)",
+            err=True,
+        )
     if result is Result.INCOMPLETE:
         click.echo(f"{title}: some trials have no result (see above); the same command tries them again", err=True)
     click.echo(str(directory.path))

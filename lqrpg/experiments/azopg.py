@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -10,7 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.azopg import Objective, Replay, Schedule, ServiceTimes, replay, slowed_workers, virtual_schedule
+from lqrpg.algorithms.azopg import (
+    Objective,
+    Replay,
+    Schedule,
+    ServiceTimes,
+    replay,
+    slowed_workers,
+    virtual_schedule,
+)
 from lqrpg.algorithms.azopg_master import Master
 from lqrpg.algorithms.barrier import SCHEMES, time_per_update
 from lqrpg.algorithms.thread_clock import run_fleet
@@ -54,7 +62,12 @@ class RealClock:
     def __post_init__(self) -> None:
         require(1e-4 <= self.rollout_s <= 60, "real_clock.rollout_s", self.rollout_s, "seconds, from 1e-4 to 60")
         require(0 <= self.slow_wait_s <= 60, "real_clock.slow_wait_s", self.slow_wait_s, "seconds, from 0 to 60")
-        require(1 <= self.batch_size <= 4096, "real_clock.batch_size", self.batch_size, "a whole number, 1 to 4096")
+        require(
+            1 <= self.batch_size <= 4096,
+            "real_clock.batch_size",
+            self.batch_size,
+            "a whole number, 1 to 4096",
+        )
         require(0 < self.tolerance < 1, "real_clock.tolerance", self.tolerance, "a number between 0 and 1")
         require(0 < self.limit_s <= 86400, "real_clock.limit_s", self.limit_s, "seconds, up to a day")
 
@@ -75,7 +88,12 @@ class Scaling:
             self.batch_sizes,
             "whole numbers from 1 to 4096",
         )
-        require(1 <= self.replicates <= 1000, "scaling.replicates", self.replicates, "a whole number from 1 to 1000")
+        require(
+            1 <= self.replicates <= 1000,
+            "scaling.replicates",
+            self.replicates,
+            "a whole number from 1 to 1000",
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,12 @@ class Timeline:
 
 def _require_fleets(key: str, fleets: Sequence[int]) -> None:
     right = 1 in fleets and len(set(fleets)) == len(fleets) and all(1 <= workers <= 65536 for workers in fleets)
-    require(right, key, list(fleets), "distinct whole numbers from 1 to 65536, 1 among them (speedups refer to it)")
+    require(
+        right,
+        key,
+        list(fleets),
+        "distinct whole numbers from 1 to 65536, 1 among them (speedups refer to it)",
+    )
 
 
 @dataclass(frozen=True)
@@ -140,8 +163,17 @@ class Azopg:
         ),
         "events": ("case", "workers", "worker", "ticket", "pulled_s", "pushed_s", "version", "update"),
         "scaling": (
-            *("batch_size", "workers", "seed", "updates", "time_to_tol_s", "speedup", "efficiency", "mean_delay"),
-            *("max_delay", "delay_bound", "censored", "fail_step"),
+            *(
+                "batch_size",
+                "workers",
+                "seed",
+                "updates",
+                "time_to_tol_s",
+                "speedup",
+                "efficiency",
+                "mean_delay",
+            ),
+            *("max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
         ),
         "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
     }
@@ -155,8 +187,18 @@ class Azopg:
         require(1 <= self.batch_size <= 4096, "batch_size", self.batch_size, "a whole number from 1 to 4096")
         require(0 < self.tolerance < 1, "tolerance", self.tolerance, "a number between 0 and 1")
         _require_fleets("fleets", self.fleets)
-        require(1 <= self.max_updates <= 1_000_000, "max_updates", self.max_updates, "a whole number, 1 to 1000000")
-        require(2 <= self.curve_points <= 100_000, "curve_points", self.curve_points, "a whole number, 2 to 100000")
+        require(
+            1 <= self.max_updates <= 1_000_000,
+            "max_updates",
+            self.max_updates,
+            "a whole number, 1 to 1000000",
+        )
+        require(
+            2 <= self.curve_points <= 100_000,
+            "curve_points",
+            self.curve_points,
+            "a whole number, 2 to 100000",
+        )
         require(self.rollout in ROLLOUTS, "rollout", self.rollout, "one of " + ", ".join(ROLLOUTS))
         require(1e-6 <= self.rollout_step_s <= 1, "rollout_step_s", self.rollout_step_s, "seconds, from 1e-6 to 1")
         require(self.clock in CLOCKS, "clock", self.clock, "one of " + ", ".join(CLOCKS))
@@ -228,7 +270,7 @@ class Azopg:
     def run(self, trial: Trial) -> Rows:
         """The rows of a trial; see `trials`."""
         kind = trial.key.split("-")[0]
-        runners = {
+        runners: dict[str, Callable[..., Rows]] = {
             "fleet": self._run_fleet if self.clock == "virtual" else self._run_real_fleet,
             "scaling": self._run_scaling,
             "barrier": self._run_barrier,
@@ -324,12 +366,15 @@ class Azopg:
             workers=workers,
             seed=replicate,
             mean_delay=float(used.delays.mean()),
+            counted_delay_bound=used.counted_delay_bound(workers),
             **_outcome(schedule, result, workers),
         )
         return {"scaling": columns}
 
     def _run_barrier(self) -> Rows:
-        return {"barrier": _stack([self._barrier_row(scheme, *fleet) for scheme in SCHEMES for fleet in self._fleets()])}
+        return {
+            "barrier": _stack([self._barrier_row(scheme, *fleet) for scheme in SCHEMES for fleet in self._fleets()])
+        }
 
     def _barrier_row(self, scheme: str, case: str, workers: int) -> Columns:
         times = generator(self.seed, self.name, "service", scheme, case, workers)

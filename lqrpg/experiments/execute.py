@@ -93,10 +93,10 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
     started, clock = provenance.now(), time.monotonic()
     trials = job.experiment.trials()
     done = [trial for trial in trials if directory.has_shard(trial.key)]
-    report.begin(trials, done)
     pending = [trial for trial in trials if trial not in done]
     if pending:
-        job.experiment.compile()
+        job.experiment.compile()  # once, before there are workers: they find the kernels in the cache
+    report.begin(trials, done)
     workers = 1 if job.experiment.exclusive else job.runner.processes
     place = backend(job.runner.backend, workers)
     lost = _Attempt(job, directory, place, report).run(pending)

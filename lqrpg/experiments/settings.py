@@ -129,7 +129,7 @@ def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
     groups = {
         name: _build(kind, content[name], f"{prefix}{name}.")
         for name, kind in types.items()
-        if dataclasses.is_dataclass(kind)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
     }
     leaves = {name: kind for name, kind in types.items() if name not in groups}
     return cls(**_typed(leaves, {name: content[name] for name in leaves}, prefix), **groups, **ready)
@@ -143,7 +143,7 @@ def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[s
     """The values converted to their types by OmegaConf, or refused."""
     schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
     try:
-        merged = OmegaConf.merge(schema, OmegaConf.create(values))
+        merged: Any = OmegaConf.merge(schema, OmegaConf.create(values))
     except OmegaConfBaseException as error:
         raise SettingError(_one_line(error, prefix)) from None
     return {

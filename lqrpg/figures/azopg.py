@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from lqrpg.figures.registry import Tables, figure
@@ -16,6 +17,7 @@ from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+VERSION_SHADES = ("#FFFFFF", "#DCE9F5", "#A9CBE6", "#6FA8D3", "#3B83BD", "#1F5F94", "#103F68")
 CASE_NAMES = {"normal": "all workers alike", "slow": "half of the workers slowed"}
 
 
@@ -27,14 +29,22 @@ def fig1(tables: Tables) -> Figure:
     axis.set(xlim=(0, 10), ylim=(0, 4.6))
     axis.axis("off")
     _box(axis, 5.0, 3.95, 6.6, 1.0, "master\naverages N estimates:  K ← K − η · mean(F)", "#DDEAF6")
-    for centre, label in ((1.6, "worker 1"), (5.0, "worker 2"), (8.4, "worker M")):
-        _box(axis, centre, 0.75, 2.7, 1.3, f"{label}\ntwo rollouts, K + rU and K − rU\nfrom the same x₀", "#F4EBDD")
+    for centre, label in ((1.55, "worker 1"), (4.9, "worker 2"), (8.45, "worker M")):
+        _box(
+            axis,
+            centre,
+            0.75,
+            2.95,
+            1.3,
+            f"{label}\ntwo rollouts, K + rU and K − rU\nfrom the same x₀",
+            "#F4EBDD",
+        )
         top = float(np.clip(centre, 2.4, 7.6))
         _arrow(axis, (top - 0.22, 3.42), (centre - 0.22, 1.45), "-")
         _arrow(axis, (centre + 0.22, 1.45), (top + 0.22, 3.42), (0, (4, 2)))
-    axis.text(6.7, 0.75, "· · ·", ha="center", va="center", fontsize=12)
-    axis.text(4.62, 2.45, "pull: K and a ticket", ha="right", va="center", fontsize=8)
-    axis.text(5.4, 2.45, "push: F", ha="left", va="center", fontsize=8)
+    axis.text(6.67, 0.75, "···", ha="center", va="center", fontsize=12)
+    axis.text(4.52, 2.45, "pull: K and a ticket", ha="right", va="center", fontsize=8)
+    axis.text(5.3, 2.45, "push: F", ha="left", va="center", fontsize=8)
     return canvas
 
 
@@ -45,7 +55,9 @@ def _box(axis: Axes, x: float, y: float, width: float, height: float, text: str,
 
 
 def _arrow(axis: Axes, tail: tuple[float, float], head: tuple[float, float], dashes: object) -> None:
-    arrow = FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=10, lw=1.0, color="#333333", shrinkA=0, shrinkB=0)
+    arrow = FancyArrowPatch(
+        tail, head, arrowstyle="-|>", mutation_scale=10, lw=1.0, color="#333333", shrinkA=0, shrinkB=0
+    )
     arrow.set_linestyle(dashes)  # type: ignore[arg-type]
     axis.add_patch(arrow)
 
@@ -60,14 +72,14 @@ def fig2(tables: Tables) -> Figure:
     for axis, case in zip(axes, cases, strict=True):
         _timeline(axis, events[events["case"] == case])
         axis.set_title(CASE_NAMES[case])
-    axes[-1].set_xlabel("time (s)")
+    axes[-1].set(xlabel="time (s)", xlim=(0, float(events["pushed_s"].max()) * 1.01))
+    _timeline_legend(canvas)
     panel_letters(axes)
     return canvas
 
 
 def _timeline(axis: Axes, events: pd.DataFrame) -> None:
     workers = int(events["workers"].iloc[0])
-    shades = ["#FFFFFF", "#DCE9F5", "#A9CBE6", "#6FA8D3", "#3B83BD", "#1F5F94", "#103F68"]
     for row in events.itertuples():
         late = row.update > row.version
         axis.barh(
@@ -75,27 +87,29 @@ def _timeline(axis: Axes, events: pd.DataFrame) -> None:
             row.pushed_s - row.pulled_s,
             left=row.pulled_s,
             height=0.62,
-            color=shades[min(row.version, len(shades) - 1)],
+            color=VERSION_SHADES[min(row.version, len(VERSION_SHADES) - 1)],
             edgecolor=COLOURS[2] if late else "#444444",
-            linewidth=1.6 if late else 0.7,
+            linewidth=1.5 if late else 0.7,
             hatch="////" if late else None,
+            zorder=3 if late else 2,
         )
     ends = events.groupby("update")["pushed_s"].max()
     for update, time_s in ends.items():
-        axis.axvline(time_s, color="black", lw=1.0)
-        axis.annotate(
-            f"K{int(update) + 1}", (time_s, workers - 0.35), ha="center", va="bottom", fontsize=7, annotation_clip=False
-        )
+        axis.axvline(time_s, color="black", lw=1.0, zorder=4)
+        axis.text(time_s, -0.55, f"K{int(update) + 1} ", ha="right", va="center", fontsize=7)
     axis.set_yticks(range(workers), [f"worker {worker + 1}" for worker in range(workers)])
-    axis.set_ylim(workers - 0.4, -0.7)
-    axis.set_xlim(0, float(ends.max()) * 1.01)
-    axis.invert_yaxis()
+    axis.set_ylim(workers - 0.5, -0.9)
     axis.grid(visible=False)
-    handles = [
-        axis.barh(0, 0, color=shades[1], edgecolor="#444444", label="estimate (darker: later gain pulled)"),
-        axis.barh(0, 0, color="white", edgecolor=COLOURS[2], hatch="////", label="used one update late"),
+
+
+def _timeline_legend(canvas: Figure) -> None:
+    bars = [
+        Patch(fc=VERSION_SHADES[0], ec="#444444", label="estimate made with K0"),
+        Patch(fc=VERSION_SHADES[2], ec="#444444", label="with a later gain (darker: later)"),
+        Patch(fc="white", ec=COLOURS[2], hatch="////", label="used after a further update"),
+        Line2D([], [], color="black", lw=1.0, label="update"),
     ]
-    axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=7, borderaxespad=0.2)
+    canvas.legend(handles=bars, loc="outside upper center", ncols=4, fontsize=7)
 
 
 @figure("azopg_fig3", "azopg", "P1 Fig. 3: convergence (a, b) and speedup (c) against the number of workers")
@@ -116,20 +130,39 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     if case == "slow":  # the single worker, which nothing slows, is the reference of this panel too
         shown = pd.concat([curves[(curves["case"] == "normal") & (curves["workers"] == 1)], shown])
     for index, (workers, runs) in enumerate(shown.groupby("workers")):
-        _band(axis, runs, COLOURS[index], DASHES[index], f"M = {workers}")
+        _band(axis, runs, index, f"M = {workers}")
+    tolerance = curves.attrs["settings"]["tolerance"]
+    axis.axhline(tolerance, color="#888888", lw=0.9)
+    axis.annotate(
+        "tolerance",
+        (1.0, tolerance),
+        (0, -2),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=7,
+    )
     axis.set_yscale("log")
     axis.set(xlabel="time (s)", ylabel="relative gap (f(K) − f*) / (f(K₀) − f*)", title=CASE_NAMES[case])
     axis.set_xlim(left=0)
+    axis.set_ylim(bottom=tolerance / 2)
     axis.legend(title=f"{shown['seed'].nunique()} runs each: median, range", title_fontsize=7)
 
 
-def _band(axis: Axes, runs: pd.DataFrame, colour: str, dashes: object, label: str) -> None:
-    """Median and range over runs, on a common grid of times."""
+def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str) -> None:
+    """Median and range over runs, on a common grid of times; a marker where the shortest run ends."""
     last = runs.groupby("seed")["time_s"].max().min()
     grid = np.linspace(0.0, float(last), 200)
     logs = np.array([np.interp(grid, run["time_s"], np.log(run["gap"])) for _, run in runs.groupby("seed")])
-    axis.plot(grid, np.exp(np.median(logs, axis=0)), color=colour, linestyle=dashes, label=label)  # type: ignore[arg-type]
-    axis.fill_between(grid, np.exp(logs.min(axis=0)), np.exp(logs.max(axis=0)), color=colour, alpha=BAND, lw=0)
+    look: dict[str, Any] = {
+        "color": COLOURS[index % 7],
+        "linestyle": DASHES[index % 7],
+        "marker": MARKERS[index % 7],
+        "markevery": [199],
+    }
+    axis.plot(grid, np.exp(np.median(logs, axis=0)), label=label, **look)
+    axis.fill_between(grid, np.exp(logs.min(axis=0)), np.exp(logs.max(axis=0)), color=look["color"], alpha=BAND, lw=0)
 
 
 def _speedups(axis: Axes, table: pd.DataFrame) -> None:
@@ -137,22 +170,26 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     independent = table[table["streams"] == "independent"]
     single = tickets[(tickets["workers"] == 1) & (tickets["case"] == "normal")]
     top = int(table["workers"].max())
-    axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="ideal, alike: M")
     share = slow_share(table.attrs["settings"])
-    label = f"ideal, slowed: {share:.2f} M"
-    axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)), label=label)
+    axis.plot([1, top], [1, top], color="#888888", lw=0.9)
+    axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
+    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
+    axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
-        rows = pd.concat([single, tickets[tickets["case"] == case]]).drop_duplicates()
+        rows = tickets[tickets["case"] == case]
         median = rows.groupby("workers")["speedup"].median()
-        axis.plot(median.index, median, marker=marker, color=colour, ls="-", label=f"{CASE_NAMES[case]}, same samples")
-        if len(independent):
-            spread = independent[independent["case"] == case].groupby("workers")["speedup"]
-            axis.fill_between(
-                spread.min().index, spread.min(), spread.max(), color=colour, alpha=BAND, lw=0, label="own samples, range"
-            )
-    axis.set(xlabel="number of workers M", ylabel="speedup T₁ / T_M", title=f"speedup, {single['seed'].nunique()} runs")
-    axis.set(xlim=(0, top + 0.4), ylim=(0, top + 0.6))
-    axis.legend(loc="upper left", fontsize=7)
+        axis.plot(median.index, median, marker=marker, color=colour, ls="", label=CASE_NAMES[case])
+        spread = independent[independent["case"] == case].groupby("workers")["speedup"]
+        if len(spread):
+            axis.fill_between(spread.min().index, spread.min(), spread.max(), color=colour, alpha=BAND, lw=0)
+    axis.plot([], [], color="#888888", lw=0.9, label="ideal lines")
+    if len(independent):
+        axis.fill_between([], [], color="#444444", alpha=BAND, lw=0, label="range, each fleet its own samples")
+    axis.set(xlabel="number of workers M", ylabel="speedup T₁ / T_M")
+    axis.set_title("speedup")
+    axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
+    title = f"medians of {single['seed'].nunique()} runs, same samples"
+    axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
 
 
 def slow_share(settings: dict[str, Any]) -> float:

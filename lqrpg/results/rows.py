@@ -17,9 +17,11 @@ Rows = dict[str, Columns]
 
 def encode(rows: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
     """Rows as the bytes of an `.npz` archive with one member a column, named `table/column`."""
-    members = {f"{table}/{name}": np.asarray(column) for table, columns in rows.items() for name, column in columns.items()}
+    members = {
+        f"{table}/{name}": np.asarray(column) for table, columns in rows.items() for name, column in columns.items()
+    }
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **members)  # type: ignore[arg-type]
+    np.savez(stream, allow_pickle=False, **members)
     return stream.getvalue()
 
 

@@ -154,12 +154,18 @@ class RunDirectory:
             note.unlink()
 
     def finish(
-        self, tables: Mapping[str, pd.DataFrame], description: Mapping[str, Any], provenance: Mapping[str, Any]
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        description: Mapping[str, Any],
+        provenance: Mapping[str, Any],
     ) -> None:
         """Write the tables, then the provenance; drop the shards if no trial is missing."""
         (self.path / "provenance.json").unlink(missing_ok=True)
         digests = {
-            name: {"sha256": write_table(self.path / f"{name}.parquet", table, description), "rows": len(table)}
+            name: {
+                "sha256": write_table(self.path / f"{name}.parquet", table, description),
+                "rows": len(table),
+            }
             for name, table in tables.items()
         }
         record = {**description, **provenance, "tables": digests}

@@ -46,4 +46,5 @@ class MassSpring:
         """K0 = 0, shape (masses, 2 masses): the dampers alone stabilise the chain."""
         return np.zeros((self.masses, 2 * self.masses))
 
+
 SYSTEM = MassSpring
