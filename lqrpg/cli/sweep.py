@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import hydra
 from omegaconf import DictConfig
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.complete import CONF
 from lqrpg.cli.compose import Request, composer, request
-from lqrpg.cli.run import run_request
+from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
 from lqrpg.results.run_directory import State
 
@@ -25,11 +24,13 @@ _CONFIG_DIR = "LQRPG_SWEEP_CONFIG_DIR"
 
 def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path | None, *, force: bool) -> int:
     """Hand the sweep to Hydra; afterwards say what became of each job."""
+    import hydra
+
     results = Path(wanted[0].job.runner.results_dir).resolve()
     os.environ[_FORCE] = "1" if force else ""
     os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
     own = [
-        f"hydra.sweep.dir={_quoted(results / '.sweeps')}/${{now:%Y-%m-%d_%H-%M-%S}}",
+        "hydra.sweep.dir=" + _quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
         "hydra.output_subdir=null",
         "hydra.job.chdir=false",
         "hydra/job_logging=none",
@@ -80,5 +81,5 @@ def _summary(wanted: Sequence[Request]) -> int:
     return 1 if failed else 0
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "\\'") + "'"
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"
