@@ -104,7 +104,7 @@ def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+    sys.exit(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
 
 
 class _Terminated(KeyboardInterrupt):

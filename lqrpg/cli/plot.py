@@ -18,6 +18,10 @@ from lqrpg.results.lookup import FinishedRun, find_run
 MISSING_TABLES = 3
 
 
+class EmptyTableError(LookupError):
+    """A table that has no rows in this run."""
+
+
 class RunTables(Mapping[str, pd.DataFrame]):
     """Tables of a finished run, read when asked for."""
 
@@ -29,6 +33,8 @@ class RunTables(Mapping[str, pd.DataFrame]):
         """The table; a copy, so that nobody changes another's."""
         if name not in self._read:
             self._read[name] = self.run.table(name)
+        if self._read[name].empty:
+            raise EmptyTableError(f"table {name!r} of {self.run.path} has no rows")
         return self._read[name].copy()
 
     def __iter__(self) -> Iterator[str]:
@@ -42,7 +48,7 @@ class RunTables(Mapping[str, pd.DataFrame]):
 
 def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool) -> int:
     """Draw the wanted figures; return the exit code."""
-    missing = []
+    missing, empty = [], False
     runs: dict[str, RunTables | None] = {}
     with house_style():
         for spec in _chosen(wanted):
@@ -52,14 +58,18 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
             if tables is None:
                 missing.append(spec.experiment)
                 continue
-            _draw(spec, tables, out, ("pdf", "png", "svg") if svg else ("pdf", "png"))
+            try:
+                _draw(spec, tables, out, ("pdf", "png", "svg") if svg else ("pdf", "png"))
+            except EmptyTableError as error:
+                empty = True
+                click.echo(f"lqrpg: {spec.name}: {error}", err=True)
     for experiment in dict.fromkeys(missing):
         which = f" named {run_name!r}" if run_name else ""
         click.echo(
             f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}",
             err=True,
         )
-    return MISSING_TABLES if missing else 0
+    return MISSING_TABLES if missing or empty else 0
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:

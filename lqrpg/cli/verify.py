@@ -12,7 +12,7 @@ import click
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Claim, Outcome, claims
-from lqrpg.cli.plot import MISSING_TABLES, RunTables
+from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import find_run
@@ -50,6 +50,8 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
 def _check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     try:
         measured = claim.measure(tables)
+    except EmptyTableError:
+        measured = math.nan
     except DamagedFileError as error:
         raise SettingError(f"{error}: lqrpg run experiment={claim.experiment} computes it again") from None
     return {"claim": claim, "run": tables.run, "measured": measured, "outcome": claim.outcome(measured)}

@@ -1,0 +1,119 @@
+"""`plot`, `verify`, `list`, completion, and a quick start."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lqrpg.claims.registry import Outcome, claims
+from lqrpg.figures.registry import figures
+
+SMOKE = ("run", "experiment=azopg", "scale=smoke", "backend=serial")
+
+
+def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
+    lqrpg(*SMOKE)
+    assert lqrpg("plot", "azopg_fig3", "--out", "one").code == 0
+    assert sorted(file.name for file in (tmp_path / "one").iterdir()) == ["azopg_fig3.pdf", "azopg_fig3.png"]
+    ended = lqrpg("plot", "azopg", "--out", "group", "--svg")
+    assert ended.code == 0
+    assert "from results/azopg/smoke" in ended.err
+    names = {name for name in figures() if name.startswith("azopg")}
+    assert {file.name for file in (tmp_path / "group").iterdir()} == {
+        f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")
+    }
+
+
+def test_plot_names_unknown_figures_and_missing_runs(lqrpg, tmp_path):
+    ended = lqrpg("plot", "azopg_fig33")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "azopg_fig3" in ended.err
+    ended = lqrpg("plot", "azopg")
+    assert ended.code == 3
+    assert "lqrpg run experiment=azopg" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_exit_codes_and_json(lqrpg):
+    assert lqrpg("verify", "azopg").code == 3
+    lqrpg(*SMOKE)
+    ended = lqrpg("verify", "azopg", "--json")
+    rows = json.loads(ended.out)["claims"]
+    assert [row["name"] for row in rows] == [claim.name for claim in claims() if claim.experiment == "azopg"]
+    outcomes = {row["outcome"] for row in rows}
+    assert outcomes <= {outcome.value for outcome in Outcome}
+    assert ended.code == (1 if "not reproduced" in outcomes else 0)
+    assert "azopg_delay_bound" in lqrpg("verify", "azopg").out
+    assert lqrpg("verify", "azop").code == 2
+    assert lqrpg("verify", "--run", "other", "azopg").code == 3
+
+
+def test_list_shows_experiments_figures_scales_and_results(lqrpg):
+    lqrpg(*SMOKE)
+    entries = {entry["experiment"]: entry for entry in json.loads(lqrpg("list", "--json").out)}
+    assert set(entries["azopg"]["figures"]) == {name for name in figures() if name.startswith("azopg")}
+    assert list(entries["azopg"]["scales"]) == ["smoke", "small", "paper"]
+    assert [(run["name"], run["state"]) for run in entries["azopg"]["results"]] == [("smoke", "current")]
+    text = lqrpg("list").out
+    assert "lqrpg run experiment=azopg" in text
+    assert "results/azopg/smoke: current" in text
+
+
+def test_tables_of_other_code_are_called_outdated_and_computed_again(lqrpg, monkeypatch):
+    lqrpg(*SMOKE)
+    monkeypatch.setattr("lqrpg.experiments.settings.sources_digest", lambda modules: "other")
+    assert json.loads(lqrpg("list", "--json").out)[0]["results"][0]["state"] == "outdated"
+    ended = lqrpg(*SMOKE)
+    assert ended.code == 0
+    assert "changed since" in ended.err
+
+
+def test_help_and_version(lqrpg):
+    assert "run" in lqrpg("--help").out
+    assert "experiment=azopg" in lqrpg("run", "-h").out
+    assert lqrpg("--version").out.startswith("lqrpg, version")
+    assert lqrpg("nonsense").code == 2
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from lqrpg.cli.main import cli\n"
+        "try: cli(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'numba', 'scipy', 'hydra', 'omegaconf', 'matplotlib', 'joblib', 'yaml', 'rich'}\n"
+        "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("lqrpg run exp", {"experiment="}),
+        ("lqrpg run experiment=az", {"experiment=azopg"}),
+        ("lqrpg run experiment = az", {"azopg"}),
+        ("lqrpg run experiment=azopg scale=", {"scale=smoke", "scale=small", "scale=paper"}),
+        ("lqrpg run experiment=azopg scale = s", {"smoke", "small"}),
+        ("lqrpg run experiment=azopg service.r", {"service.rollout_s="}),
+        ("lqrpg run experiment=azopg system=", {"system=mass_spring"}),
+        ("lqrpg plot azopg_fig", {"azopg_fig1", "azopg_fig2", "azopg_fig3"}),
+    ],
+)
+def test_shell_completion(words, expected):
+    environment = {**os.environ, "_LQRPG_COMPLETE": "bash_complete", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    done = subprocess.run(
+        [sys.executable, "-c", "from lqrpg.cli.main import main; main()"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+    offered = {line.split(",", 1)[1] for line in done.stdout.splitlines()}
+    assert expected <= offered
+    begun = words.split()[-1]
+    assert all(offer.startswith(begun) or begun in ("=", *offered) or "=" in words for offer in offered)

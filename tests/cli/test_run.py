@@ -1,0 +1,170 @@
+"""`lqrpg run`: refusals that write nothing, the last line, resuming, recomputing, names of runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lqrpg.experiments.azopg import Azopg
+
+SMOKE = ("run", "experiment=azopg", "scale=smoke", "backend=serial")
+
+REFUSED = {
+    "no experiment": ([], "one of azopg"),
+    "unknown experiment": (["experiment=azop"], "did you mean 'azopg'?"),
+    "unknown scale": (["experiment=azopg", "scale=papr"], "did you mean 'paper'?"),
+    "unknown system": (["experiment=azopg", "system=mass_sprin"], "did you mean 'mass_spring'?"),
+    "unknown key": (["experiment=azopg", "wrkers=2"], "did you mean 'workers'?"),
+    "unknown nested key": (["experiment=azopg", "service.rollouts=2"], "did you mean 'service.rollout_s'?"),
+    "added key": (["experiment=azopg", "+foo=1"], "unknown key 'foo'"),
+    "forced key": (["experiment=azopg", "++foo=1"], "unknown key 'foo'"),
+    "removed key": (["experiment=azopg", "~seed"], "cannot be removed"),
+    "key given twice": (["experiment=azopg", "seed=1", "seed=2"], "seed is given twice"),
+    "experiment given twice": (["experiment=azopg", "experiment=azopg"], "experiment is given twice"),
+    "wrong type": (["experiment=azopg", "batch_size=1.5"], "batch_size"),
+    "text for a number": (["experiment=azopg", "workers=many"], "workers"),
+    "nothing for a number": (["experiment=azopg", "seed="], "seed"),
+    "a number for a group": (["experiment=azopg", "service=3"], "service"),
+    "a scalar for a list": (["experiment=azopg", "fleets=3"], "fleets"),
+    "not a number": (["experiment=azopg", "step_size=nan"], "step_size"),
+    "no workers": (["experiment=azopg", "workers=0"], "workers=0"),
+    "out of range": (["experiment=azopg", "tolerance=2"], "tolerance=2"),
+    "no reference fleet": (["experiment=azopg", "fleets=[2,4]"], "fleets"),
+    "empty list": (["experiment=azopg", "fleets=[]"], "fleets"),
+    "unknown backend": (["experiment=azopg", "backend=dask"], "one of joblib, serial"),
+    "a sweep without -m": (["experiment=azopg", "seed=1,2"], "a sweep needs -m"),
+    "hydra without -m": (["experiment=azopg", "hydra/launcher=joblib"], "add -m"),
+    "no key": (["experiment=azopg", "seed"], "KEY=VALUE"),
+    "an unknown option": (["experiment=azopg", "--bad"], "--bad"),
+    "an interpolation of nothing": (["experiment=azopg", "tolerance=${nothing}"], "nothing"),
+    "a folder that is a file": (["experiment=azopg", "results_dir=/dev/null/x"], "results_dir"),
+    "no such config folder": (["experiment=azopg", "--config-dir", "nowhere"], "nowhere"),
+    "one bad value in a sweep": (["-m", "experiment=azopg", "seed=1,-2"], "seed=-2"),
+    "an object to construct": (["experiment=azopg", "+_target_=os.system"], "_target_"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_gets_one_line_and_code_2_and_writes_nothing(name, lqrpg, tmp_path):
+    arguments, expected = REFUSED[name]
+    ended = lqrpg("run", *arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err.count("\n") == 1
+    assert expected in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_results_folder_is_refused(lqrpg, monkeypatch, tmp_path):
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr("lqrpg.cli.run.os.access", lambda path, mode: Path(path) != Path("results"))
+    ended = lqrpg(*SMOKE)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "not writable" in ended.err
+
+
+def test_an_unwritable_results_folder_is_refused_even_for_root(lqrpg, tmp_path):
+    ended = lqrpg(*SMOKE, "results_dir=/proc/nowhere")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(file): (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_run_its_last_line_and_the_same_command_again(lqrpg, tmp_path):
+    first = lqrpg(*SMOKE)
+    assert first.code == 0
+    assert first.out == "results/azopg/smoke\n"
+    before = contents(tmp_path)
+    assert {Path(name).name for name in before} >= {"config.yaml", "provenance.json", "curves.parquet"}
+    second = lqrpg(*SMOKE, "workers=1")
+    assert (second.code, second.out) == (0, first.out)
+    assert "nothing to do" in second.err
+    assert contents(tmp_path) == before
+
+
+def test_force_sets_the_tables_aside_and_computes_the_same_bits(lqrpg, tmp_path):
+    lqrpg(*SMOKE)
+    before = (tmp_path / "results/azopg/smoke/curves.parquet").read_bytes()
+    ended = lqrpg(*SMOKE, "--force")
+    assert ended.code == 0
+    assert "smoke.previous" in ended.err
+    assert (tmp_path / "results/azopg/smoke/curves.parquet").read_bytes() == before
+    assert (tmp_path / "results/azopg/smoke.previous/curves.parquet").read_bytes() == before
+
+
+def test_a_changed_setting_gets_a_run_of_its_own(lqrpg, tmp_path):
+    lqrpg(*SMOKE)
+    other = lqrpg(*SMOKE, "seed=7")
+    assert other.out.startswith("results/azopg/smoke-")
+    assert lqrpg(*SMOKE, "seed=0", "chunk=5").out == "results/azopg/smoke\n"
+    names = {folder.name for folder in (tmp_path / "results/azopg").iterdir()}
+    assert names == {"smoke", other.out.strip().rsplit("/", 1)[1]}
+
+
+def test_a_damaged_table_is_said_and_computed_again(lqrpg, tmp_path):
+    lqrpg(*SMOKE)
+    table = tmp_path / "results/azopg/smoke/speedup.parquet"
+    before = table.read_bytes()
+    table.write_bytes(before[:-20])
+    assert lqrpg("plot", "azopg_fig3").code == 2
+    assert [entry["state"] for entry in json.loads(lqrpg("list", "--json").out)[0]["results"]] == ["damaged"]
+    ended = lqrpg(*SMOKE)
+    assert ended.code == 0
+    assert "damaged" in ended.err
+    assert table.read_bytes() == before
+
+
+def test_a_trial_that_raises_is_recorded_and_tried_again(lqrpg, monkeypatch, tmp_path):
+    run = Azopg.run
+
+    def broken(self, trial):
+        if trial.key == "barrier":
+            raise ZeroDivisionError("a broken trial")
+        return run(self, trial)
+
+    monkeypatch.setattr(Azopg, "run", broken)
+    ended = lqrpg(*SMOKE)
+    assert ended.code == 1
+    assert "trial barrier has no result (ZeroDivisionError: a broken trial)" in ended.err
+    record = json.loads((tmp_path / "results/azopg/smoke/provenance.json").read_text())
+    assert record["trials"]["lost"] == {"barrier": "ZeroDivisionError: a broken trial"}
+    assert json.loads(lqrpg("list", "--json").out)[0]["results"][0]["state"] == "incomplete"
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    again = lqrpg(*SMOKE)
+    assert again.code == 0
+    record = json.loads((tmp_path / "results/azopg/smoke/provenance.json").read_text())
+    assert record["trials"]["resumed"] == record["trials"]["done"] - 1
+    assert not (tmp_path / "results/azopg/smoke/shards").exists()
+
+
+def test_cfg_job_prints_the_resolved_settings_and_writes_nothing(lqrpg, tmp_path):
+    ended = lqrpg("run", "--cfg", "job", "experiment=azopg", "tolerance=0.02")
+    assert ended.code == 0
+    assert "tolerance: 0.02" in ended.out
+    assert "masses: 4" in ended.out
+    assert "run: paper-" in ended.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_users_own_yaml(lqrpg, tmp_path):
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "short_chain.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - azopg\n  - _self_\n\nsystem:\n  masses: 2\n"
+    )
+    ended = lqrpg("run", "experiment=short_chain", "--config-dir", "mine", "scale=smoke", "backend=serial")
+    assert ended.code == 0
+    assert ended.out.startswith("results/azopg/smoke-")
+
+
+def test_a_real_clock_runs_and_replays(lqrpg, tmp_path):
+    ended = lqrpg(*SMOKE, "clock=threads", "fleets=[1,2]", "real_clock.rollout_s=0.002", "real_clock.slow_wait_s=0.004")
+    assert ended.code == 0
+    drawn = lqrpg("plot", "azopg_fig2", "azopg_fig3")
+    assert drawn.code == 0
+    missing = lqrpg("plot", "azopg_scaling")
+    assert missing.code == 3
+    assert "scaling" in missing.err
