@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 
 import joblib
 
 from lqrpg.backends.base import Report, Work, WorkerLostError
+
+
+@contextlib.contextmanager
+def _signals_for_the_parent() -> Iterator[None]:
+    """Have processes that are started meanwhile ignore Ctrl-C and the like: the parent ends them in good order.
+
+    A closed terminal or a batch system signals every process of the group. A blocked signal stays blocked in the
+    processes that are started here, and waits for this one.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@cache
+def _watch(parent: int) -> None:
+    """Have this worker end within a second or so of its parent, which may be killed without a word."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _watched(parent: int, function: Callable[[Work], Report], chunk: Work) -> Report:
+    _watch(parent)
+    return function(chunk)
 
 
 class LokyBackend:
@@ -31,7 +68,9 @@ class LokyBackend:
             pre_dispatch="2*n_jobs",
         )
         try:
-            yield from pool(joblib.delayed(function)(chunk) for chunk in chunks)
+            with _signals_for_the_parent():
+                reports = pool(joblib.delayed(_watched)(os.getpid(), function, chunk) for chunk in chunks)
+            yield from reports
         except BrokenProcessPool as error:
             raise WorkerLostError(str(error).splitlines()[0]) from error
 

@@ -121,7 +121,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as end:
-        return 128 + (end.args[0] if isinstance(end, _Terminated) else signal.SIGINT)
+        cause = end.__cause__ or end  # click wraps an interruption
+        return 128 + (cause.args[0] if isinstance(cause, _Terminated) else signal.SIGINT)
     except click.ClickException as error:
         return _refuse(error.format_message())
     except SettingError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -130,10 +128,8 @@ Outcomes = list[tuple[str, str | None]]
 """Trials of a chunk by their keys, each with the reason why it has no rows, or None."""
 
 
-def run_chunk(experiment: Experiment, directory: RunDirectory, parent: int, trials: Sequence[Trial]) -> Outcomes:
+def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[Trial]) -> Outcomes:
     """What a worker does: run trials and save the rows of each; an exception is an outcome, not an end."""
-    if os.getpid() != parent:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     outcomes: Outcomes = []
     for trial in trials:
         directory.mark_started(trial.key)
@@ -155,7 +151,7 @@ class _Attempt:
         self._place = place
         self._report = report
         self._chunk = job.runner.chunk
-        self._work = partial(run_chunk, job.experiment, directory, os.getpid())
+        self._work = partial(run_chunk, job.experiment, directory)
         self._lost: dict[str, str] = {}
 
     def run(self, pending: Sequence[Trial]) -> dict[str, str]:
