@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.lqr.compiled import LANES, njit, size_of
+from lqrpg.lqr.lanes import fused, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 TAYLOR_TERMS = 12
@@ -24,100 +25,110 @@ SETTLED = 1e-12  # ||e^{A_K t}|| below which a further doubling changes the cost
 
 @njit
 def _product(a, b, out, size):  # type: ignore[no-untyped-def]
-    """out = a b, lane by lane; all of shape (n, n, LANES)."""
+    """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
     n = len(size)
     for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                total = 0.0
-                for k in range(n):
-                    total += a[i, k, lane] * b[k, j, lane]
-                out[i, j, lane] = total
+        for j in range(0, n - 1, 2):
+            left = splat(0.0)
+            right = splat(0.0)
+            for k in range(n):
+                shared = read(a, (i, k))
+                left = fused(shared, read(b, (k, j)), left)
+                right = fused(shared, read(b, (k, j + 1)), right)
+            write(out, (i, j), left)
+            write(out, (i, j + 1), right)
+        if n % 2 == 1:
+            last = splat(0.0)
+            for k in range(n):
+                last = fused(read(a, (i, k)), read(b, (k, n - 1)), last)
+            write(out, (i, n - 1), last)
 
 
 @njit
 def _transposed_product(a, b, out, size):  # type: ignore[no-untyped-def]
-    """out = a' b, lane by lane, above and on the diagonal only (the product is known to be symmetric)."""
+    """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
     n = len(size)
     for i in range(n):
         for j in range(i, n):
-            for lane in range(LANES):
-                total = 0.0
-                for k in range(n):
-                    total += a[k, i, lane] * b[k, j, lane]
-                out[i, j, lane] = total
+            total = splat(0.0)
+            for k in range(n):
+                total = fused(read(a, (k, i)), read(b, (k, j)), total)
+            write(out, (i, j), total)
 
 
 @njit
-def _close_loops(A, B, Q, R, gains, first, closed, weight):  # type: ignore[no-untyped-def]
+def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type: ignore[no-untyped-def]
     """Fill the lanes with A - B K and Q + K'RK of the gains from `first` on; spare lanes repeat the last gain."""
-    n, m = B.shape
-    K = np.empty((m, n, LANES))
-    RK = np.empty((m, n, LANES))
+    n, m = len(size), B.shape[1]
     for lane in range(LANES):
-        K[:, :, lane] = gains[min(first + lane, gains.shape[0] - 1)]
+        gain = gains[min(first + lane, gains.shape[0] - 1)]
+        for p in range(m):
+            for j in range(n):
+                K[p, j, lane] = gain[p, j]
     for p in range(m):
         for j in range(n):
-            RK[p, j] = 0.0
+            total = splat(0.0)
             for q in range(m):
-                for lane in range(LANES):
-                    RK[p, j, lane] += R[p, q] * K[q, j, lane]
+                total = fused(splat(R[p, q]), read(K, (q, j)), total)
+            write(RK, (p, j), total)
     for i in range(n):
         for j in range(n):
-            closed[i, j] = A[i, j]
-            weight[i, j] = Q[i, j]
+            loop, stage = splat(A[i, j]), splat(Q[i, j])
             for p in range(m):
-                for lane in range(LANES):
-                    closed[i, j, lane] -= B[i, p] * K[p, j, lane]
-                    weight[i, j, lane] += K[p, i, lane] * RK[p, j, lane]
+                loop = fused(splat(-B[i, p]), read(K, (p, j)), loop)
+                stage = fused(read(K, (p, i)), read(RK, (p, j)), stage)
+            write(closed, (i, j), loop)
+            write(weight, (i, j), stage)
 
 
 @njit
 def _first_step(closed, weight, steps, transition, work, term, product, size):  # type: ignore[no-untyped-def]
     """Taylor series of e^{A_K h} into `transition` and of W_h into `weight`, h the lane's entry of `steps`."""
     n = len(size)
+    h = read(steps, (0,))
     for i in range(n):
         for j in range(n):
-            for lane in range(LANES):
-                closed[i, j, lane] *= steps[lane]
-                weight[i, j, lane] *= steps[lane]
-                work[i, j, lane] = weight[i, j, lane]
-                term[i, j, lane] = 1.0 if i == j else 0.0
-                transition[i, j, lane] = term[i, j, lane]
+            write(closed, (i, j), read(closed, (i, j)) * h)
+            scaled = read(weight, (i, j)) * h
+            write(weight, (i, j), scaled)
+            write(work, (i, j), scaled)
+            unit = splat(1.0 if i == j else 0.0)
+            write(term, (i, j), unit)
+            write(transition, (i, j), unit)
     for order in range(1, TAYLOR_TERMS + 1):
         of_transition, of_weight = 1.0 / order, 1.0 / (order + 1)
         _product(term, closed, product, size)
         for i in range(n):
             for j in range(n):
-                for lane in range(LANES):
-                    term[i, j, lane] = product[i, j, lane] * of_transition
-                    transition[i, j, lane] += term[i, j, lane]
+                following = read(product, (i, j)) * of_transition
+                write(term, (i, j), following)
+                write(transition, (i, j), read(transition, (i, j)) + following)
         _product(work, closed, product, size)
         for i in range(n):
             for j in range(n):
-                for lane in range(LANES):
-                    work[i, j, lane] = (product[i, j, lane] + product[j, i, lane]) * of_weight
-                    weight[i, j, lane] += work[i, j, lane]
+                following = (read(product, (i, j)) + read(product, (j, i))) * of_weight
+                write(work, (i, j), following)
+                write(weight, (i, j), read(weight, (i, j)) + following)
 
 
 @njit
 def _double(transition, weight, active, work, product, size):  # type: ignore[no-untyped-def]
-    """W <- W + E'WE and E <- E^2 in the active lanes, the horizon twice as long afterwards."""
+    """W <- W + E'WE and E <- E^2 where `active` is 1 and not 0, the horizon twice as long there afterwards."""
     n = len(size)
+    on = read(active, (0,))
+    half = splat(0.5)
     _product(weight, transition, work, size)
     _transposed_product(transition, work, product, size)
     for i in range(n):
         for j in range(i, n):
-            for lane in range(LANES):
-                if active[lane]:
-                    weight[i, j, lane] += product[i, j, lane]
-                weight[j, i, lane] = weight[i, j, lane]
+            before = read(weight, (i, j))
+            after = where_greater(on, half, before + read(product, (i, j)), before)
+            write(weight, (i, j), after)
+            write(weight, (j, i), after)
     _product(transition, transition, product, size)
     for i in range(n):
         for j in range(n):
-            for lane in range(LANES):
-                if active[lane]:
-                    transition[i, j, lane] = product[i, j, lane]
+            write(transition, (i, j), where_greater(on, half, read(product, (i, j)), read(transition, (i, j))))
 
 
 @njit
@@ -140,21 +151,24 @@ def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
 
 @njit
 def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ignore[no-untyped-def]
-    n = len(size)
-    buffers = np.empty((6, n, n, LANES))
+    n, m = len(size), B.shape[1]
+    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
+    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
     closed, weight, transition = buffers[0], buffers[1], buffers[2]
     work, term, product = buffers[3], buffers[4], buffers[5]
-    steps = np.empty(LANES)
+    steps, active = lane_array(1), lane_array(1)
     count = np.empty(LANES, np.int64)
     costs = np.empty(gains.shape[0])
     for first in range(0, gains.shape[0], LANES):
-        _close_loops(A, B, Q, R, gains, first, closed, weight)
+        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
         for lane in range(LANES):
             count[lane] = _doublings(_frobenius(closed, lane), horizon)
-            steps[lane] = horizon / 2.0 ** count[lane]
+            steps[0, lane] = horizon / 2.0 ** count[lane]
         _first_step(closed, weight, steps, transition, work, term, product, size)
         for doubling in range(np.max(count)):
-            _double(transition, weight, doubling < count, work, product, size)
+            for lane in range(LANES):
+                active[0, lane] = 1.0 if doubling < count[lane] else 0.0
+            _double(transition, weight, active, work, product, size)
         for lane in range(min(LANES, gains.shape[0] - first)):
             x0 = starts[first + lane]
             total = 0.0
@@ -167,24 +181,23 @@ def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ig
 
 @njit
 def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-untyped-def]
-    n = len(size)
-    buffers = np.empty((6, n, n, LANES))
+    n, m = len(size), B.shape[1]
+    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
+    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
     closed, weight, transition = buffers[0], buffers[1], buffers[2]
     work, term, product = buffers[3], buffers[4], buffers[5]
-    steps = np.empty(LANES)
-    active = np.empty(LANES, np.bool_)
+    steps, active = lane_array(1), lane_array(1)
     costs = np.empty(gains.shape[0])
     for first in range(0, gains.shape[0], LANES):
-        _close_loops(A, B, Q, R, gains, first, closed, weight)
+        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
         for lane in range(LANES):
-            steps[lane] = FIRST_STEP / max(_frobenius(closed, lane), 1e-300)
-            active[lane] = True
+            steps[0, lane] = FIRST_STEP / max(_frobenius(closed, lane), 1e-300)
         _first_step(closed, weight, steps, transition, work, term, product, size)
         for _ in range(MAX_DOUBLINGS):
             for lane in range(LANES):
                 norm = _frobenius(transition, lane)
-                active[lane] = norm > SETTLED and np.isfinite(norm)
-            if not np.any(active):
+                active[0, lane] = 1.0 if norm > SETTLED and np.isfinite(norm) else 0.0
+            if not np.any(active > 0.5):
                 break
             _double(transition, weight, active, work, product, size)
         for lane in range(min(LANES, gains.shape[0] - first)):
