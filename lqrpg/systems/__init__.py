@@ -1,0 +1,1 @@
+"""The plants of the papers: frozen settings, each with a `plant()`."""
