@@ -1,0 +1,216 @@
+"""Convergence rates of QSA on a scalar ODE whose answers are known (Chen et al., Sections 2.2 and 3).
+
+.. math:: \\tfrac{d}{dt}\\Theta_t = a_t\\,[-(1 + c\\sin(\\omega t + p))\\Theta_t + \\cos\\omega t], \\qquad \\theta^* = 0
+
+Its linearization is A* = -1. The noise is additive for c = 0. In general Ybar = -c cos(p) / (2 omega): the excited
+motion a_t sin(omega t)/omega is rectified by the noise that multiplies it. Theory: |Theta_t| ~ t^-rho for rho < 1,
+t^-min(g, 1) for rho = 1; the Ruppert-Polyak average has 1/t if and only if Ybar = 0, and t^-rho otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lqrpg.algorithms.qsa import Gain, require_positive, steps_of
+from lqrpg.lqr.compiled import njit
+from lqrpg.lqr.plant import Array
+
+RK4_STABILITY = 2.78  # RK4 is stable for dTheta/dt = -Theta with steps up to this
+
+
+@dataclass(frozen=True)
+class RateCase:
+    """One setting of the test ODE.
+
+    Attributes
+    ----------
+    name : `additive`, or what the user calls it.
+    gain : a_t.
+    multiplicative : c, the size of the noise that multiplies Theta; zero or more.
+    phase : p, in rad.
+    """
+
+    name: str
+    gain: Gain
+    multiplicative: float = 0.0
+    phase: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.multiplicative < math.inf:
+            raise ValueError(f"the multiplicative noise must be finite and not negative, got {self.multiplicative}")
+
+    def y_bar(self, frequency: float = 1.0) -> float:
+        """Ybar of eq. (12): zero if and only if averaging reaches the rate 1/t."""
+        value = -self.multiplicative * math.cos(self.phase) / (2.0 * frequency)
+        return 0.0 if abs(value) < 1e-15 else value
+
+    def predicted_slope(self, averaged: bool, frequency: float = 1.0) -> float:
+        """Exponent of the error's envelope that the theory predicts as t grows.
+
+        For rho = 1 and a gain up to 1 the average of t^-g has the slope of its slowest part, -min(g, 1) again.
+        """
+        rho, g = self.gain.rho, self.gain.g
+        if rho == 1.0:
+            return -min(g, 1.0)
+        return -1.0 if averaged and self.y_bar(frequency) == 0.0 else -rho
+
+
+def standard_cases() -> list[RateCase]:
+    """The cases of the rates experiment: additive noise for all gains, multiplicative noise for g = 2, rho < 1."""
+    exponents = (0.6, 0.7, 0.8, 0.9)
+    cases = [RateCase("additive", Gain(2.0, rho)) for rho in exponents]
+    cases += [RateCase("additive", Gain(0.5, rho)) for rho in exponents[:2]]
+    cases += [RateCase("additive", Gain(g, 1.0)) for g in (0.25, 0.5, 1.0, 2.0)]
+    cases += [RateCase("multiplicative", Gain(2.0, rho), 1.0, 0.0) for rho in exponents]
+    cases += [RateCase("multiplicative_quadrature", Gain(2.0, rho), 1.0, math.pi / 2) for rho in exponents]
+    return cases
+
+
+class RateRecord(NamedTuple):
+    """Errors of many cases; theta* = 0, so an error is the estimate's absolute value.
+
+    Attributes
+    ----------
+    bin_times : (n_bins,) geometric middles of the bins, in seconds.
+    envelope : (n_cases, 2, n_bins) largest error in a bin: of the estimate, and of its average.
+    times : (n_kept,) evenly spaced, in seconds.
+    theta : (n_cases, n_kept) the estimates.
+    averages : (n_cases, n_kept) the Ruppert-Polyak averages.
+    """
+
+    bin_times: Array
+    envelope: Array
+    times: Array
+    theta: Array
+    averages: Array
+
+
+@njit
+def _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window):  # type: ignore[no-untyped-def]
+    """RK4 for all cases side by side: they share the clock and its sines, each has its own gain.
+
+    The average runs over the last `window` of the time so far. Its start is followed by a second copy of the solution
+    that moves only as often as that start does; for a window of 1 the copy stays at time 0.
+    """
+    lanes = g.shape[0]
+    n_steps = edges[-1]
+    envelope = np.zeros((lanes, 2, edges.shape[0] - 1))
+    theta_kept = np.empty((lanes, n_steps // keep_every))
+    average_kept = np.empty((lanes, n_steps // keep_every))
+    theta = np.full((2, lanes), start)
+    integral = np.zeros((2, lanes))
+    now = np.zeros(2, np.int64)
+    sin_p, cos_p = np.sin(phase), np.cos(phase)
+    bin_now = -1
+    for n in range(1, n_steps + 1):
+        for copy in range(2):
+            target = n if copy == 0 else np.int64(np.floor((1.0 - window) * n))
+            while now[copy] < target:
+                t0 = now[copy] * step
+                tm = (now[copy] + 0.5) * step
+                t1 = (now[copy] + 1) * step
+                s0, c0 = np.sin(frequency * t0), np.cos(frequency * t0)
+                sm, cm = np.sin(frequency * tm), np.cos(frequency * tm)
+                s1, c1 = np.sin(frequency * t1), np.cos(frequency * t1)
+                l0, lm, l1 = np.log1p(t0), np.log1p(tm), np.log1p(t1)
+                for lane in range(lanes):
+                    a0 = min(cap[lane], g[lane] * np.exp(-rho[lane] * l0))
+                    am = min(cap[lane], g[lane] * np.exp(-rho[lane] * lm))
+                    a1 = min(cap[lane], g[lane] * np.exp(-rho[lane] * l1))
+                    b0 = 1.0 + c[lane] * (s0 * cos_p[lane] + c0 * sin_p[lane])
+                    bm = 1.0 + c[lane] * (sm * cos_p[lane] + cm * sin_p[lane])
+                    b1 = 1.0 + c[lane] * (s1 * cos_p[lane] + c1 * sin_p[lane])
+                    y0 = theta[copy, lane]
+                    k0 = a0 * (c0 - b0 * y0)
+                    y1 = y0 + 0.5 * step * k0
+                    k1 = am * (cm - bm * y1)
+                    y2 = y0 + 0.5 * step * k1
+                    k2 = am * (cm - bm * y2)
+                    y3 = y0 + step * k2
+                    k3 = a1 * (c1 - b1 * y3)
+                    theta[copy, lane] = y0 + step / 6.0 * (k0 + 2.0 * k1 + 2.0 * k2 + k3)
+                    integral[copy, lane] += step / 6.0 * (y0 + 2.0 * y1 + 2.0 * y2 + y3)
+                now[copy] += 1
+        span = (n - now[1]) * step
+        while bin_now + 1 < edges.shape[0] - 1 and n >= edges[bin_now + 1]:
+            bin_now += 1
+        if bin_now >= 0:
+            for lane in range(lanes):
+                error = abs(theta[0, lane])
+                average = abs(integral[0, lane] - integral[1, lane]) / span
+                if error > envelope[lane, 0, bin_now]:
+                    envelope[lane, 0, bin_now] = error
+                if average > envelope[lane, 1, bin_now]:
+                    envelope[lane, 1, bin_now] = average
+        if n % keep_every == 0:
+            for lane in range(lanes):
+                theta_kept[lane, n // keep_every - 1] = theta[0, lane]
+                average_kept[lane, n // keep_every - 1] = (integral[0, lane] - integral[1, lane]) / span
+    return envelope, theta_kept, average_kept
+
+
+def bin_edges(n_steps: int, decades: float, bins_per_decade: int) -> NDArray[np.int64]:
+    """Edges, in steps, of logarithmic bins over the last decades of a horizon; strictly increasing."""
+    exponents = np.linspace(-decades, 0.0, round(decades * bins_per_decade) + 1)
+    return np.unique(np.round(n_steps * 10.0**exponents).astype(np.int64))
+
+
+def simulate_rates(
+    cases: Sequence[RateCase],
+    horizon: float = 1e5,
+    step: float = 0.02,
+    frequency: float = 1.0,
+    start: float = 1.0,
+    decades: float = 2.0,
+    bins_per_decade: int = 20,
+    keep_every: int = 5000,
+    window: float = 1.0,
+) -> RateRecord:
+    """Integrate the test ODE for many cases at once by RK4 and record the envelopes of their errors.
+
+    Parameters
+    ----------
+    cases : what to integrate.
+    horizon, step : in seconds.
+    frequency : omega, in rad/s.
+    start : Theta_0.
+    decades : the envelopes cover this many decades of time before the horizon.
+    bins_per_decade : logarithmic bins; each should hold a few periods of the signal.
+    keep_every : samples of the paths are kept at this distance, in steps.
+    window : the average runs over this last part of the time so far: 1 averages from 0, 0.5 from t/2 (eq. (23)).
+
+    Raises
+    ------
+    ValueError
+        If the step does not divide the horizon or is unstable, or a window is outside (0, 1].
+    """
+    require_positive("frequency", frequency)
+    n_steps = steps_of(horizon, step)
+    if not 0.0 < window <= 1.0:
+        raise ValueError(f"the averaged window must be in (0, 1], got {window}")
+    for case in cases:
+        stiffness = case.gain.largest * (1.0 + case.multiplicative)
+        if step * stiffness > RK4_STABILITY:
+            raise ValueError(f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}")
+    edges = bin_edges(n_steps, decades, bins_per_decade)
+    columns = np.array([(k.gain.g, k.gain.rho, k.gain.cap, k.multiplicative, k.phase) for k in cases]).T.copy()
+    envelope, theta, averages = _integrate(*columns, frequency, start, step, edges, keep_every, window)
+    middles = np.sqrt(edges[:-1] * edges[1:].astype(np.float64)) * step
+    times = np.arange(1, theta.shape[1] + 1) * (keep_every * step)
+    return RateRecord(middles, envelope, times, theta, averages)
+
+
+def envelope_slope(times: Array, envelope: Array) -> float:
+    """Slope of log envelope against log time by least squares: the exponent of a power law."""
+    return float(np.polyfit(np.log(times), np.log(envelope), 1)[0])
+
+
+def scaled_errors(record: RateRecord, cases: Sequence[RateCase]) -> Array:
+    """a_t^-1 (Theta_t - theta*) at the kept times, shape (n_cases, n_kept): settles around Ybar (eq. (12))."""
+    return np.array([theta / case.gain.at(record.times) for case, theta in zip(cases, record.theta, strict=True)])
