@@ -50,15 +50,35 @@ class RateCase:
         value = -self.multiplicative * math.cos(self.phase) / (2.0 * frequency)
         return 0.0 if abs(value) < 1e-15 else value
 
-    def predicted_slope(self, averaged: bool, frequency: float = 1.0) -> float:
+    def predicted_slope(self, averaged: bool, frequency: float = 1.0, window: float = 1.0) -> float:
         """Exponent of the error's envelope that the theory predicts as t grows.
 
-        For rho = 1 and a gain up to 1 the average of t^-g has the slope of its slowest part, -min(g, 1) again.
+        An average from time 0 cannot forget the transient, whose integral is a constant: 1/t at best. One over a last
+        part of the time (`window` below 1) can; what is left is a_t/t from the ends of the window and, when the noise
+        multiplies the estimate, the next order a_t^2 of the rectified motion.
         """
         rho, g = self.gain.rho, self.gain.g
-        if rho == 1.0:
-            return -min(g, 1.0)
-        return -1.0 if averaged and self.y_bar(frequency) == 0.0 else -rho
+        of_transient = -g if rho == 1.0 else -math.inf
+        if not averaged:
+            return max(-rho, of_transient)
+        if window == 1.0:
+            of_transient = max(of_transient, -1.0)
+        if self.y_bar(frequency) != 0.0:
+            return max(-rho, of_transient)
+        of_ends = -1.0 - rho if self.multiplicative == 0.0 else -min(1.0 + rho, 2.0 * rho)
+        return max(of_ends, of_transient)
+
+    def rectified_average(self, times: Array, frequency: float = 1.0) -> Array:
+        """Leading term of the average from time 0, Ybar times the mean of a_t over [0, t]; rho < 1.
+
+        .. math:: \\bar Y g\\,\\frac{(1 + t)^{1 - \\rho} - 1}{(1 - \\rho)\\,t}
+
+        It tends to Ybar g t^-rho / (1 - rho), but so slowly for rho near 1 (the two differ by a factor of 2 at
+        t = 1000 for rho = 0.9) that slopes over a finite horizon must be compared with this term's own slope.
+        """
+        remaining = 1.0 - self.gain.rho
+        mean_gain = self.gain.g * ((1.0 + times) ** remaining - 1.0) / (remaining * times)
+        return np.asarray(self.y_bar(frequency) * mean_gain)
 
 
 def standard_cases() -> list[RateCase]:
