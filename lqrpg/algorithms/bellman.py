@@ -1,11 +1,11 @@
-"""The fixed-policy Q function of a linear plant, and its Bellman error along a trajectory (Chen et al., Section 2.3).
+"""The fixed-policy Q function of a linear plant, and its Bellman error on a path (Chen et al., Section 2.3).
 
 .. math:: Q(x, u) = J(x) + c(x, u) + (Ax + Bu)'\\nabla J(x) = \\theta'\\psi(x, u), \\qquad
           \\mathcal{E} = b + \\zeta'\\theta, \\quad
-          \\zeta = -\\psi(x, u) + \\psi(x, \\phi(x)) + \\tfrac{d}{dt}\\psi(x_t, \\phi(x_t)), \\quad b = c(x, u)
+          \\zeta = -\\psi(x, u) + \\psi(x, \\phi(x)) + \\tfrac{d}{dt}\\psi(x_t, \\phi(x_t)), \\; b = c(x, u)
 
-The derivative along the path is the chain rule with the observed dx/dt: a forward difference would bias the estimates.
-Nothing in `bellman_data` knows A, B, Q or R.
+The derivative along the path is the chain rule with the observed dx/dt: a forward difference would bias the
+estimates. Nothing in `bellman_data` knows A, B, Q or R.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class BellmanData(NamedTuple):
 
 
 def basis_pairs(n_states: int, n_inputs: int) -> list[tuple[int, int]]:
-    """The monomials z_i z_j of psi, z = (x, u): squares of the states, their products, those with u, those of u."""
+    """The monomials z_i z_j of psi, z = (x, u): squares of states, products of states, x_i u_j, u_i u_j."""
     states, inputs = range(n_states), range(n_states, n_states + n_inputs)
     return [
         *((i, i) for i in states),
@@ -54,7 +54,7 @@ def basis(states: Array, inputs: Array) -> Array:
     """psi at (x, u): shapes (count, n) and (count, m) to (count, d); for n = 2, m = 1 and in this order
 
     (x1^2, x2^2, x1 x2, x1 u, x2 u, u^2).
-    """  # noqa: D400
+    """
     z = np.hstack((states, inputs))
     left, right = np.array(basis_pairs(states.shape[1], inputs.shape[1])).T
     return np.asarray(z[:, left] * z[:, right])
@@ -91,7 +91,7 @@ def quadratic_form(theta: Array, n_states: int, n_inputs: int) -> Array:
 
 
 def coefficients(H: Array, n_states: int, n_inputs: int) -> Array:
-    """The coefficients theta, shape (d,), of a symmetric quadratic form z'Hz: the inverse of `quadratic_form`."""
+    """The coefficients theta, shape (d,), of the quadratic form z'Hz: the inverse of `quadratic_form`."""
     pairs = basis_pairs(n_states, n_inputs)
     return np.array([H[i, j] if i == j else H[i, j] + H[j, i] for i, j in pairs])
 
@@ -122,4 +122,4 @@ def improved_gain(theta: Array, n_states: int, n_inputs: int) -> Array:
         If the quadratic in u is singular.
     """
     H = quadratic_form(theta, n_states, n_inputs)
-    return np.linalg.solve(H[n_states:, n_states:], H[n_states:, :n_states])
+    return np.asarray(np.linalg.solve(H[n_states:, n_states:], H[n_states:, :n_states]))

@@ -1,4 +1,4 @@
-"""QSA with a constant gain on the linear model (20): solved in closed form (Chen et al., Section 2.2, Prop. 2.1).
+"""QSA with a constant gain on the linear model (20), in closed form (Chen et al., Prop. 2.1).
 
 .. math:: \\tfrac{d}{dt}\\tilde\\Theta_t = \\alpha\\,[A\\tilde\\Theta_t + v\\sin(\\omega t + \\varphi)]
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 
 from lqrpg.algorithms.qsa import require_positive
@@ -42,17 +43,19 @@ class ConstantGain:
     def __post_init__(self) -> None:
         require_positive("gain alpha", self.alpha)
         require_positive("frequency", self.frequency)
-        if not spectral_abscissa(self.A) < 0.0:
-            raise ValueError(f"the linearization must be Hurwitz, its spectral abscissa is {spectral_abscissa(self.A):.3g}")
+        abscissa = spectral_abscissa(self.A)
+        if not abscissa < 0.0:
+            raise ValueError(f"the linearization must be Hurwitz, its spectral abscissa is {abscissa:.3g}")
 
     @property
-    def phasor(self) -> Array:
+    def phasor(self) -> NDArray[np.complex128]:
         """The steady motion is the imaginary part of phasor e^{i omega t}, shape (d,), complex.
 
         .. math:: \\alpha\\,[i\\omega I - \\alpha A]^{-1} v\\, e^{i\\varphi}
         """
         resolvent = 1j * self.frequency * np.eye(len(self.A)) - self.alpha * self.A
-        return np.linalg.solve(resolvent, self.alpha * self.direction * np.exp(1j * self.phase))
+        forcing = self.alpha * self.direction * np.exp(1j * self.phase)
+        return np.asarray(np.linalg.solve(resolvent, forcing), dtype=np.complex128)
 
     def steady(self, times: Array) -> Array:
         """The steady sinusoid that Prop. 2.1 predicts, shape (len(times), d)."""

@@ -1,6 +1,7 @@
 """Trajectories of a linear plant under an exploring policy u = -K0 x + xi (Chen et al., eqs. (28) and (35)).
 
-The three kinds of exploration that the policy-evaluation experiment compares, and Euler's method for the plant.
+The three kinds of exploration that the policy-evaluation experiment compares, and Euler's method for the
+plant.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.algorithms.probing import random_sinusoids
-from lqrpg.algorithms.qsa import steps_of
+from lqrpg.algorithms.qsa import require_positive
 from lqrpg.lqr.compiled import njit
 from lqrpg.lqr.continuous import spectral_abscissa
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 METHODS = ("qsa", "sa_equal_variance", "sa_equal_density")
-"""Sinusoids; white noise with their variance at every step; white noise with their spectral density in the band."""
+"""Sinusoids; white noise with their variance at every step; white noise with their density in the band."""
 
 
 class Trajectory(NamedTuple):
@@ -61,14 +62,16 @@ class Exploration:
     def noise_variance(self, method: str, step: float) -> float:
         """Variance of one Euler step of white noise.
 
-        Noise held over steps of length h has the one-sided density variance h / pi at low frequencies, per rad/s;
-        the sinusoids have variance / highest_frequency in their band.
+        Noise held over steps of length h has the one-sided density variance h / pi at low frequencies, per
+        rad/s; the sinusoids have variance / highest_frequency in their band.
         """
         if method == "sa_equal_variance":
             return self.variance
         return self.variance * math.pi / (self.highest_frequency * step)
 
-    def sample(self, method: str, rng: np.random.Generator, n_steps: int, step: float, n_inputs: int = 1) -> Array:
+    def sample(
+        self, method: str, rng: np.random.Generator, n_steps: int, step: float, n_inputs: int = 1
+    ) -> Array:
         """The signal at every step, shape (n_steps, n_inputs).
 
         Raises
@@ -147,10 +150,13 @@ def explore(plant: Plant, gain: Array, signal: Array, step: float, start: Array 
     Raises
     ------
     ValueError
-        If K0 does not stabilise the plant, or Euler's method with this step amplifies its closed loop.
+        If K0 does not stabilise the plant, the signal's shape is wrong, or Euler's method with this step
+        amplifies its closed loop.
     """
     gain = require_stabilising(plant, gain, "exploring")
-    steps_of(step, step)
+    require_positive("step", step)
+    if np.ndim(signal) != 2 or np.shape(signal)[1] != plant.n_inputs:
+        raise ValueError(f"the signal must have shape (count, {plant.n_inputs}), got {np.shape(signal)}")
     growth = float(np.max(np.abs(np.linalg.eigvals(np.eye(plant.n_states) + step * plant.closed_loop(gain)))))
     if not growth < 1.0:
         raise ValueError(

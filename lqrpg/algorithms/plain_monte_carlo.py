@@ -1,9 +1,9 @@
 """Plain Monte Carlo, eq. (16) of Chen et al., at a few nanoseconds a draw and in bounded memory.
 
-The exponential and the sine are the cost. Both are parts of e^{zx}, z = rate + i frequency, which a table splits:
-with x = x_j + d and x_j the centre of one of `CELLS` cells, e^{zx} = e^{z x_j} e^{zd}, and |zd| is so small that a
-short series reaches rounding. Uniform draws in double precision go in and values in double precision come out; nothing
-but the evaluation of y differs from the textbook's loop.
+The exponential and the sine are the cost. Both are parts of e^{zx}, z = rate + i frequency, which a table
+splits: with x = x_j + d and x_j the centre of one of many equal cells, e^{zx} = e^{z x_j} e^{zd}, and |zd| is
+so small that a short series reaches rounding. Uniform draws in double precision go in and values in double
+precision come out; nothing but the evaluation of y differs from the textbook's loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REACH = 0.05  # bound on |zd|: the first neglected term is then below 1e-17
 
 @njit
 def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):  # type: ignore[no-untyped-def]
-    """values = Im(e^{zx}); `cell`, `real` and `imaginary` are buffers. Two loops: only the second one gathers."""
+    """values = Im(e^{zx}); `cell`, `real` and `imaginary` are buffers. Only the second loop gathers."""
     cells = np.float64(sines.shape[0])
     width = 1.0 / cells
     p0, p1, p2, p3, p4, p5, p6, p7, p8 = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
@@ -35,14 +35,16 @@ def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):  # type: 
         d = (scaled - (index + 0.5)) * width
         cell[i] = np.int32(index)
         real[i] = (((((((p8 * d + p7) * d + p6) * d + p5) * d + p4) * d + p3) * d + p2) * d + p1) * d + p0
-        imaginary[i] = (((((((q8 * d + q7) * d + q6) * d + q5) * d + q4) * d + q3) * d + q2) * d + q1) * d + q0
+        imaginary[i] = (
+            ((((((q8 * d + q7) * d + q6) * d + q5) * d + q4) * d + q3) * d + q2) * d + q1
+        ) * d + q0
     for i in range(x.shape[0]):
         values[i] = sines[cell[i]] * real[i] + cosines[cell[i]] * imaginary[i]
 
 
 @njit
 def _sum(values, totals):  # type: ignore[no-untyped-def]
-    """Add the values to running totals, lane by lane, in one fixed order; the lanes let strict IEEE vectorise."""
+    """Add the values to running totals, lane by lane, in a fixed order; lanes let strict IEEE vectorise."""
     whole = values.shape[0] // LANES * LANES
     for first in range(0, whole, LANES):
         for lane in range(LANES):
@@ -100,8 +102,8 @@ def plain_monte_carlo(
 
     Parameters
     ----------
-    runs : numbers of the runs; run r draws from ``SeedSequence(seed, spawn_key=(*spawn_key, r))``, so its estimate does
-        not depend on the runs beside it.
+    runs : numbers of the runs; run r draws from ``SeedSequence(seed, spawn_key=(*spawn_key, r))``, so its
+        estimate does not depend on the runs beside it.
     n_draws : draws a run.
     seed, spawn_key : where the runs' streams are spawned.
     integrand : y; the paper's by default.

@@ -4,8 +4,9 @@ With a_t = 1/(1 + t) and Rhat_0 = delta I the matrix gain is ridge least squares
 
 .. math:: \\Big(\\delta I + \\int_0^t \\zeta\\zeta'\\Big)\\Theta_t = \\delta\\Theta_0 - \\int_0^t \\zeta b,
 
-so moments are accumulated and a system of order d is solved only where a value is reported. Euler's method keeps the
-identity to rounding, with (1 - h) delta in place of delta; the recursions themselves are here as well.
+so moments are accumulated and a system of order d is solved only where a value is reported. Euler's method
+keeps the identity to rounding, with (1 - h) delta in place of delta; the recursions themselves are here as
+well.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def _moments(data: BellmanData, keep_every: int) -> tuple[Array, Array]:
     """int zeta zeta' and int zeta b after every `keep_every` samples, shapes (count, d, d) and (count, d)."""
     d, count = data.zeta.shape[1], len(data.b) // keep_every
     if count < 1:
-        raise ValueError(f"a trajectory of {len(data.b)} samples has no multiple of {keep_every} samples to report")
+        raise ValueError(f"a trajectory of {len(data.b)} samples has none after {keep_every} to report")
     zeta = data.zeta[: count * keep_every].reshape(count, keep_every, d)
     b = data.b[: count * keep_every].reshape(count, keep_every, 1)
     squares = np.matmul(zeta.transpose(0, 2, 1), zeta)
@@ -31,7 +32,7 @@ def _moments(data: BellmanData, keep_every: int) -> tuple[Array, Array]:
 
 
 def ridge_path(data: BellmanData, delta: float, start: Array | None = None, keep_every: int = 1000) -> Array:
-    """The estimates of the matrix gain (34) with a_t = 1/(1 + t) and Rhat_0 = delta I, by ridge least squares.
+    """The estimates of the matrix gain (34) with a_t = 1/(1 + t), Rhat_0 = delta I, by ridge least squares.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):  # type:
 def matrix_gain_path(
     data: BellmanData, gain: Gain, delta: float, start: Array | None = None, keep_every: int = 1000
 ) -> Array:
-    """The estimates of the matrix gain (34) by the literal recursion, for any gain; shaped as in `ridge_path`.
+    """The estimates of the matrix gain (34) by the literal recursion, for any gain; shaped like `ridge_path`.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def matrix_gain_path(
     """
     require_positive("delta", delta)
     gain.require_stable(data.step)
-    zeta, b, gains = contiguous(data.zeta, data.b, gain.at(np.arange(len(data.b)) * data.step))
+    zeta, b, gains = contiguous(
+        data.zeta, data.b, gain.at(data.step * np.arange(len(data.b), dtype=np.float64))
+    )
     theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
     path: Array = _matrix_gain_path(zeta, b, gains, data.step, theta, delta * np.eye(len(theta)), keep_every)
     return path
@@ -103,14 +106,14 @@ def _descent_path(zeta, b, gains, step, theta, keep_every):  # type: ignore[no-u
 
 
 def descent_path(data: BellmanData, gain: Gain, start: Array | None = None, keep_every: int = 1000) -> Array:
-    """The estimates of steepest descent (32), dTheta = -a_t zeta (b + zeta'Theta) dt; shaped as in `ridge_path`.
+    """The estimates of steepest descent (32), dTheta = -a_t zeta (b + zeta'Theta) dt; shape of `ridge_path`.
 
     Raises
     ------
     ValueError
         If the step makes the recursion unstable: step a_t |zeta_t|^2 must stay below 2 along the trajectory.
     """
-    gains = gain.at(np.arange(len(data.b)) * data.step)
+    gains = gain.at(data.step * np.arange(len(data.b), dtype=np.float64))
     stiffness = float(np.max(gains * np.sum(data.zeta**2, axis=1))) / gain.largest
     gain.require_stable(data.step, stiffness)
     zeta, b, gains = contiguous(data.zeta, data.b, gains)

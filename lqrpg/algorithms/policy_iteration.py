@@ -1,7 +1,7 @@
 """Policy iteration for LQR, with the model and without (Chen et al., eq. (29) and Figure 4).
 
-Model-free: one trajectory of the exploring policy serves all evaluated policies, because the Bellman error of any
-policy can be observed along it; each evaluation starts from the last one's coefficients.
+Model-free: one trajectory of the exploring policy serves all evaluated policies, because the Bellman error of
+any policy can be observed along it; each evaluation starts from the last one's coefficients.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class IterationErrors(NamedTuple):
     Attributes
     ----------
     gain_error : (count,) ||K - K*||_F / ||K*||_F.
-    weighted_error : (count,) (tr P_K - tr P*) / tr P*, weighted by Sigma; infinite where K does not stabilise.
+    weighted_error : (count,) (tr P_K - tr P*) / tr P*, weighted by Sigma; infinite where K does not
+        stabilise.
     """
 
     gain_error: Array
@@ -32,7 +33,7 @@ class IterationErrors(NamedTuple):
 
 
 def exact_policy_iteration(plant: Plant, gain: Array, iterations: int) -> Array:
-    """Policy iteration with the model, K <- R^-1 B'P_K (Newton's method on the Riccati equation, after Kleinman).
+    """Policy iteration with the model, K <- R^-1 B'P_K (Newton's method for Riccati's equation).
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def exact_policy_iteration(plant: Plant, gain: Array, iterations: int) -> Array:
     """
     gains = [require_stabilising(plant, gain, "evaluated")]
     for _ in range(iterations):
-        gains.append(np.linalg.solve(plant.R, plant.B.T @ cost_to_go(plant, gains[-1])))
+        gains.append(np.asarray(np.linalg.solve(plant.R, plant.B.T @ cost_to_go(plant, gains[-1]))))
     return np.array(gains)
 
 
@@ -67,8 +68,8 @@ def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations:
 
     Returns
     -------
-    (iterations + 1, m, n) the gains, the initial one first. A gain may fail to stabilise the plant when the data are
-    poor: that is a result, shown by an infinite `weighted_error`.
+    (iterations + 1, m, n) the gains, the initial one first. A gain may fail to stabilise the plant when the
+    data are poor: that is a result, shown by an infinite `weighted_error`.
     """
     gains = [np.array(gain, dtype=np.float64)]
     theta: Array | None = None
@@ -80,7 +81,7 @@ def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations:
 
 
 def excess_cost(plant: Plant, gain: Array) -> float:
-    """tr P_K - tr P*, weighted by Sigma, without the cancellation of the difference; infinite if K is not stabilising.
+    """tr (P_K - P*) Sigma without the cancellation of a difference; infinite if K is not stabilising.
 
     .. math:: \\mathrm{tr}\\,(P_K - P^*)\\Sigma = \\mathrm{tr}\\,(K - K^*)'R(K - K^*)X_K
     """

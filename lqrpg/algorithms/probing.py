@@ -1,7 +1,7 @@
-"""Probing signals of quasi-stochastic approximation: deterministic, and exact at any time because time is an integer.
+"""Probing signals of quasi-stochastic approximation: deterministic, and exact at any integer time.
 
-A clock that adds up a step of 0.001 drifts, and a sawtooth turns a drift of one rounding into a jump. Signals are
-therefore asked for at whole numbers of steps.
+A clock that adds up a step of 0.001 drifts, and a sawtooth turns a drift of one rounding into a jump. Signals
+are therefore asked for at whole numbers of steps.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Sawtooth:
 
     Attributes
     ----------
-    offset : part of a step at which each step samples the signal: 0 for the left point, as Euler's method does, and
-        0.5 for the midpoint.
+    offset : part of a step at which each step samples the signal: 0 for the left point, as Euler's method
+        does, and 0.5 for the midpoint.
     """
 
     offset: float = 0.0
@@ -59,7 +59,7 @@ class Sawtooth:
     def period(self, step: float) -> Array:
         """All values of one period, shape (1/step,)."""
         count = steps_in_period(step)
-        return (np.arange(count) + self.offset) / count
+        return np.asarray((np.arange(count) + self.offset) / count)
 
     def at_steps(self, indices: NDArray[np.int64], step: float) -> Array:
         """xi at the times indices * step; shape (len(indices), 1)."""
@@ -69,7 +69,7 @@ class Sawtooth:
 
 @dataclass(frozen=True)
 class Sinusoids:
-    """xi_t = sum_i v_i sin(omega_i t + phi_i) (Chen et al., eq. (7b)), frequencies in rad/s and phases in rad.
+    """xi_t = sum_i v_i sin(omega_i t + phi_i) (Chen et al., eq. (7b)), in rad/s and rad.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Sinusoids:
 
     def at_steps(self, indices: NDArray[np.int64], step: float) -> Array:
         """xi at the times indices * step; shape (len(indices), p)."""
-        return self.at_times(np.asarray(indices) * step)
+        return self.at_times(np.asarray(indices, dtype=np.float64) * step)
 
 
 def random_sinusoids(rng: np.random.Generator, count: int, highest: float, n_inputs: int = 1) -> Sinusoids:
@@ -112,4 +112,5 @@ def random_sinusoids(rng: np.random.Generator, count: int, highest: float, n_inp
         raise ValueError(f"the highest frequency must be finite and greater than 0, got {highest}")
     total = count * n_inputs
     phases, frequencies = rng.uniform(0.0, 2.0 * math.pi, total), rng.uniform(0.0, highest, total)
-    return Sinusoids(np.kron(np.eye(n_inputs), np.ones((count, 1))), frequencies, phases)
+    amplitudes = np.asarray(np.kron(np.eye(n_inputs), np.ones((count, 1))), dtype=np.float64)
+    return Sinusoids(amplitudes, frequencies, phases)

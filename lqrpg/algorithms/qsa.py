@@ -1,9 +1,10 @@
-"""Quasi-stochastic approximation: dTheta/dt = a_t f(Theta, xi_t) with a deterministic probing signal (Chen et al.).
+"""Quasi-stochastic approximation (QSA): an ODE driven by a deterministic probing signal (Chen et al.).
 
-.. math:: \\tfrac{d}{dt}\\Theta_t = a_t f(\\Theta_t, \\xi_t), \\qquad a_t = g / (1 + t)^\\rho  \\qquad (5), (6)
+.. math:: \\tfrac{d}{dt}\\Theta_t = a_t f(\\Theta_t, \\xi_t), \\qquad a_t = g / (1 + t)^\\rho \\quad (5), (6)
 
-This module holds what all experiments share, for any right-hand side: the gain, Euler's method, averaging, and the
-matrix gain (34). The loops here are plain Python; the experiments have compiled twins, tested against these.
+This module holds what all experiments share, for any right-hand side: the gain, Euler's method, averaging,
+and the matrix gain (34). The loops here are plain Python; the experiments have compiled twins, tested against
+these.
 """
 
 from __future__ import annotations
@@ -123,15 +124,17 @@ def euler(
     kept = [theta.copy()]
     for first in range(0, n_steps, keep_every):
         indices = np.arange(first, min(first + keep_every, n_steps))
-        for a, xi in zip(gain.at(indices * step), probing.at_steps(indices, step), strict=True):
+        for a, xi in zip(
+            gain.at(step * indices.astype(np.float64)), probing.at_steps(indices, step), strict=True
+        ):
             theta = theta + step * a * field(theta, xi)
         if len(indices) == keep_every:
             kept.append(theta.copy())
-    return np.arange(len(kept)) * (keep_every * step), np.array(kept)
+    return keep_every * step * np.arange(len(kept), dtype=np.float64), np.array(kept)
 
 
 def ruppert_polyak(path: Array, fraction: float = 1.0) -> Array:
-    """Average of the last part of an evenly sampled path: Ruppert-Polyak averaging, eq. (23) for a fraction below 1.
+    """Average of the last part of an evenly sampled path: Ruppert-Polyak averaging, eq. (23).
 
     Parameters
     ----------
@@ -161,8 +164,8 @@ def matrix_gain_step(
     .. math:: d\\hat R = a_t(\\zeta\\zeta' - \\hat R)\\,dt, \\qquad
               d\\Theta = -a_t \\hat R^{-1}\\zeta\\,(b + \\zeta'\\Theta)\\,dt
 
-    In this order the recursion with a_t = 1/(1 + t) *is* recursive least squares, to rounding; in the other order the
-    first step divides by the small initial matrix and explodes.
+    In this order the recursion with a_t = 1/(1 + t) *is* recursive least squares, to rounding; in the other
+    order the first step divides by the small initial matrix and explodes.
 
     Parameters
     ----------

@@ -1,14 +1,13 @@
-"""Quasi Monte Carlo: the mean of y over [0, 1] by the QSA ODE (19) with the sawtooth (Chen et al., Section 2.1).
+"""Quasi Monte Carlo: the mean of y over [0, 1] by the QSA ODE (19) and the sawtooth (Chen et al., Sec. 2.1).
 
-.. math:: \\tfrac{d}{dt}\\Theta_t = a_t\\,(y(\\xi_t) - \\Theta_t), \\qquad \\xi_t = t \\bmod 1, \\qquad a_t = g/(1+t)
+.. math:: \\tfrac{d}{dt}\\Theta_t = a_t(y(\\xi_t) - \\Theta_t), \\; \\xi_t = t \\bmod 1, \\; a_t = g/(1+t)
 
-Euler's recursion is affine in Theta_0, so Theta_N = alpha_N Theta_0 + beta_N: one pass gives every run exactly.
-It sums y on the left points of the grid, hence converges to *their* mean, not to the integral.
+Euler's recursion is affine in Theta_0, so Theta_N = alpha_N Theta_0 + beta_N: one pass gives every run
+exactly. It sums y on the left points of the grid, hence converges to *their* mean, not to the integral.
 """
 
 from __future__ import annotations
 
-import cmath
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +19,11 @@ from lqrpg.lqr.compiled import njit
 from lqrpg.lqr.plant import Array, contiguous
 
 
+def _mean_exponential(z: complex) -> complex:
+    """The integral of e^{zx} over [0, 1], (e^z - 1)/z, without cancellation or division by 0 near z = 0."""
+    return 1.0 + 0.5 * z if abs(z) < 1e-8 else complex(np.expm1(z)) / z
+
+
 @dataclass(frozen=True)
 class Integrand:
     """y(x) = e^{rate x} sin(frequency x) on [0, 1]."""
@@ -29,21 +33,19 @@ class Integrand:
 
     def __call__(self, x: Array) -> Array:
         """Values of y at x, any shape."""
-        return np.exp(self.rate * x) * np.sin(self.frequency * x)
+        return np.asarray(np.exp(self.rate * x) * np.sin(self.frequency * x))
 
     @property
     def mean(self) -> float:
-        """The integral over [0, 1] in closed form: the imaginary part of (e^z - 1)/z, z = rate + i frequency."""
+        """The integral over [0, 1] in closed form: Im (e^z - 1)/z, z = rate + i frequency."""
         z = complex(self.rate, self.frequency)
-        return 0.0 if z == 0 else ((cmath.exp(z) - 1.0) / z).imag
+        return _mean_exponential(z).imag
 
     @property
     def second_moment(self) -> float:
         """The integral of y^2 over [0, 1]: y^2 = e^{2 rate x} (1 - cos(2 frequency x)) / 2."""
-        real, z = 2.0 * self.rate, 2.0 * complex(self.rate, self.frequency)
-        of_one = 1.0 if real == 0 else (cmath.exp(real).real - 1.0) / real
-        of_cosine = 1.0 if z == 0 else ((cmath.exp(z) - 1.0) / z).real
-        return 0.5 * (of_one - of_cosine)
+        z = 2.0 * complex(self.rate, self.frequency)
+        return 0.5 * (_mean_exponential(z.real).real - _mean_exponential(z).real)
 
     @property
     def variance(self) -> float:
@@ -51,7 +53,7 @@ class Integrand:
         return self.second_moment - self.mean**2
 
     def grid_mean(self, step: float, sawtooth: Sawtooth | None = None) -> float:
-        """Mean of y over the points at which the recursion samples one period: the limit that Euler's method has."""
+        """Mean of y over the points that the recursion visits in one period: the limit of Euler's method."""
         return float(self((sawtooth or Sawtooth()).period(step)).mean())
 
 
@@ -71,16 +73,16 @@ class AffineMap(NamedTuple):
 
     def paths(self, starts: Array) -> Array:
         """The estimates of all runs, shape (len(starts), count)."""
-        return np.multiply.outer(np.asarray(starts, dtype=np.float64), self.alpha) + self.beta
+        return np.asarray(np.multiply.outer(starts, self.alpha) + self.beta)
 
     def estimates(self, starts: Array) -> Array:
         """The last estimate of each run, shape (len(starts),)."""
-        return np.asarray(starts, dtype=np.float64) * self.alpha[-1] + self.beta[-1]
+        return np.asarray(np.multiply(starts, self.alpha[-1]) + self.beta[-1], dtype=np.float64)
 
 
 @njit
 def _affine(y, increments, keep_every):  # type: ignore[no-untyped-def]
-    """alpha and beta after every `keep_every` of the steps, `increments` being h a_{nh}; y holds one period."""
+    """alpha and beta after every `keep_every` steps; `increments` holds h a_{nh} and y one period."""
     count = 1 + increments.shape[0] // keep_every
     alphas = np.empty(count)
     betas = np.empty(count)
@@ -114,7 +116,7 @@ def _prepared(
     gain.require_stable(step)
     n_steps = steps_of(horizon, step)
     y = integrand((sawtooth or Sawtooth()).period(step))
-    increments = step * gain.at(np.arange(n_steps) * step)
+    increments = step * gain.at(step * np.arange(n_steps, dtype=np.float64))
     first, second = contiguous(y, increments)
     return first, second
 
@@ -145,7 +147,7 @@ def affine_map(
     y, increments = _prepared(gain, integrand or Integrand(), step, horizon, sawtooth)
     every = keep_every or len(increments)
     alpha, beta = _affine(y, increments, every)
-    return AffineMap(np.arange(len(alpha)) * (every * step), alpha, beta)
+    return AffineMap(every * step * np.arange(len(alpha), dtype=np.float64), alpha, beta)
 
 
 def literal_estimates(
@@ -183,4 +185,4 @@ def running_mean(
     # Whole periods first: a sum over all samples would round a thousand times as often.
     partial = np.concatenate(([0.0], np.cumsum(y)))
     sums = (steps // len(y)) * partial[-1] + partial[steps % len(y)]
-    return steps * step, sums / steps
+    return np.asarray(steps * step, dtype=np.float64), np.asarray(sums / steps)

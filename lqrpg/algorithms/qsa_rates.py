@@ -1,10 +1,12 @@
 """Convergence rates of QSA on a scalar ODE whose answers are known (Chen et al., Sections 2.2 and 3).
 
-.. math:: \\tfrac{d}{dt}\\Theta_t = a_t\\,[-(1 + c\\sin(\\omega t + p))\\Theta_t + \\cos\\omega t], \\qquad \\theta^* = 0
+.. math:: \\tfrac{d}{dt}\\Theta_t = a_t\\,
+          [-(1 + c\\sin(\\omega t + p))\\Theta_t + \\cos\\omega t], \\; \\theta^* = 0
 
-Its linearization is A* = -1. The noise is additive for c = 0. In general Ybar = -c cos(p) / (2 omega): the excited
-motion a_t sin(omega t)/omega is rectified by the noise that multiplies it. Theory: |Theta_t| ~ t^-rho for rho < 1,
-t^-min(g, 1) for rho = 1; the Ruppert-Polyak average has 1/t if and only if Ybar = 0, and t^-rho otherwise.
+Its linearization is A* = -1. The noise is additive for c = 0. In general Ybar = -c cos(p) / (2 omega): the
+excited motion a_t sin(omega t)/omega is rectified by the noise that multiplies it. Theory: |Theta_t| ~ t^-rho
+for rho < 1, t^-min(g, 1) for rho = 1; the Ruppert-Polyak average has 1/t if and only if Ybar = 0, and t^-rho
+otherwise.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class RateCase:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.multiplicative < math.inf:
-            raise ValueError(f"the multiplicative noise must be finite and not negative, got {self.multiplicative}")
+            raise ValueError(
+                f"multiplicative noise must be finite and not negative, got {self.multiplicative}"
+            )
 
     def y_bar(self, frequency: float = 1.0) -> float:
         """Ybar of eq. (12): zero if and only if averaging reaches the rate 1/t."""
@@ -53,9 +57,9 @@ class RateCase:
     def predicted_slope(self, averaged: bool, frequency: float = 1.0, window: float = 1.0) -> float:
         """Exponent of the error's envelope that the theory predicts as t grows.
 
-        An average from time 0 cannot forget the transient, whose integral is a constant: 1/t at best. One over a last
-        part of the time (`window` below 1) can; what is left is a_t/t from the ends of the window and, when the noise
-        multiplies the estimate, the next order a_t^2 of the rectified motion.
+        An average from time 0 cannot forget the transient, whose integral is a constant: 1/t at best. One
+        over a last part of the time (`window` below 1) can; what is left is a_t/t from the ends of the window
+        and, when the noise multiplies the estimate, the next order a_t^2 of the rectified motion.
         """
         rho, g = self.gain.rho, self.gain.g
         of_transient = -g if rho == 1.0 else -math.inf
@@ -68,13 +72,26 @@ class RateCase:
         of_ends = -1.0 - rho if self.multiplicative == 0.0 else -min(1.0 + rho, 2.0 * rho)
         return max(of_ends, of_transient)
 
+    def scaled_error_centre(self, times: Array, frequency: float = 1.0) -> Array:
+        """What the scaled error (12) oscillates about at `times`: Ybar as t grows, but slowly for rho near 1.
+
+        .. math:: \\bar Y \\big/ \\big(1 - (\\rho/g)(1 + t)^{\\rho - 1}\\big)
+
+        The gain falls while the estimate lags behind it; the correction is -(a_t^{-1})' Ybar to first order,
+        and at rho = 1 it stays: there the matrix I + gA* takes over. Meaningful where the bracket is
+        positive.
+        """
+        lag = self.gain.rho / self.gain.g * (1.0 + times) ** (self.gain.rho - 1.0)
+        return np.asarray(self.y_bar(frequency) / (1.0 - lag))
+
     def rectified_average(self, times: Array, frequency: float = 1.0) -> Array:
         """Leading term of the average from time 0, Ybar times the mean of a_t over [0, t]; rho < 1.
 
         .. math:: \\bar Y g\\,\\frac{(1 + t)^{1 - \\rho} - 1}{(1 - \\rho)\\,t}
 
-        It tends to Ybar g t^-rho / (1 - rho), but so slowly for rho near 1 (the two differ by a factor of 2 at
-        t = 1000 for rho = 0.9) that slopes over a finite horizon must be compared with this term's own slope.
+        It tends to Ybar g t^-rho / (1 - rho), but so slowly for rho near 1 (the two differ by a factor of 2
+        at t = 1000 for rho = 0.9) that slopes over a finite horizon must be compared with this term's own
+        slope.
         """
         remaining = 1.0 - self.gain.rho
         mean_gain = self.gain.g * ((1.0 + times) ** remaining - 1.0) / (remaining * times)
@@ -82,7 +99,7 @@ class RateCase:
 
 
 def standard_cases() -> list[RateCase]:
-    """The cases of the rates experiment: additive noise for all gains, multiplicative noise for g = 2, rho < 1."""
+    """Additive noise for all gains, and multiplicative noise in both phases for g = 2 and rho < 1."""
     exponents = (0.6, 0.7, 0.8, 0.9)
     cases = [RateCase("additive", Gain(2.0, rho)) for rho in exponents]
     cases += [RateCase("additive", Gain(0.5, rho)) for rho in exponents[:2]]
@@ -115,8 +132,8 @@ class RateRecord(NamedTuple):
 def _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window):  # type: ignore[no-untyped-def]
     """RK4 for all cases side by side: they share the clock and its sines, each has its own gain.
 
-    The average runs over the last `window` of the time so far. Its start is followed by a second copy of the solution
-    that moves only as often as that start does; for a window of 1 the copy stays at time 0.
+    The average runs over the last `window` of the time so far. Its start is followed by a second copy of the
+    solution that moves only as often as that start does; for a window of 1 the copy stays at time 0.
     """
     lanes = g.shape[0]
     n_steps = edges[-1]
@@ -203,7 +220,8 @@ def simulate_rates(
     decades : the envelopes cover this many decades of time before the horizon.
     bins_per_decade : logarithmic bins; each should hold a few periods of the signal.
     keep_every : samples of the paths are kept at this distance, in steps.
-    window : the average runs over this last part of the time so far: 1 averages from 0, 0.5 from t/2 (eq. (23)).
+    window : the average runs over this last part of the time so far: 1 averages from 0, 0.5 from t/2 (eq.
+        (23)).
 
     Raises
     ------
@@ -217,12 +235,17 @@ def simulate_rates(
     for case in cases:
         stiffness = case.gain.largest * (1.0 + case.multiplicative)
         if step * stiffness > RK4_STABILITY:
-            raise ValueError(f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}")
+            raise ValueError(
+                f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}"
+            )
     edges = bin_edges(n_steps, decades, bins_per_decade)
-    columns = np.array([(k.gain.g, k.gain.rho, k.gain.cap, k.multiplicative, k.phase) for k in cases]).T.copy()
-    envelope, theta, averages = _integrate(*columns, frequency, start, step, edges, keep_every, window)
+    rows = [(k.gain.g, k.gain.rho, k.gain.cap, k.multiplicative, k.phase) for k in cases]
+    g, rho, cap, c, phase = np.array(rows).T.copy()
+    envelope, theta, averages = _integrate(
+        g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window
+    )
     middles = np.sqrt(edges[:-1] * edges[1:].astype(np.float64)) * step
-    times = np.arange(1, theta.shape[1] + 1) * (keep_every * step)
+    times = keep_every * step * np.arange(1.0, theta.shape[1] + 1)
     return RateRecord(middles, envelope, times, theta, averages)
 
 
@@ -232,5 +255,7 @@ def envelope_slope(times: Array, envelope: Array) -> float:
 
 
 def scaled_errors(record: RateRecord, cases: Sequence[RateCase]) -> Array:
-    """a_t^-1 (Theta_t - theta*) at the kept times, shape (n_cases, n_kept): settles around Ybar (eq. (12))."""
-    return np.array([theta / case.gain.at(record.times) for case, theta in zip(cases, record.theta, strict=True)])
+    """a_t^-1 (Theta_t - theta*) at the kept times, shape (n_cases, n_kept); settles around Ybar, eq. (12)."""
+    return np.array(
+        [theta / case.gain.at(record.times) for case, theta in zip(cases, record.theta, strict=True)]
+    )

@@ -1,6 +1,7 @@
-"""Gradient-free optimisation: quasi-stochastic gradient descent (qSGD) against SPSA (Chen et al., eqs. (15), (56)).
+"""Gradient-free optimisation: quasi-stochastic gradient descent (qSGD) and SPSA (Chen et al., (15), (56)).
 
-One measurement a step, projected on a box because this form can diverge (its right-hand side grows like a cube):
+One measurement a step, projected on a box because this form can diverge (its right-hand side grows like a
+cube):
 
 .. math:: \\tfrac{d}{dt}\\Theta = -\\tfrac{a_t}{\\varepsilon}\\,\\xi_t\\,\\Gamma(\\Theta + \\varepsilon\\xi_t)
 
@@ -28,7 +29,7 @@ CHUNK = 65536  # steps whose random signs are drawn at once: bounds the memory
 
 @dataclass(frozen=True)
 class OneMeasurement:
-    """Settings of one-measurement descent on Gamma = offset + sum_i curvature_i x_i^2 / 2, whose minimiser is 0.
+    """One-measurement descent on Gamma = offset + sum_i curvature_i x_i^2 / 2, whose minimiser is 0.
 
     Attributes
     ----------
@@ -79,7 +80,7 @@ class DescentRecord(NamedTuple):
 
 @njit
 def _advance(theta, signal, first, steps, gains, loss, scale, out):  # type: ignore[no-untyped-def]
-    """Run all runs over one chunk of steps; `signal(steps, runs, d)` is xi, `out` the records, written in place."""
+    """Run all runs over one chunk of steps; `signal` (steps, runs, d) is xi, `out` the records."""
     curvatures, offset = loss
     epsilon, box, step, keep_every = scale
     squares, errors, last_projection, bins = out
@@ -108,7 +109,7 @@ def _advance(theta, signal, first, steps, gains, loss, scale, out):  # type: ign
 
 @njit
 def _sinusoids(first, steps, step, frequencies, sin_phase, cos_phase, signal):  # type: ignore[no-untyped-def]
-    """sqrt(2) sin(omega_i t + phase) for all runs: one sine and one cosine a step and frequency serve every phase."""
+    """sqrt(2) sin(omega_i t + phase) for all runs: one sine and one cosine serve every phase."""
     for k in range(steps):
         for i in range(frequencies.shape[0]):
             angle = frequencies[i] * ((first + k) * step)
@@ -175,10 +176,19 @@ def one_measurement(
             _signs(streams, len(indices), signal)
         bins = np.minimum(np.searchsorted(edges, indices + 1, side="right") - 1, len(edges) - 2)
         scale = (settings.epsilon, settings.box, step, keep_every)
-        _advance(theta, signal, first, len(indices), gain.at(indices * step), loss, scale, (*out, bins))
+        _advance(
+            theta,
+            signal,
+            first,
+            len(indices),
+            gain.at(step * indices.astype(np.float64)),
+            loss,
+            scale,
+            (*out, bins),
+        )
     # The last bin holds its right end as well: n_steps itself.
     sizes = np.diff(edges) + (np.arange(len(edges) - 1) == len(edges) - 2)
-    times = np.arange(1, out[1].shape[1] + 1) * (keep_every * step)
+    times = keep_every * step * np.arange(1.0, out[1].shape[1] + 1)
     middles = np.sqrt(edges[:-1] * edges[1:].astype(np.float64)) * step
     return DescentRecord(middles, np.sqrt(out[0] / sizes), times, out[1], out[2])
 
@@ -222,13 +232,17 @@ def two_measurement(
     theta = np.array(start, dtype=np.float64)
     indices = np.arange(n_steps)
     kept = [theta.copy()]
-    for n, (a, xi) in enumerate(zip(gain.at(indices * step), probing.at_steps(indices, step), strict=True)):
+    for n, (a, xi) in enumerate(
+        zip(gain.at(step * indices.astype(np.float64)), probing.at_steps(indices, step), strict=True)
+    ):
         above, below = loss(np.stack((theta + epsilon * xi, theta - epsilon * xi)))
         if not math.isfinite(above - below):
-            raise ValueError(f"the loss is not finite around {theta.tolist()}: choose a smaller box or epsilon")
+            raise ValueError(
+                f"the loss is not finite around {theta.tolist()}: choose a smaller box or epsilon"
+            )
         theta = theta - (step * a * (above - below) / (2.0 * epsilon)) * xi
         if box is not None:
             theta = np.clip(theta, box[0], box[1])
         if (n + 1) % keep_every == 0:
             kept.append(theta.copy())
-    return np.arange(len(kept)) * (keep_every * step), np.array(kept)
+    return keep_every * step * np.arange(len(kept), dtype=np.float64), np.array(kept)
