@@ -71,9 +71,7 @@ def monte_carlo_against_numpy(runs: int) -> float:
     plain_monte_carlo(range(1), 4096)
     ours = median_seconds(lambda: plain_monte_carlo(range(runs), n), 1) / (runs * n)
     numpy = median_seconds(numpy_blocks) / (10 * n)
-    print(
-        f"plain Monte Carlo: {1e9 * ours:.2f} ns a draw, NumPy in cache blocks {1e9 * numpy:.2f} ns ", end=""
-    )
+    print(f"plain Monte Carlo: {1e9 * ours:.2f} ns a draw, NumPy in cache blocks {1e9 * numpy:.2f} ns ", end="")
     print(f"({numpy / ours:.1f} times); 10^9 draws take {1e9 * ours:.1f} s on one core")
     return 1e9 * ours
 
@@ -93,9 +91,7 @@ def policy_evaluation(seeds: int) -> float:
     matrix_gain_path(data, Gain(), 1e-6)
     literal = median_seconds(lambda: matrix_gain_path(data, Gain(), 1e-6))
     ridge = median_seconds(lambda: ridge_path(data, 1e-6))
-    print(
-        f"matrix gain over 10^4 steps: moments {1e3 * ridge:.2f} ms, literal recursion {1e3 * literal:.1f} ms"
-    )
+    print(f"matrix gain over 10^4 steps: moments {1e3 * ridge:.2f} ms, literal recursion {1e3 * literal:.1f} ms")
     return total * 20 / seeds
 
 

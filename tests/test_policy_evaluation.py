@@ -125,13 +125,9 @@ def test_trajectory_is_eulers_method_for_the_closed_loop():
     h, x0 = 1e-3, np.array([1.0, -2.0])
     trajectory = explore(PLANT, EXPLORING, np.zeros((500, 1)), h, x0)
     transition = np.eye(2) + h * PLANT.closed_loop(EXPLORING)
-    np.testing.assert_allclose(
-        trajectory.states[-1], np.linalg.matrix_power(transition, 499) @ x0, rtol=1e-11
-    )
+    np.testing.assert_allclose(trajectory.states[-1], np.linalg.matrix_power(transition, 499) @ x0, rtol=1e-11)
     np.testing.assert_allclose(trajectory.inputs, -trajectory.states @ EXPLORING.T, atol=1e-14)
-    np.testing.assert_allclose(
-        np.diff(trajectory.states, axis=0), h * trajectory.derivatives[:-1], atol=1e-15
-    )
+    np.testing.assert_allclose(np.diff(trajectory.states, axis=0), h * trajectory.derivatives[:-1], atol=1e-15)
 
 
 def test_noises_have_the_variance_and_the_density_of_the_sinusoids():
@@ -173,9 +169,7 @@ def test_error_of_the_matrix_gain_is_the_bias_of_the_ridge():
     delta, theta = 1e-2, exact_coefficients(PLANT, EVALUATED)
     ridge = (1.0 - data.step) * delta
     bias = -np.linalg.solve(ridge * np.eye(6) + data.step * data.zeta.T @ data.zeta, ridge * theta)
-    np.testing.assert_allclose(
-        ridge_path(data, delta, keep_every=20_000)[-1] - theta, bias, rtol=1e-6, atol=1e-9
-    )
+    np.testing.assert_allclose(ridge_path(data, delta, keep_every=20_000)[-1] - theta, bias, rtol=1e-6, atol=1e-9)
 
 
 def test_compiled_recursion_is_the_readable_one():

@@ -106,9 +106,7 @@ def test_euler_has_order_one():
     cosine = Sinusoids(np.ones((1, 1)), np.ones(1), np.full(1, math.pi / 2))
     errors = []
     for n_steps in (200, 400, 800):
-        _, path = euler(
-            lambda theta, xi: xi - theta, np.array([2.0]), Gain(), cosine, 4.0 / n_steps, n_steps, n_steps
-        )
+        _, path = euler(lambda theta, xi: xi - theta, np.array([2.0]), Gain(), cosine, 4.0 / n_steps, n_steps, n_steps)
         errors.append(abs(path[-1, 0] - (2.0 + math.sin(4.0)) / 5.0))
     orders = np.log2(np.divide(errors[:-1], errors[1:]))
     np.testing.assert_allclose(orders, 1.0, atol=0.05)
@@ -135,8 +133,6 @@ def test_averages():
 
 def test_matrix_gain_step_solves_a_scalar_problem_at_once():
     """For d = 1 and a tiny Rhat_0 the first step with h a = 1/2 lands on the root -b/zeta."""
-    theta, moment = matrix_gain_step(
-        np.array([7.0]), np.array([[1e-14]]), np.array([2.0]), 3.0 + 14.0, 1.0, 0.5
-    )
+    theta, moment = matrix_gain_step(np.array([7.0]), np.array([[1e-14]]), np.array([2.0]), 3.0 + 14.0, 1.0, 0.5)
     assert theta[0] == pytest.approx(-1.5)
     assert moment[0, 0] == pytest.approx(2.0)

@@ -87,9 +87,7 @@ def test_affine_map_is_the_literal_recursion(g):
 @given(st.floats(0.05, 5.0), st.floats(0.3, 1.0), st.floats(-10.0, 10.0), st.floats(0.0, 0.9))
 def test_compiled_recursion_is_the_general_integrator(g, rho, start, offset):
     y, points = Integrand(), Sawtooth(offset)
-    times, path = euler(
-        lambda theta, xi: y(xi) - theta, np.array([start]), Gain(g, rho), points, 0.02, 150, 10
-    )
+    times, path = euler(lambda theta, xi: y(xi) - theta, np.array([start]), Gain(g, rho), points, 0.02, 150, 10)
     fast = affine_map(Gain(g, rho), y, 0.02, 3.0, points, keep_every=10)
     np.testing.assert_allclose(fast.paths([start])[0], path[:, 0], atol=1e-12 * math.exp(4.0))
     np.testing.assert_allclose(fast.times, times)
@@ -138,9 +136,7 @@ def test_plain_monte_carlo_is_the_mean_of_its_draws():
 
 def test_plain_monte_carlo_does_not_depend_on_the_runs_beside_it():
     together = plain_monte_carlo(range(6), 5000, seed=1)
-    apart = np.concatenate(
-        [plain_monte_carlo(range(3, 6), 5000, seed=1), plain_monte_carlo([0], 5000, seed=1)]
-    )
+    apart = np.concatenate([plain_monte_carlo(range(3, 6), 5000, seed=1), plain_monte_carlo([0], 5000, seed=1)])
     np.testing.assert_array_equal(together[[3, 4, 5, 0]], apart)
 
 

@@ -43,9 +43,7 @@ def test_slopes_of_the_estimates_are_the_predicted_ones(record, index):
     assert slope == pytest.approx(CASES[index].predicted_slope(False), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    "index", [i for i, case in enumerate(CASES) if case.name == "additive" and case.gain.rho < 1]
-)
+@pytest.mark.parametrize("index", [i for i, case in enumerate(CASES) if case.name == "additive" and case.gain.rho < 1])
 def test_averages_of_additive_noise_have_slope_one(record, index):
     slope = envelope_slope(record.bin_times, record.envelope[index, 1])
     assert slope == pytest.approx(-1.0, abs=0.02)
@@ -62,9 +60,7 @@ def test_averages_of_correlated_noise_follow_the_rectified_term(record, index):
 
 
 def test_averaging_works_again_in_quadrature(record):
-    index = next(
-        i for i, case in enumerate(CASES) if case.name.endswith("quadrature") and case.gain.rho == 0.9
-    )
+    index = next(i for i, case in enumerate(CASES) if case.name.endswith("quadrature") and case.gain.rho == 0.9)
     slope = envelope_slope(record.bin_times, record.envelope[index, 1])
     assert slope == pytest.approx(-1.0, abs=0.02)
 

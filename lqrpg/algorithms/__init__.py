@@ -1,1 +1,1 @@
-"""One algorithm a module."""
+"""The papers' algorithms, one a module: arrays in, arrays out."""

@@ -69,9 +69,7 @@ class Exploration:
             return self.variance
         return self.variance * math.pi / (self.highest_frequency * step)
 
-    def sample(
-        self, method: str, rng: np.random.Generator, n_steps: int, step: float, n_inputs: int = 1
-    ) -> Array:
+    def sample(self, method: str, rng: np.random.Generator, n_steps: int, step: float, n_inputs: int = 1) -> Array:
         """The signal at every step, shape (n_steps, n_inputs).
 
         Raises

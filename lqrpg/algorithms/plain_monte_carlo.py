@@ -35,9 +35,7 @@ def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):  # type: 
         d = (scaled - (index + 0.5)) * width
         cell[i] = np.int32(index)
         real[i] = (((((((p8 * d + p7) * d + p6) * d + p5) * d + p4) * d + p3) * d + p2) * d + p1) * d + p0
-        imaginary[i] = (
-            ((((((q8 * d + q7) * d + q6) * d + q5) * d + q4) * d + q3) * d + q2) * d + q1
-        ) * d + q0
+        imaginary[i] = (((((((q8 * d + q7) * d + q6) * d + q5) * d + q4) * d + q3) * d + q2) * d + q1) * d + q0
     for i in range(x.shape[0]):
         values[i] = sines[cell[i]] * real[i] + cosines[cell[i]] * imaginary[i]
 

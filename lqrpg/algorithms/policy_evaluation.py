@@ -85,9 +85,7 @@ def matrix_gain_path(
     """
     require_positive("delta", delta)
     gain.require_stable(data.step)
-    zeta, b, gains = contiguous(
-        data.zeta, data.b, gain.at(data.step * np.arange(len(data.b), dtype=np.float64))
-    )
+    zeta, b, gains = contiguous(data.zeta, data.b, gain.at(data.step * np.arange(len(data.b), dtype=np.float64)))
     theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
     path: Array = _matrix_gain_path(zeta, b, gains, data.step, theta, delta * np.eye(len(theta)), keep_every)
     return path

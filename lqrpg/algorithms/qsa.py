@@ -124,9 +124,7 @@ def euler(
     kept = [theta.copy()]
     for first in range(0, n_steps, keep_every):
         indices = np.arange(first, min(first + keep_every, n_steps))
-        for a, xi in zip(
-            gain.at(step * indices.astype(np.float64)), probing.at_steps(indices, step), strict=True
-        ):
+        for a, xi in zip(gain.at(step * indices.astype(np.float64)), probing.at_steps(indices, step), strict=True):
             theta = theta + step * a * field(theta, xi)
         if len(indices) == keep_every:
             kept.append(theta.copy())

@@ -45,9 +45,7 @@ class RateCase:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.multiplicative < math.inf:
-            raise ValueError(
-                f"multiplicative noise must be finite and not negative, got {self.multiplicative}"
-            )
+            raise ValueError(f"multiplicative noise must be finite and not negative, got {self.multiplicative}")
 
     def y_bar(self, frequency: float = 1.0) -> float:
         """Ybar of eq. (12): zero if and only if averaging reaches the rate 1/t."""
@@ -235,15 +233,11 @@ def simulate_rates(
     for case in cases:
         stiffness = case.gain.largest * (1.0 + case.multiplicative)
         if step * stiffness > RK4_STABILITY:
-            raise ValueError(
-                f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}"
-            )
+            raise ValueError(f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}")
     edges = bin_edges(n_steps, decades, bins_per_decade)
     rows = [(k.gain.g, k.gain.rho, k.gain.cap, k.multiplicative, k.phase) for k in cases]
     g, rho, cap, c, phase = np.array(rows).T.copy()
-    envelope, theta, averages = _integrate(
-        g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window
-    )
+    envelope, theta, averages = _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window)
     middles = np.sqrt(edges[:-1] * edges[1:].astype(np.float64)) * step
     times = keep_every * step * np.arange(1.0, theta.shape[1] + 1)
     return RateRecord(middles, envelope, times, theta, averages)
@@ -256,6 +250,4 @@ def envelope_slope(times: Array, envelope: Array) -> float:
 
 def scaled_errors(record: RateRecord, cases: Sequence[RateCase]) -> Array:
     """a_t^-1 (Theta_t - theta*) at the kept times, shape (n_cases, n_kept); settles around Ybar, eq. (12)."""
-    return np.array(
-        [theta / case.gain.at(record.times) for case, theta in zip(cases, record.theta, strict=True)]
-    )
+    return np.array([theta / case.gain.at(record.times) for case, theta in zip(cases, record.theta, strict=True)])

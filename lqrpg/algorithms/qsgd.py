@@ -237,9 +237,7 @@ def two_measurement(
     ):
         above, below = loss(np.stack((theta + epsilon * xi, theta - epsilon * xi)))
         if not math.isfinite(above - below):
-            raise ValueError(
-                f"the loss is not finite around {theta.tolist()}: choose a smaller box or epsilon"
-            )
+            raise ValueError(f"the loss is not finite around {theta.tolist()}: choose a smaller box or epsilon")
         theta = theta - (step * a * (above - below) / (2.0 * epsilon)) * xi
         if box is not None:
             theta = np.clip(theta, box[0], box[1])

@@ -1,1 +1,1 @@
-"""The plants of the papers: frozen settings, each with a `plant()`."""
+"""The plants: frozen settings that build a `Plant`."""
