@@ -1,41 +1,39 @@
-"""The double integrator with friction: x1'' = -friction x1' + u (Chen et al., eq. (36))."""
+"""The double integrator with friction: x1'' = -friction x1' + u (Chen et al., eq. (36)), in continuous time."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from lqrpg.lqr.plant import Plant
+from lqrpg.checks import require
+from lqrpg.lqr.plant import Array, Plant
 
 
 @dataclass(frozen=True)
 class DoubleIntegrator:
-    """Settings of the double integrator with friction.
+    """A unit mass on a line, with friction, under a force.
 
     Attributes
     ----------
+    kind : `double_integrator`.
     friction : coefficient of the velocity, 1/s; zero or more.
-    state_weight : M = state_weight I in the cost c(x, u) = x'Mx + R u^2; zero or more.
+    state_weight : M = state_weight I in the cost c(x, u) = x'Mx + R u^2; greater than zero, or the position
+        would cost nothing.
     input_weight : R, greater than zero.
-
-    Raises
-    ------
-    ValueError
-        If a setting is outside its range or not finite.
     """
 
+    time: ClassVar[str] = "continuous"
+    kind: str = "double_integrator"
     friction: float = 0.1
     state_weight: float = 1.0
     input_weight: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("friction", "state_weight"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
-        if not 0.0 < self.input_weight < math.inf:
-            raise ValueError(f"input_weight must be finite and positive, got {self.input_weight}")
+        require(0 <= self.friction < np.inf, "system.friction", self.friction, "a number not below 0")
+        require(0 < self.state_weight < np.inf, "system.state_weight", self.state_weight, "a positive number")
+        require(0 < self.input_weight < np.inf, "system.input_weight", self.input_weight, "a positive number")
 
     def plant(self) -> Plant:
         """The plant in continuous time, with unit covariance of the initial state."""
@@ -46,3 +44,10 @@ class DoubleIntegrator:
             R=np.array([[self.input_weight]]),
             Sigma=np.eye(2),
         )
+
+    def initial_gain(self) -> Array:
+        """K0 = [1, 2], shape (1, 2): stabilises the plant for any friction."""
+        return np.array([[1.0, 2.0]])
+
+
+SYSTEM = DoubleIntegrator
