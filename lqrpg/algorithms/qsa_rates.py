@@ -95,15 +95,47 @@ class RateCase:
         mean_gain = self.gain.g * ((1.0 + times) ** remaining - 1.0) / (remaining * times)
         return np.asarray(self.y_bar(frequency) * mean_gain)
 
+    def finite_time_slope(self, averaged: bool, times: Array, frequency: float = 1.0, window: float = 1.0) -> float:
+        """Slope that the leading term has over `times`, where it approaches its power law too slowly.
 
-def standard_cases() -> list[RateCase]:
-    """Additive noise for all gains, and multiplicative noise in both phases for g = 2 and rho < 1."""
-    exponents = (0.6, 0.7, 0.8, 0.9)
-    cases = [RateCase("additive", Gain(2.0, rho)) for rho in exponents]
-    cases += [RateCase("additive", Gain(0.5, rho)) for rho in exponents[:2]]
-    cases += [RateCase("additive", Gain(g, 1.0)) for g in (0.25, 0.5, 1.0, 2.0)]
-    cases += [RateCase("multiplicative", Gain(2.0, rho), 1.0, 0.0) for rho in exponents]
-    cases += [RateCase("multiplicative_quadrature", Gain(2.0, rho), 1.0, math.pi / 2) for rho in exponents]
+        These are averages from time 0: the rectified term above, and for rho = 1 the average of the transient
+        (1 + t)^-g, which has a log t for g = 1. Otherwise `predicted_slope`.
+        """
+        if averaged and window == 1.0 and self.gain.rho == 1.0 and self.multiplicative == 0.0:
+            remaining = 1.0 - self.gain.g
+            integral = np.log1p(times) if remaining == 0.0 else np.expm1(remaining * np.log1p(times)) / remaining
+            return envelope_slope(times, integral / times)
+        if averaged and window == 1.0 and self.gain.rho < 1.0 and self.y_bar(frequency) != 0.0:
+            return envelope_slope(times, np.abs(self.rectified_average(times, frequency)))
+        return self.predicted_slope(averaged, frequency, window)
+
+
+EXPONENTS = (0.6, 0.7, 0.8, 0.9)
+
+
+def standard_cases(
+    exponents: Sequence[float] = EXPONENTS,
+    large: float = 2.0,
+    small: float = 0.5,
+    small_exponents: Sequence[float] = EXPONENTS[:2],
+    unit_gains: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
+    multiplicative: float = 1.0,
+) -> list[RateCase]:
+    """Additive noise for all gains, and multiplicative noise in both phases for the large one and rho < 1.
+
+    Parameters
+    ----------
+    exponents : rho of the large gain.
+    large, small : g for rho < 1.
+    small_exponents : rho of the small gain, whose transient hides the rate for larger ones.
+    unit_gains : g for rho = 1.
+    multiplicative : c.
+    """
+    cases = [RateCase("additive", Gain(large, rho)) for rho in exponents]
+    cases += [RateCase("additive", Gain(small, rho)) for rho in small_exponents]
+    cases += [RateCase("additive", Gain(g, 1.0)) for g in unit_gains]
+    for name, phase in (("multiplicative", 0.0), ("multiplicative_quadrature", math.pi / 2)):
+        cases += [RateCase(name, Gain(large, rho), multiplicative, phase) for rho in exponents]
     return cases
 
 

@@ -59,6 +59,24 @@ class OneMeasurement:
             raise ValueError("qSGD needs as many frequencies as the loss has curvatures")
 
 
+def predicted_slope(method: str, gain: Gain) -> float:
+    """Exponent of the error that the theory predicts: -rho for `qsgd`, -rho/2 for `spsa`."""
+    return -gain.rho if method == "qsgd" else -0.5 * gain.rho
+
+
+def stochastic_error(settings: OneMeasurement, gain: Gain, times: Array) -> Array:
+    """Root mean square error of SPSA up to a constant, to leading order while the gain still falls.
+
+    .. math:: E_t^2 = \\sum_i \\frac{a_t}{2\\kappa_i - (\\rho/g)(1 + t)^{\\rho - 1}}
+
+    The linear model with white noise of equal size in every direction, kappa_i the curvatures. It tends to
+    t^(-rho/2), but slowly for rho near 1; meaningful where every denominator is positive.
+    """
+    lag = gain.rho / gain.g * (1.0 + times) ** (gain.rho - 1.0)
+    shares = [gain.at(times) / (2.0 * curvature - lag) for curvature in settings.curvatures]
+    return np.asarray(np.sqrt(np.sum(shares, axis=0)))
+
+
 class DescentRecord(NamedTuple):
     """Errors ||Theta - theta*|| of many runs.
 

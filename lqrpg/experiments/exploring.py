@@ -25,7 +25,10 @@ class ExploringPolicy:
     def __post_init__(self) -> None:
         require(1 <= self.sinusoids <= 10_000, "exploration.sinusoids", self.sinusoids, "a whole number, 1 to 10000")
         require(
-            0 < self.highest_rad_s < np.inf, "exploration.highest_rad_s", self.highest_rad_s, "a positive number of rad/s"
+            0 < self.highest_rad_s < np.inf,
+            "exploration.highest_rad_s",
+            self.highest_rad_s,
+            "a positive number of rad/s",
         )
         require(
             len(self.start) == 2 and bool(np.all(np.isfinite(self.start))),

@@ -64,7 +64,9 @@ class QsaPolicyEvaluation:
     def trials(self) -> list[Trial]:
         """Every kind of exploration with every seed."""
         return [
-            Trial(f"{method}-{seed}", {"method": method, "seed": seed}) for method in METHODS for seed in range(self.seeds)
+            Trial(f"{method}-{seed}", {"method": method, "seed": seed})
+            for method in METHODS
+            for seed in range(self.seeds)
         ]
 
     def compile(self) -> None:
