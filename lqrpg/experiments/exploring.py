@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lqrpg.algorithms.exploration import Exploration
 from lqrpg.checks import require
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.plant import Array, Plant
@@ -15,7 +14,7 @@ from lqrpg.lqr.plant import Array, Plant
 
 @dataclass(frozen=True)
 class ExploringPolicy:
-    """The exploring policy u = -K0 x + xi; see `Exploration` for xi."""
+    """The exploring policy u = -K0 x + xi; see `lqrpg.algorithms.exploration.Exploration` for xi."""
 
     gain: list[float]
     sinusoids: int
@@ -36,11 +35,6 @@ class ExploringPolicy:
             self.start,
             "two finite numbers",
         )
-
-    @property
-    def signal(self) -> Exploration:
-        """The exploring signal xi."""
-        return Exploration(self.sinusoids, self.highest_rad_s)
 
     def require_runs(self, plant: Plant, step: float) -> None:
         """Refuse a gain that does not stabilise, and a step with which Euler's method amplifies the closed loop."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.algorithms.bellman import BellmanData, bellman_data, exact_coefficients
-from lqrpg.algorithms.exploration import METHODS, explore
+from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.checks import require
@@ -83,7 +83,8 @@ class QsaPolicyEvaluation:
         """The estimates of one exploration, where they are reported."""
         method, seed = trial.values["method"], trial.values["seed"]
         rng = generator(self.seed, self.name, method, seed)
-        signal = self.exploration.signal.sample(method, rng, round(self.horizon_s / self.step_s), self.step_s)
+        mixture = Exploration(self.exploration.sinusoids, self.exploration.highest_rad_s)
+        signal = mixture.sample(method, rng, round(self.horizon_s / self.step_s), self.step_s)
         path = self._estimates(self._observe(signal))
         errors = relative_errors(path, exact_coefficients(self.system.plant(), np.array([self.gain])))
         times = self.report_s * np.arange(1.0, len(path) + 1)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.exploration import METHODS, explore
+from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
@@ -95,7 +95,7 @@ class QsaPolicyIteration:
             return exact_policy_iteration(plant, gain, self.iterations)
         rng = generator(self.seed, self.name, method, seed)
         kind, n_steps = ("qsa" if method == "qsa" else self.noise), round(self.horizon_s / self.step_s)
-        signal = policy.signal.sample(kind, rng, n_steps, self.step_s)
+        signal = Exploration(policy.sinusoids, policy.highest_rad_s).sample(kind, rng, n_steps, self.step_s)
         trajectory = explore(plant, np.array([policy.gain]), signal, self.step_s, np.array(policy.start))
         return model_free_policy_iteration(trajectory, gain, self.iterations, self.ridge)
 

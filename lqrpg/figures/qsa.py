@@ -38,7 +38,7 @@ def fig1(tables: Tables) -> Figure:
     left.axhline(grid, color="#666666", lw=0.9, ls=(0, (2, 2)), label=f"mean of Euler's points, {_signed(grid)}")
     left.set(xlabel="time t (s)", ylabel="estimate Θ of the mean of y", xlim=(0, paths["t_s"].max()))
     left.set_title("one start, gains g/(1 + t)")
-    right.set(xlabel="time t (s), in mid-period", ylabel="|Θ − mean of Euler's points|", title="error: as 1/t at best")
+    right.set(xlabel="time t (s), in mid-period", ylabel="|Θ − mean of Euler's points|", title="error, once a period")
     handles, labels = left.get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7)
     panel_letters([left, right])
