@@ -49,6 +49,7 @@ def slow_for_small_gains(tables: Tables) -> float:
     measures="largest difference of the two, times (1 + t) / |Theta_0 - average|, after the first period",
     accepted=(0.0, 1.0),
     because="a bound: for g = 1 the recursion telescopes, and only the start, weighted by 1 / (1 + t), differs",
+    caveat="from Theta_0 = 10 that still is 0.10 at t = 100; without the start's part the two are the same",
 )
 def unit_gain_is_the_average(tables: Tables) -> float:
     """Largest difference in units of its bound."""
@@ -266,7 +267,7 @@ def averaging_works_in_quadrature(tables: Tables) -> float:
     "The scaled error settles to Ybar plus a bounded signal of zero mean.",
     measures="largest difference of scaled error and prediction, both phases, over 2 a_T",
     accepted=(0.0, 1.0),
-    because="a bound: the next order is a_t; its coefficient is at most 2 for noise as large as the mean",
+    because="a bound: the next order is C a_t, with C up to 2 for noise as large as the mean",
     caveat="Ybar is divided by 1 - (rho/g) t^(rho-1), 4 % at this time: the estimate lags behind the falling gain",
 )
 def scaled_error(tables: Tables) -> float:
