@@ -1,0 +1,107 @@
+"""P3, policy evaluation without a model: sinusoids against white noise as the exploring signal (Figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.bellman import BellmanData, bellman_data, exact_coefficients
+from lqrpg.algorithms.exploration import METHODS, Exploration, explore
+from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
+from lqrpg.algorithms.qsa import Gain
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
+from lqrpg.experiments.exploring import ExploringPolicy, require_small_plant, require_steps, stabilising
+from lqrpg.lqr.plant import Array
+from lqrpg.results.rows import Rows
+
+RECURSIONS = ("moments", "literal")
+COEFFICIENTS = tuple(f"theta_{index}" for index in range(1, 7))
+
+
+@dataclass(frozen=True)
+class QsaPolicyEvaluation:
+    """Settings of `qsa_policy_evaluation`; `conf/experiment/qsa_policy_evaluation.yaml` says what each key is."""
+
+    name: str
+    seed: int
+    seeds: int
+    gain: list[float]
+    step_s: float
+    horizon_s: float
+    report_s: float
+    ridge: float
+    recursion: str
+    exploration: ExploringPolicy
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "evaluation": ("method", "seed", "t_s", "relative_error", *COEFFICIENTS),
+    }
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
+        require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
+        require_steps(self.step_s, horizon_s=self.horizon_s, report_s=self.report_s)
+        require(self.step_s < 1, "step_s", self.step_s, "a step below 1 s, or the matrix gain's recursion is unstable")
+        require(self.report_s <= self.horizon_s, "report_s", self.report_s, "seconds, up to horizon_s")
+        require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
+        require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
+        plant = self.system.plant()
+        require_small_plant(self.system, plant)
+        stabilising(plant, "gain", self.gain)
+        self.exploration.require_runs(plant, self.step_s)
+
+    @property
+    def exclusive(self) -> bool:
+        """Nothing here measures real time."""
+        return False
+
+    def trials(self) -> list[Trial]:
+        """Every kind of exploration with every seed."""
+        return [
+            Trial(f"{method}-{seed}", {"method": method, "seed": seed})
+            for method in METHODS
+            for seed in range(self.seeds)
+        ]
+
+    def compile(self) -> None:
+        """Compile the simulation of the plant and the literal recursion."""
+        data = self._observe(np.zeros((2, 1)))
+        matrix_gain_path(data, Gain(), self.ridge, keep_every=1)
+
+    def _observe(self, signal: Array) -> BellmanData:
+        policy, plant = self.exploration, self.system.plant()
+        trajectory = explore(plant, np.array([policy.gain]), signal, self.step_s, np.array(policy.start))
+        return bellman_data(trajectory, np.array([self.gain]))
+
+    def run(self, trial: Trial) -> Rows:
+        """The estimates of one exploration, where they are reported."""
+        method, seed = trial.values["method"], trial.values["seed"]
+        rng = generator(self.seed, self.name, method, seed)
+        mixture = Exploration(self.exploration.sinusoids, self.exploration.highest_rad_s)
+        signal = mixture.sample(method, rng, round(self.horizon_s / self.step_s), self.step_s)
+        path = self._estimates(self._observe(signal))
+        errors = relative_errors(path, exact_coefficients(self.system.plant(), np.array([self.gain])))
+        times = self.report_s * np.arange(1.0, len(path) + 1)
+        columns = dict(zip(COEFFICIENTS, path.T, strict=True))
+        table = repeated(len(path), method=method, seed=seed, t_s=times, relative_error=errors, **columns)
+        return {"evaluation": table}
+
+    def _estimates(self, data: BellmanData) -> Array:
+        every = round(self.report_s / self.step_s)
+        if self.recursion == "literal":
+            return matrix_gain_path(data, Gain(), self.ridge, keep_every=every)
+        return ridge_path(data, self.ridge, keep_every=every)
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables."""
+        keys = ("method", "seed", "t_s")
+        return {"evaluation": collect(parts, "evaluation", self.TABLES["evaluation"], keys)}
+
+
+EXPERIMENT = QsaPolicyEvaluation

@@ -1,0 +1,108 @@
+"""P3, policy iteration without a model, from one trajectory, next to the exact one (Figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.exploration import METHODS, Exploration, explore
+from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
+from lqrpg.experiments.exploring import ExploringPolicy, require_small_plant, require_steps, stabilising
+from lqrpg.lqr.plant import Array
+from lqrpg.results.rows import Rows
+
+NOISES = METHODS[1:]
+
+
+@dataclass(frozen=True)
+class QsaPolicyIteration:
+    """Settings of `qsa_policy_iteration`; `conf/experiment/qsa_policy_iteration.yaml` says what each key is."""
+
+    name: str
+    seed: int
+    seeds: int
+    gain: list[float]
+    iterations: int
+    step_s: float
+    horizon_s: float
+    ridge: float
+    noise: str
+    exploration: ExploringPolicy
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "iteration": ("method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),
+    }
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
+        require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
+        require(1 <= self.iterations <= 1000, "iterations", self.iterations, "a whole number from 1 to 1000")
+        require_steps(self.step_s, horizon_s=self.horizon_s)
+        require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
+        require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
+        plant = self.system.plant()
+        require_small_plant(self.system, plant)
+        stabilising(plant, "gain", self.gain)
+        self.exploration.require_runs(plant, self.step_s)
+
+    @property
+    def exclusive(self) -> bool:
+        """Nothing here measures real time."""
+        return False
+
+    def trials(self) -> list[Trial]:
+        """The exact iteration, and the model-free one with sinusoids and with noise for every seed."""
+        free = [
+            Trial(f"{method}-{seed}", {"method": method, "seed": seed})
+            for method in ("qsa", "sa")
+            for seed in range(self.seeds)
+        ]
+        return [Trial("exact", {"method": "exact", "seed": 0}, cost=0.01), *free]
+
+    def compile(self) -> None:
+        """Compile the simulation of the plant."""
+        explore(self.system.plant(), np.array([self.exploration.gain]), np.zeros((2, 1)), self.step_s)
+
+    def run(self, trial: Trial) -> Rows:
+        """The gains of one policy iteration and how far they are from the optimum."""
+        method, seed = trial.values["method"], trial.values["seed"]
+        plant = self.system.plant()
+        gains = self._gains(method, seed)
+        errors = iteration_errors(plant, gains)
+        table = repeated(
+            len(gains),
+            method=method,
+            seed=seed,
+            iteration=np.arange(len(gains)),
+            gain_error=errors.gain_error,
+            weighted_error=errors.weighted_error,
+            k1=gains[:, 0, 0],
+            k2=gains[:, 0, 1],
+            stabilising=np.isfinite(errors.weighted_error),
+        )
+        return {"iteration": table}
+
+    def _gains(self, method: str, seed: int) -> Array:
+        plant, gain, policy = self.system.plant(), np.array([self.gain]), self.exploration
+        if method == "exact":
+            return exact_policy_iteration(plant, gain, self.iterations)
+        rng = generator(self.seed, self.name, method, seed)
+        kind, n_steps = ("qsa" if method == "qsa" else self.noise), round(self.horizon_s / self.step_s)
+        signal = Exploration(policy.sinusoids, policy.highest_rad_s).sample(kind, rng, n_steps, self.step_s)
+        trajectory = explore(plant, np.array([policy.gain]), signal, self.step_s, np.array(policy.start))
+        return model_free_policy_iteration(trajectory, gain, self.iterations, self.ridge)
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables."""
+        keys = ("method", "seed", "iteration")
+        return {"iteration": collect(parts, "iteration", self.TABLES["iteration"], keys)}
+
+
+EXPERIMENT = QsaPolicyIteration

@@ -1,0 +1,417 @@
+"""P3, the theorems: rates of convergence against their predictions, averaging, gradient-free optimisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.constant_gain import ConstantGain
+from lqrpg.algorithms.probing import Sinusoids
+from lqrpg.algorithms.qsa import Gain, ruppert_polyak
+from lqrpg.algorithms.qsa_rates import (
+    RK4_STABILITY,
+    RateCase,
+    envelope_slope,
+    scaled_errors,
+    simulate_rates,
+    standard_cases,
+)
+from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slope, stochastic_error, two_measurement
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.experiments.exploring import require_small_plant, require_steps
+from lqrpg.lqr.continuous import is_stabilising, optimal_gain
+from lqrpg.lqr.plant import Array
+from lqrpg.lqr.rollout import infinite_horizon_costs
+from lqrpg.results.rows import Columns, Rows
+
+DESCENTS = ("qsgd", "spsa")
+TWO_MEASUREMENTS = {"lqr_two_measurement": 1.0, "lqr_two_measurement_half": 0.5}
+_BINS_PER_DECADE = 20
+
+
+@dataclass(frozen=True)
+class Descent:
+    """One-measurement descent, by qSGD and SPSA; see `OneMeasurement`."""
+
+    curvatures: list[float]
+    offset: float
+    epsilon: float
+    frequencies_rad_s: list[float]
+    box: float
+    start: float
+    step_s: float
+    gain: float
+    largest_gain: float
+    exponents: list[float]
+    seeds: int
+
+    def __post_init__(self) -> None:
+        for key in ("epsilon", "box", "gain", "largest_gain"):
+            require(0 < getattr(self, key) < np.inf, f"descent.{key}", getattr(self, key), "a positive number")
+        for key in ("curvatures", "frequencies_rad_s"):
+            values = getattr(self, key)
+            right = bool(values) and all(0 < value < np.inf for value in values)
+            require(right, f"descent.{key}", values, "positive numbers, one a dimension")
+        count = len(self.curvatures)
+        require(len(self.frequencies_rad_s) == count, "descent.frequencies_rad_s", self.frequencies_rad_s, f"{count}")
+        require(math.isfinite(self.offset), "descent.offset", self.offset, "a finite number")
+        require(abs(self.start) <= self.box, "descent.start", self.start, "a number inside the box")
+        require_exponents("descent.exponents", self.exponents)
+        require(2 <= self.seeds <= 10_000, "descent.seeds", self.seeds, "a whole number from 2 to 10000")
+        bound = 2.0 / (min(self.gain, self.largest_gain) * max(self.curvatures))
+        require(0 < self.step_s < bound, "descent.step_s", self.step_s, f"a step above 0 and below {bound:.3g} (Euler)")
+
+    def a(self, rho: float) -> Gain:
+        """The gain a_t."""
+        return Gain(self.gain, rho, self.largest_gain)
+
+    @property
+    def problem(self) -> OneMeasurement:
+        """What is minimised, and how."""
+        shape = (tuple(self.curvatures), self.offset, self.epsilon, tuple(self.frequencies_rad_s))
+        return OneMeasurement(*shape, self.box, self.start, self.step_s)
+
+
+@dataclass(frozen=True)
+class TwoMeasurements:
+    """Two-measurement descent on the LQR cost of the plant, projected on a box of gains."""
+
+    epsilon: float
+    start: list[float]
+    lowest: list[float]
+    highest: list[float]
+    gain: float
+    largest_gain: float
+    rho: float
+    step_s: float
+    horizon_s: float
+
+    def __post_init__(self) -> None:
+        for key in ("epsilon", "gain", "largest_gain"):
+            require(0 < getattr(self, key) < np.inf, f"lqr.{key}", getattr(self, key), "a positive number")
+        for key in ("start", "lowest", "highest"):
+            values = getattr(self, key)
+            require(len(values) == 2 and bool(np.all(np.isfinite(values))), f"lqr.{key}", values, "two finite numbers")
+        inside = bool(
+            np.all(np.less_equal(self.lowest, self.start)) and np.all(np.less_equal(self.start, self.highest))
+        )
+        require(inside, "lqr.start", self.start, "a gain between lqr.lowest and lqr.highest")
+        require_exponents("lqr.rho", [self.rho])
+        require_steps(self.step_s, **{"lqr.horizon_s": self.horizon_s})
+
+
+@dataclass(frozen=True)
+class ConstantGainSettings:
+    """QSA with a constant gain on the scalar linear model, and the average of its last part (23)."""
+
+    alpha: float
+    horizon_s: float
+    last_part: float
+
+    def __post_init__(self) -> None:
+        require(0 < self.alpha < np.inf, "constant.alpha", self.alpha, "a positive gain")
+        require(0 < self.last_part <= 1, "constant.last_part", self.last_part, "a number above 0, up to 1")
+
+
+def require_exponents(key: str, exponents: Sequence[float], highest: float = 1.0) -> None:
+    """Refuse exponents rho outside (0, highest]."""
+    right = bool(exponents) and len(set(exponents)) == len(exponents) and all(0 < rho <= highest for rho in exponents)
+    require(right, key, list(exponents), f"distinct exponents rho above 0, up to {highest:g}")
+
+
+@dataclass(frozen=True)
+class QsaRates:
+    """Settings of the experiment `qsa_rates`; `conf/experiment/qsa_rates.yaml` says what each key is."""
+
+    name: str
+    seed: int
+    exponents: list[float]
+    gain: float
+    small_gain: float
+    small_gain_exponents: list[float]
+    unit_gains: list[float]
+    multiplicative: float
+    frequency_rad_s: float
+    start: float
+    step_s: float
+    horizon_s: float
+    shown_decades: float
+    fitted_decades: float
+    window: float
+    scaled_horizon_s: float
+    shown_s: float
+    constant: ConstantGainSettings
+    descent: Descent
+    lqr: TwoMeasurements
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "rates": ("case", "rho", "gain", "averaged", "seed", "t_s", "error"),
+        "slopes": (
+            *("case", "rho", "gain", "averaged", "slope", "predicted"),
+            *("finite_time", "standard_error", "last_projection_s"),
+        ),
+        "paths": ("case", "rho", "gain", "t_s", "value", "predicted"),
+    }
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
+        require_exponents("exponents", self.exponents, highest=0.99)
+        require_exponents("small_gain_exponents", self.small_gain_exponents, highest=0.99)
+        for key in ("gain", "small_gain", "frequency_rad_s"):
+            require(0 < getattr(self, key) < np.inf, key, getattr(self, key), "a positive number")
+        require(self.small_gain != self.gain, "small_gain", self.small_gain, "another gain than `gain`")
+        gains = self.unit_gains
+        right = bool(gains) and len(set(gains)) == len(gains) and all(0 < g < np.inf for g in gains)
+        require(right, "unit_gains", gains, "distinct positive gains g")
+        require(0 < self.multiplicative < np.inf, "multiplicative", self.multiplicative, "a positive number")
+        require(math.isfinite(self.start), "start", self.start, "a finite number")
+        require(0 < self.window <= 1, "window", self.window, "a number above 0, up to 1")
+        self._require_times()
+        self._require_lqr()
+
+    def _require_times(self) -> None:
+        horizons = {"horizon_s": self.horizon_s, "scaled_horizon_s": self.scaled_horizon_s, "shown_s": self.shown_s}
+        require_steps(self.step_s, **horizons, **{"constant.horizon_s": self.constant.horizon_s})
+        require_steps(self.descent.step_s, horizon_s=self.horizon_s)
+        steepest = max(self.gain, self.small_gain, *self.unit_gains) * (1.0 + self.multiplicative)
+        bound = RK4_STABILITY / steepest
+        require(self.step_s <= bound, "step_s", self.step_s, f"a step up to {bound:.3g}, or RK4 is unstable")
+        require(0.5 <= self.fitted_decades <= 5, "fitted_decades", self.fitted_decades, "a number from 0.5 to 5")
+        right = self.fitted_decades <= self.shown_decades <= 6
+        require(right, "shown_decades", self.shown_decades, "a number from fitted_decades to 6")
+        require(self.shown_s <= self.scaled_horizon_s, "shown_s", self.shown_s, "seconds, up to scaled_horizon_s")
+
+    def _require_lqr(self) -> None:
+        plant, reach = self.system.plant(), math.sqrt(2.0) * self.lqr.epsilon
+        require_small_plant(self.system, plant)
+        low, high = np.array(self.lqr.lowest) - reach, np.array(self.lqr.highest) + reach
+        corners = [np.array([[a, b]]) for a in (low[0], high[0]) for b in (low[1], high[1])]
+        right = all(is_stabilising(plant, corner) for corner in corners)
+        require(
+            right, "lqr.lowest", self.lqr.lowest, "a box whose gains, sqrt(2) epsilon beyond it, stabilise the plant"
+        )
+
+    @property
+    def exclusive(self) -> bool:
+        """Nothing here measures real time."""
+        return False
+
+    @property
+    def _cases(self) -> list[RateCase]:
+        gains = (self.gain, self.small_gain, self.small_gain_exponents, self.unit_gains)
+        return standard_cases(self.exponents, *gains, self.multiplicative)
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """The scalar ODE with both kinds of noise, the descents, and the paths."""
+        scalar = [Trial(f"scalar-{kind}", {"kind": kind}, cost=8.0) for kind in ("additive", "multiplicative")]
+        descents = [
+            Trial(f"descent-{method}-{index}", {"method": method, "rho": rho}, cost=2.0)
+            for method in DESCENTS
+            for index, rho in enumerate(self.descent.exponents)
+        ]
+        lqr = [Trial(f"lqr-{case}", {"case": case}, cost=2.0) for case in TWO_MEASUREMENTS]
+        return [*scalar, *descents, *lqr, Trial("paths", cost=0.5)]
+
+    def compile(self) -> None:
+        """Compile all kernels."""
+        simulate_rates(self._cases[:1], 2.0, step=0.1, keep_every=1)
+        for method in DESCENTS:
+            one_measurement(method, OneMeasurement(), Gain(1.0, 0.7, 0.2), 0.2, [0], keep_every=1)
+        infinite_horizon_costs(self.system.plant(), np.array([[self.lqr.start]]))
+
+    def run(self, trial: Trial) -> Rows:
+        """The rows of a trial; see `trials`."""
+        runners: dict[str, Callable[..., Rows]] = {
+            "scalar": self._run_scalar,
+            "descent": self._run_descent,
+            "lqr": self._run_lqr,
+            "paths": self._run_paths,
+        }
+        return runners[trial.key.split("-")[0]](**trial.values)
+
+    def _run_scalar(self, kind: str) -> Rows:
+        cases = [case for case in self._cases if case.name.startswith(kind)]
+        record = simulate_rates(
+            cases,
+            self.horizon_s,
+            self.step_s,
+            self.frequency_rad_s,
+            self.start,
+            self.shown_decades,
+            _BINS_PER_DECADE,
+            window=self.window,
+        )
+        pieces = [
+            self._scalar_rows(case, averaged, record.bin_times, record.envelope[index, int(averaged)])
+            for index, case in enumerate(cases)
+            for averaged in (False, True)
+        ]
+        return _stacked(pieces)
+
+    def _scalar_rows(self, case: RateCase, averaged: bool, times: Array, errors: Array) -> Rows:
+        fitted = self._fitted(times)
+        slope = {
+            "slope": envelope_slope(times[fitted], errors[fitted]),
+            "predicted": case.predicted_slope(averaged, self.frequency_rad_s, self.window),
+            "finite_time": case.finite_time_slope(averaged, times[fitted], self.frequency_rad_s, self.window),
+        }
+        return _rows(case.name, case.gain, averaged, times, errors[None], slope)
+
+    def _fitted(self, times: Array) -> Any:
+        return times > times[-1] * 10.0**-self.fitted_decades
+
+    def _run_descent(self, method: str, rho: float) -> Rows:
+        gain, problem = self.descent.a(rho), self.descent.problem
+        record = one_measurement(
+            method,
+            problem,
+            gain,
+            self.horizon_s,
+            range(self.descent.seeds),
+            self.seed,
+            stream(self.seed, self.name, method).spawn_key,
+            self.shown_decades,
+            _BINS_PER_DECADE,
+            keep_every=round(self.horizon_s / problem.step),
+        )
+        times, fitted = record.bin_times, self._fitted(record.bin_times)
+        predicted = predicted_slope(method, gain)
+        finite = predicted
+        if method == "spsa":
+            finite = envelope_slope(times[fitted], stochastic_error(problem, gain, times[fitted]))
+        slope, error = _pooled_slope(times[fitted], record.rms[:, fitted])
+        outcome = {"slope": slope, "predicted": predicted, "finite_time": finite, "standard_error": error}
+        outcome["last_projection_s"] = float(record.last_projection.max())
+        return _rows(method, gain, False, times, record.rms, outcome)
+
+    def _run_lqr(self, case: str) -> Rows:
+        settings, plant = self.lqr, self.system.plant()
+        gain = Gain(settings.gain, settings.rho, settings.largest_gain)
+        phases = generator(self.seed, self.name, "lqr").uniform(0.0, 2.0 * math.pi, 2)
+        frequencies = np.array([3.0, 3.0 * math.sqrt(3.0)])
+        times, path = two_measurement(
+            lambda gains: infinite_horizon_costs(plant, gains[:, None, :]),
+            np.array(settings.start),
+            gain,
+            Sinusoids(math.sqrt(2.0) * np.eye(2), frequencies, phases),
+            settings.epsilon * TWO_MEASUREMENTS[case],
+            settings.step_s,
+            round(settings.horizon_s / settings.step_s),
+            (np.array(settings.lowest), np.array(settings.highest)),
+        )
+        best = optimal_gain(plant)[0]
+        errors = np.linalg.norm(path - best, axis=1) / np.linalg.norm(best)
+        shown = np.unique(np.geomspace(1, len(errors) - 1, 200).astype(np.int64))
+        fitted = shown[shown >= (len(errors) - 1) / 10]
+        slope = {"slope": envelope_slope(times[fitted], errors[fitted]), "predicted": 0.0, "finite_time": 0.0}
+        return _rows(case, gain, False, times[shown], errors[shown][None], slope)
+
+    def _run_paths(self) -> Rows:
+        return _stacked([self._scaled_rows(), *self._constant_rows()])
+
+    def _scaled_rows(self) -> Rows:
+        """The scaled error (12) at the end of a horizon, next to Ybar plus the integral of cos."""
+        rho, w = self.exponents[min(1, len(self.exponents) - 1)], self.frequency_rad_s
+        cases = [case for case in self._cases if case.multiplicative > 0.0 and case.gain.rho == rho]
+        every = max(1, round(0.05 / self.step_s))
+        record = simulate_rates(cases, self.scaled_horizon_s, self.step_s, w, self.start, keep_every=every)
+        late = record.times > self.scaled_horizon_s - self.shown_s
+        times = record.times[late]
+        return _stacked(
+            [
+                _path(
+                    f"scaled_error_{case.name}",
+                    case.gain.rho,
+                    case.gain.g,
+                    times,
+                    values[late],
+                    case.scaled_error_centre(times, w) + np.sin(w * times) / w,
+                )
+                for case, values in zip(cases, scaled_errors(record, cases), strict=True)
+            ]
+        )
+
+    def _constant_rows(self) -> list[Rows]:
+        """The error with a constant gain, next to Prop. 2.1; and the average of its last part, next to a bound."""
+        settings, w = self.constant, self.frequency_rad_s
+        model = ConstantGain(-np.eye(1), np.ones(1), settings.alpha, w, 0.5 * math.pi)
+        path = model.simulate(np.array([self.start]), self.step_s, round(settings.horizon_s / self.step_s))
+        times = self.step_s * np.arange(len(path), dtype=np.float64)
+        shown = np.arange(0, len(path), max(1, round(0.1 / self.step_s)))
+        exact = model.exact(np.array([self.start]), times[shown])[:, 0]
+        ends = shown[times[shown] >= 1.0]
+        averages = np.array([ruppert_polyak(path[: end + 1], settings.last_part)[0] for end in ends])
+        bounds = self._average_bound(model, times[ends])
+        name = "constant_gain"
+        return [
+            _path(name, 0.0, settings.alpha, times[shown], path[shown, 0], exact),
+            _path(f"{name}_average", 0.0, settings.alpha, times[ends], averages, bounds),
+        ]
+
+    def _average_bound(self, model: ConstantGain, times: Array) -> Array:
+        """Largest mean of transient and sinusoid over the last part of [0, t]."""
+        part, excess = self.constant.last_part, abs(self.start - float(np.imag(model.phasor[0])))
+        span, decay = part * times, np.exp(-model.alpha * (1.0 - part) * times)
+        transient = excess * decay * -np.expm1(-model.alpha * span) / (model.alpha * span)
+        return np.asarray(transient + abs(model.phasor[0]) * np.minimum(1.0, 2.0 / (self.frequency_rad_s * span)))
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables."""
+        case = ("case", "rho", "gain")
+        keys = {"rates": (*case, "averaged", "seed", "t_s"), "slopes": (*case, "averaged"), "paths": (*case, "t_s")}
+        return {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
+
+
+def _pooled_slope(times: Array, rms: Array) -> tuple[float, float]:
+    """Slope of the root mean square over runs, and its standard error by the jackknife; rms (runs, bins)."""
+    squares = rms**2
+    slopes = [
+        envelope_slope(times, np.sqrt(np.delete(squares, run, axis=0).mean(axis=0))) for run in range(len(squares))
+    ]
+    error = math.sqrt((len(slopes) - 1) * float(np.var(slopes)))
+    return envelope_slope(times, np.sqrt(squares.mean(axis=0))), error
+
+
+def _rows(case: str, gain: Gain, averaged: bool, times: Array, errors: Array, slope: Mapping[str, float]) -> Rows:
+    """Rows of `rates` for errors of shape (seeds, times), and the row of `slopes`."""
+    seeds, count = errors.shape
+    key: dict[str, Any] = {"case": case, "rho": gain.rho, "gain": gain.g, "averaged": averaged}
+    outcome = {"standard_error": 0.0, "last_projection_s": 0.0, **slope}
+    return {
+        "rates": repeated(
+            seeds * count,
+            **key,
+            seed=np.repeat(np.arange(seeds), count),
+            t_s=np.tile(times, seeds),
+            error=errors.ravel(),
+        ),
+        "slopes": repeated(1, **key, **outcome),
+    }
+
+
+def _path(case: str, rho: float, gain: float, times: Array, values: Array, predicted: Array) -> Rows:
+    columns = repeated(len(times), case=case, rho=rho, gain=gain, t_s=times, value=values, predicted=predicted)
+    return {"paths": columns}
+
+
+def _stacked(pieces: Sequence[Rows]) -> Rows:
+    """The rows of pieces that have the same tables, one after another."""
+
+    def joined(tables: Sequence[Columns]) -> Columns:
+        return {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+
+    return {name: joined([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+EXPERIMENT = QsaRates

@@ -1,0 +1,53 @@
+"""The double integrator with friction: x1'' = -friction x1' + u (Chen et al., eq. (36)), in continuous time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lqrpg.checks import require
+from lqrpg.lqr.plant import Array, Plant
+
+
+@dataclass(frozen=True)
+class DoubleIntegrator:
+    """A unit mass on a line, with friction, under a force.
+
+    Attributes
+    ----------
+    kind : `double_integrator`.
+    friction : coefficient of the velocity, 1/s; zero or more.
+    state_weight : M = state_weight I in the cost c(x, u) = x'Mx + R u^2; greater than zero, or the position
+        would cost nothing.
+    input_weight : R, greater than zero.
+    """
+
+    time: ClassVar[str] = "continuous"
+    kind: str = "double_integrator"
+    friction: float = 0.1
+    state_weight: float = 1.0
+    input_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.friction < np.inf, "system.friction", self.friction, "a number not below 0")
+        require(0 < self.state_weight < np.inf, "system.state_weight", self.state_weight, "a positive number")
+        require(0 < self.input_weight < np.inf, "system.input_weight", self.input_weight, "a positive number")
+
+    def plant(self) -> Plant:
+        """The plant in continuous time, with unit covariance of the initial state."""
+        return Plant(
+            A=np.array([[0.0, 1.0], [0.0, -self.friction]]),
+            B=np.array([[0.0], [1.0]]),
+            Q=self.state_weight * np.eye(2),
+            R=np.array([[self.input_weight]]),
+            Sigma=np.eye(2),
+        )
+
+    def initial_gain(self) -> Array:
+        """K0 = [1, 2], shape (1, 2): stabilises the plant for any friction."""
+        return np.array([[1.0, 2.0]])
+
+
+SYSTEM = DoubleIntegrator
