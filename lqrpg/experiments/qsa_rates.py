@@ -25,6 +25,7 @@ from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slo
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.exploring import require_small_plant, require_steps
+from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
 from lqrpg.lqr.rollout import infinite_horizon_costs
@@ -33,96 +34,6 @@ from lqrpg.results.rows import Columns, Rows
 DESCENTS = ("qsgd", "spsa")
 TWO_MEASUREMENTS = {"lqr_two_measurement": 1.0, "lqr_two_measurement_half": 0.5}
 _BINS_PER_DECADE = 20
-
-
-@dataclass(frozen=True)
-class Descent:
-    """One-measurement descent, by qSGD and SPSA; see `OneMeasurement`."""
-
-    curvatures: list[float]
-    offset: float
-    epsilon: float
-    frequencies_rad_s: list[float]
-    box: float
-    start: float
-    step_s: float
-    gain: float
-    largest_gain: float
-    exponents: list[float]
-    seeds: int
-
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "box", "gain", "largest_gain"):
-            require(0 < getattr(self, key) < np.inf, f"descent.{key}", getattr(self, key), "a positive number")
-        for key in ("curvatures", "frequencies_rad_s"):
-            values = getattr(self, key)
-            right = bool(values) and all(0 < value < np.inf for value in values)
-            require(right, f"descent.{key}", values, "positive numbers, one a dimension")
-        count = len(self.curvatures)
-        require(len(self.frequencies_rad_s) == count, "descent.frequencies_rad_s", self.frequencies_rad_s, f"{count}")
-        require(math.isfinite(self.offset), "descent.offset", self.offset, "a finite number")
-        require(abs(self.start) <= self.box, "descent.start", self.start, "a number inside the box")
-        require_exponents("descent.exponents", self.exponents)
-        require(2 <= self.seeds <= 10_000, "descent.seeds", self.seeds, "a whole number from 2 to 10000")
-        bound = 2.0 / (min(self.gain, self.largest_gain) * max(self.curvatures))
-        require(0 < self.step_s < bound, "descent.step_s", self.step_s, f"a step above 0 and below {bound:.3g} (Euler)")
-
-    def a(self, rho: float) -> Gain:
-        """The gain a_t."""
-        return Gain(self.gain, rho, self.largest_gain)
-
-    @property
-    def problem(self) -> OneMeasurement:
-        """What is minimised, and how."""
-        shape = (tuple(self.curvatures), self.offset, self.epsilon, tuple(self.frequencies_rad_s))
-        return OneMeasurement(*shape, self.box, self.start, self.step_s)
-
-
-@dataclass(frozen=True)
-class TwoMeasurements:
-    """Two-measurement descent on the LQR cost of the plant, projected on a box of gains."""
-
-    epsilon: float
-    start: list[float]
-    lowest: list[float]
-    highest: list[float]
-    gain: float
-    largest_gain: float
-    rho: float
-    step_s: float
-    horizon_s: float
-
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "gain", "largest_gain"):
-            require(0 < getattr(self, key) < np.inf, f"lqr.{key}", getattr(self, key), "a positive number")
-        for key in ("start", "lowest", "highest"):
-            values = getattr(self, key)
-            require(len(values) == 2 and bool(np.all(np.isfinite(values))), f"lqr.{key}", values, "two finite numbers")
-        inside = bool(
-            np.all(np.less_equal(self.lowest, self.start)) and np.all(np.less_equal(self.start, self.highest))
-        )
-        require(inside, "lqr.start", self.start, "a gain between lqr.lowest and lqr.highest")
-        require_exponents("lqr.rho", [self.rho])
-        require_steps(self.step_s, **{"lqr.horizon_s": self.horizon_s})
-
-
-@dataclass(frozen=True)
-class ConstantGainSettings:
-    """QSA with a constant gain on the scalar linear model, and the average of its last part (23)."""
-
-    alpha: float
-    horizon_s: float
-    last_part: float
-
-    def __post_init__(self) -> None:
-        require(0 < self.alpha < np.inf, "constant.alpha", self.alpha, "a positive gain")
-        require(0 < self.last_part <= 1, "constant.last_part", self.last_part, "a number above 0, up to 1")
-
-
-def require_exponents(key: str, exponents: Sequence[float], highest: float = 1.0) -> None:
-    """Refuse exponents rho outside (0, highest]."""
-    right = bool(exponents) and len(set(exponents)) == len(exponents) and all(0 < rho <= highest for rho in exponents)
-    require(right, key, list(exponents), f"distinct exponents rho above 0, up to {highest:g}")
 
 
 @dataclass(frozen=True)
