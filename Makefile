@@ -8,9 +8,7 @@ READY   := $(VENV)/.ready
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
-	$(BIN)/lqrpg run experiment=azopg --force
-	$(BIN)/lqrpg plot
-	$(BIN)/lqrpg verify
+	$(BIN)/lqrpg reproduce --force
 
 # Style, types and the quick tests.
 test: check
@@ -27,7 +25,7 @@ check: $(READY)
 
 # Benchmark tables, peers side by side in one run.
 bench: $(READY)
-	$(BIN)/python benchmarks/rollouts.py
+	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
 
 # Pinned versions of everything, the build backend included; quick when nothing has changed.
 $(READY): pyproject.toml constraints.txt

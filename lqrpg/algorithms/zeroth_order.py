@@ -29,33 +29,37 @@ class TicketSamples:
     """
 
     def __init__(self, plant: Plant, stream: np.random.SeedSequence) -> None:
-        m, n = plant.n_inputs, plant.n_states
+        self._shape = (plant.n_inputs, plant.n_states)
         self._stream = stream
         self._spread = np.linalg.cholesky(plant.Sigma)
-        self._directions = np.empty((0, m, n))
-        self._starts = np.empty((0, n))
+        self._drawn = self._blocks(0, 1)
 
     def _block(self, index: int) -> tuple[Array, Array]:
-        _, m, n = self._directions.shape
+        m, n = self._shape
         key = np.random.SeedSequence(self._stream.entropy, spawn_key=(*self._stream.spawn_key, index))
         normal = np.random.Generator(np.random.PCG64(key)).standard_normal((TICKETS_A_BLOCK, m * n + n))
         raw, start = normal[:, : m * n], normal[:, m * n :]
         directions = raw * (np.sqrt(m * n) / np.linalg.norm(raw, axis=1, keepdims=True))
         return directions.reshape(-1, m, n), (self._spread @ start[:, :, None])[:, :, 0]
 
-    def _extend(self, tickets: int) -> None:
-        known = len(self._starts) // TICKETS_A_BLOCK
-        needed = max(-(-tickets // TICKETS_A_BLOCK), 2 * known)
-        directions, starts = zip(*(self._block(index) for index in range(known, needed)), strict=True)
-        self._directions = np.concatenate([self._directions, *directions])
-        self._starts = np.concatenate([self._starts, *starts])
+    def _blocks(self, first: int, last: int) -> tuple[Array, Array]:
+        directions, starts = zip(*(self._block(index) for index in range(first, last)), strict=True)
+        return np.concatenate(directions), np.concatenate(starts)
+
+    def _up_to(self, tickets: int) -> tuple[Array, Array]:
+        """All samples up to a ticket. Threads may call this at once: each works on what it saw, and all is right."""
+        directions, starts = self._drawn
+        if tickets > len(starts):
+            known = len(starts) // TICKETS_A_BLOCK
+            more = self._blocks(known, max(-(-tickets // TICKETS_A_BLOCK), 2 * known))
+            directions, starts = np.concatenate([directions, more[0]]), np.concatenate([starts, more[1]])
+            self._drawn = directions, starts
+        return directions, starts
 
     def __call__(self, tickets: Tickets) -> tuple[Array, Array]:
         """Perturbations (count, m, n), uniform on the sphere of radius sqrt(m n), and initial states (count, n)."""
-        needed = int(tickets.max()) + 1
-        if needed > len(self._starts):
-            self._extend(needed)
-        return self._directions[tickets], self._starts[tickets]
+        directions, starts = self._up_to(int(tickets.max()) + 1)
+        return directions[tickets], starts[tickets]
 
 
 def two_point_estimates(

@@ -57,6 +57,20 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir:
 
 
 @cli.command()
+@click.argument("words", nargs=-1, metavar="[EXPERIMENT]... [KEY=VALUE]...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the figures.  [default: figures]")
+@click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
+def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
+    """Run all experiments, draw all figures, check all claims: lqrpg reproduce scale=paper.
+
+    Names, or their beginnings, choose experiments. The same command again continues an interrupted one.
+    """
+    from lqrpg.cli import reproduce as command
+
+    return command.reproduce(words, out, force=force)
+
+
+@cli.command()
 @click.argument("figures", nargs=-1, metavar="[FIGURE]...", shell_complete=complete_figure)
 @_RESULTS
 @_RUN

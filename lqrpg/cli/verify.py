@@ -15,7 +15,7 @@ from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import find_run
+from lqrpg.results.lookup import FinishedRun, find_run
 
 _WIDTH_OF_FILES = 140
 _MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_REPRODUCED: "red"}
@@ -45,6 +45,12 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     if missing:
         return MISSING_TABLES
     return 1 if any(row["outcome"] is Outcome.NOT_REPRODUCED for row in rows) else 0
+
+
+def outcomes(experiment: str, run: FinishedRun) -> list[tuple[Claim, float, Outcome]]:
+    """The claims of an experiment on the tables of a run: each with its measured number and its outcome."""
+    rows = [_check(claim, RunTables(run)) for claim in claims() if claim.experiment == experiment]
+    return [(row["claim"], row["measured"], row["outcome"]) for row in rows]
 
 
 def _check(claim: Claim, tables: RunTables) -> dict[str, Any]:

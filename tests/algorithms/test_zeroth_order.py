@@ -1,5 +1,6 @@
 """Two-point estimates: their samples, and their mean against the analytic gradient."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,17 @@ def test_samples_are_a_function_of_the_ticket_alone(chain):
         assert np.array_equal(one_start[0], starts[ticket])
     other, _ = TicketSamples(chain, stream(1, "test"))(tickets)
     assert not np.any(other == directions)
+
+
+def test_threads_that_ask_at_once_get_the_same_samples(chain):
+    """Workers of a real fleet share one object; a race while it grows once gave them each other's samples."""
+    expected, _ = TicketSamples(chain, stream(0, "threads"))(np.arange(2048))
+    tickets = np.random.default_rng(0).permutation(2048)
+    for _ in range(3):
+        shared = TicketSamples(chain, stream(0, "threads"))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda ticket, shared=shared: shared(np.array([ticket]))[0][0], tickets))
+        assert np.array_equal(found, expected[tickets])
 
 
 def test_directions_lie_on_the_sphere_and_are_uniform(chain):

@@ -1,0 +1,112 @@
+"""`lqrpg reproduce`: every experiment, every figure, every claim, from one command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import joblib
+
+from lqrpg.checks import SettingError
+from lqrpg.claims.registry import Outcome
+from lqrpg.cli.complete import choices
+from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.one_run import compute
+from lqrpg.cli.plot import plot
+from lqrpg.cli.verify import outcomes
+from lqrpg.experiments.base import Experiment
+from lqrpg.experiments.execute import Result, run_directory
+from lqrpg.experiments.registry import suggestion
+from lqrpg.figures.registry import figures
+from lqrpg.results.lookup import find_run
+from lqrpg.results.run_directory import State
+
+_PAPER = "paper"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one experiment."""
+
+    experiment: str
+    run: str
+    seconds: float
+    figures: int
+    counts: dict[Outcome, int]
+
+
+def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
+    """Bring the wanted experiments to the finished state, draw, check, and print a table; return the exit code."""
+    wanted = _requests(words)
+    _compile([request for request in wanted if _has_work(request, force=force)])
+    started = time.monotonic()
+    rows, incomplete = [], False
+    for number, request in enumerate(wanted, 1):
+        click.echo(f"[{number}/{len(wanted)}] {request.job.experiment.name}", err=True)
+        begun = time.monotonic()
+        incomplete |= compute(request, force=force) is Result.INCOMPLETE
+        rows.append(_finish(request, out, time.monotonic() - begun))
+    _print(rows, time.monotonic() - started)
+    failed = any(row.counts[Outcome.NOT_REPRODUCED] for row in rows)
+    if wanted[0].job.scale != _PAPER:
+        click.echo("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
+        failed = False
+    return 1 if failed or incomplete else 0
+
+
+def _requests(words: Sequence[str]) -> list[Request]:
+    """One request for each wanted experiment, all checked before anything starts."""
+    names = choices("experiment")
+    overrides = [word for word in words if "=" in word]
+    prefixes = tuple(word for word in words if "=" not in word)
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            raise SettingError(f"unknown experiment {prefix!r}: {suggestion(prefix, names)}")
+    chosen = [name for name in names if not prefixes or name.startswith(prefixes)]
+    return [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
+
+
+def _has_work(request: Request, *, force: bool) -> bool:
+    return force or run_directory(request.job, request.run_name).state() is not State.FINISHED
+
+
+def _compile(wanted: Sequence[Request]) -> None:
+    """Compile the kernels of different experiments side by side; later each finds its own in the cache."""
+    workers = min(len(wanted), wanted[0].job.runner.processes) if wanted else 0
+    if workers > 1:
+        click.echo("compiling", err=True)
+        joblib.Parallel(n_jobs=workers, batch_size=1)(
+            joblib.delayed(_compile_one)(request.job.experiment) for request in wanted
+        )
+
+
+def _compile_one(experiment: Experiment) -> None:
+    experiment.compile()
+
+
+def _finish(request: Request, out: Path | None, seconds: float) -> Row:
+    """Draw the figures of a run and check its claims."""
+    job = request.job
+    results, name = Path(job.runner.results_dir), job.experiment.name
+    folder = out or (Path("figures") if job.scale == _PAPER else Path("figures") / job.scale)
+    own = [spec.name for spec in figures().values() if spec.experiment == name]
+    plot(own, results, request.run_name, folder, svg=False)
+    run = find_run(results, name, request.run_name)
+    found = [outcome for _, _, outcome in outcomes(name, run)] if run else []
+    return Row(name, request.run_name, seconds, len(own), {kind: found.count(kind) for kind in Outcome})
+
+
+def _print(rows: Sequence[Row], seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(rows)} experiments in {seconds:.0f} s", title_justify="left")
+    for heading in ("experiment", "run", "time (s)", "figures", "reproduced", "with a change", "not reproduced"):
+        table.add_column(heading, justify="left" if heading in ("experiment", "run") else "right")
+    for row in rows:
+        counts = [str(row.counts[kind]) for kind in (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)]
+        table.add_row(row.experiment, row.run, f"{row.seconds:.1f}", str(row.figures), *counts)
+    Console(highlight=False).print(table)
