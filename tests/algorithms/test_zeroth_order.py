@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier
 
 import numpy as np
 from hypothesis import given, settings
@@ -27,13 +28,18 @@ def test_samples_are_a_function_of_the_ticket_alone(chain):
 
 def test_threads_that_ask_at_once_get_the_same_samples(chain):
     """Workers of a real fleet share one object; a race while it grows once gave them each other's samples."""
-    expected, _ = TicketSamples(chain, stream(0, "threads"))(np.arange(2048))
-    tickets = np.random.default_rng(0).permutation(2048)
-    for _ in range(3):
-        shared = TicketSamples(chain, stream(0, "threads"))
+    expected, _ = TicketSamples(chain, stream(0, "threads"))(np.arange(4000))
+    for _ in range(10):
+        shared, together = TicketSamples(chain, stream(0, "threads")), Barrier(8)
+
+        def ask(ticket, shared=shared, together=together):
+            together.wait()  # all find the ticket missing at the same moment
+            return shared(np.array([ticket]))[0][0]
+
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda ticket, shared=shared: shared(np.array([ticket]))[0][0], tickets))
-        assert np.array_equal(found, expected[tickets])
+            first = list(pool.map(ask, range(600, 608)))
+        assert np.array_equal(first, expected[600:608])
+        assert np.array_equal(shared(np.arange(4000))[0], expected)
 
 
 def test_directions_lie_on_the_sphere_and_are_uniform(chain):
