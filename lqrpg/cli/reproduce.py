@@ -25,6 +25,7 @@ from lqrpg.results.lookup import find_run
 from lqrpg.results.run_directory import State
 
 _PAPER = "paper"
+_WIDTH_OF_FILES = 120
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,11 @@ def _print(rows: Sequence[Row], seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{len(rows)} experiments in {seconds:.0f} s", title_justify="left")
+    table = Table(title=f"{len(rows)} experiment(s) in {seconds:.0f} s", title_justify="left")
     for heading in ("experiment", "run", "time (s)", "figures", "reproduced", "with a change", "not reproduced"):
         table.add_column(heading, justify="left" if heading in ("experiment", "run") else "right")
     for row in rows:
         counts = [str(row.counts[kind]) for kind in (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)]
         table.add_row(row.experiment, row.run, f"{row.seconds:.1f}", str(row.figures), *counts)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)).print(table)

@@ -117,3 +117,28 @@ def test_shell_completion(words, expected):
     assert expected <= offered
     begun = words.split()[-1]
     assert all(offer.startswith(begun) or begun in ("=", *offered) or "=" in words for offer in offered)
+
+
+def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
+    ended = lqrpg("reproduce", "azopg", "scale=smoke", "backend=serial")
+    assert ended.code == 0
+    assert "smaller scale" in ended.err
+    assert "1 experiment(s) in" in ended.out
+    names = {name for name in figures() if name.startswith("azopg")}
+    assert {file.stem for file in (tmp_path / "figures/smoke").iterdir()} == names
+    again = lqrpg("reproduce", "azopg", "scale=smoke", "backend=serial", "--out", "elsewhere")
+    assert again.code == 0
+    assert "nothing to do" in again.err
+    assert {file.stem for file in (tmp_path / "elsewhere").iterdir()} == names
+
+
+def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
+    for words, expected in (
+        (["azpog"], "azopg"),
+        (["azopg", "seed=-1"], "seed=-1"),
+        (["azopg", "sale=smoke"], "scale"),
+    ):
+        ended = lqrpg("reproduce", *words)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert expected in ended.err
+    assert list(tmp_path.iterdir()) == []
