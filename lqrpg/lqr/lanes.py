@@ -1,0 +1,152 @@
+"""A vector of `LANES` numbers as one value inside compiled code.
+
+A loop over lanes is vectorised only when the compiler feels like it (it has to prove that the arrays do not overlap).
+Here the lanes are one value of LLVM's own vector type, so every operation on them is a vector operation on any
+machine, with strict IEEE arithmetic in each lane. `read` and `write` move such a value from and to `a[..., :]` of a
+C-contiguous float64 array whose last axis has length `LANES`; the indices are not checked.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.extending import intrinsic, lower_builtin, models, register_model
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+
+from lqrpg.lqr.compiled import LANES
+
+
+class _LaneVector(types.Type):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__(name=f"LaneVector{LANES}")
+
+
+_vector = _LaneVector()
+_llvm_vector = ir.VectorType(ir.DoubleType(), LANES)
+
+
+@register_model(_LaneVector)
+class _LaneVectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _llvm_vector)
+
+
+def _broadcast(builder: Any, number: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(_llvm_vector, ir.Undefined), everywhere)
+
+
+def _define_arithmetic(function: Any, instruction: str) -> None:
+    """Vector with vector, and vector with number on either side."""
+    pairs = [(_vector, _vector), (_vector, types.float64), (types.float64, _vector)]
+
+    class _Template(ConcreteTemplate):  # type: ignore[misc]
+        cases = [signature(_vector, *pair) for pair in pairs]  # noqa: RUF012
+
+    infer_global(function)(_Template)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        operands = [
+            arg if kind == _vector else _broadcast(builder, arg) for kind, arg in zip(sig.args, args, strict=True)
+        ]
+        return getattr(builder, instruction)(*operands)
+
+    for pair in pairs:
+        lower_builtin(function, *pair)(lower)
+
+
+for _function, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _define_arithmetic(_function, _instruction)
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, index_type: Any, index: Any) -> Any:
+    """Pointer to the vector at `index`, which lacks the last axis."""
+    view = context.make_array(array_type)(context, builder, array)
+    places = [builder.extract_value(index, axis) for axis in range(len(index_type))]
+    places = [
+        context.cast(builder, place, kind, types.intp) for place, kind in zip(places, index_type, strict=True)
+    ]
+    places.append(context.get_constant(types.intp, 0))
+    pointer = cgutils.get_item_pointer(context, builder, array_type, view, places, wraparound=False)
+    return builder.bitcast(pointer, _llvm_vector.as_pointer())
+
+
+def _is_lane_array(array: Any, index: Any) -> bool:
+    return (
+        isinstance(array, types.Array)
+        and array.dtype == types.float64
+        and array.layout == "C"
+        and isinstance(index, types.BaseTuple)
+        and len(index) == array.ndim - 1
+    )
+
+
+@intrinsic
+def read(typing_context, array, index):  # type: ignore[no-untyped-def]
+    """The lanes `array[index]` as one value; the index is a tuple that lacks the last axis."""
+    if not _is_lane_array(array, index):
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.load(_address(context, builder, array, args[0], index, args[1]), align=8)
+
+    return _vector(array, index), generate
+
+
+@intrinsic
+def write(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+    """Store lanes into `array[index]`; the index is a tuple that lacks the last axis."""
+    if not _is_lane_array(array, index) or value != _vector:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        builder.store(args[2], _address(context, builder, array, args[0], index, args[1]), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), generate
+
+
+@intrinsic
+def splat(typing_context, number):  # type: ignore[no-untyped-def]
+    """The same float64 in every lane."""
+    if number != types.float64:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _broadcast(builder, args[0])
+
+    return _vector(number), generate
+
+
+@intrinsic
+def magnitude(typing_context, value):  # type: ignore[no-untyped-def]
+    """Absolute value, lane by lane."""
+    if value != _vector:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        name, kind = f"llvm.fabs.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return _vector(value), generate
+
+
+@intrinsic
+def where_greater(typing_context, left, right, chosen, otherwise):  # type: ignore[no-untyped-def]
+    """`chosen` in the lanes where left > right, `otherwise` in the others and wherever a comparison with NaN stands."""
+    if {left, right, chosen, otherwise} != {_vector}:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
+
+    return _vector(left, right, chosen, otherwise), generate
