@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.lqr.compiled import LANES, njit, size_of
-from lqrpg.lqr.lanes import magnitude, read, splat, where_greater, write
+from lqrpg.lqr.lanes import fused, fused_minus, lane_array, magnitude, read, splat, where_greater, write
 from lqrpg.lqr.pivoted import solve_pivoted
 from lqrpg.lqr.plant import Array, contiguous
 
@@ -61,15 +61,15 @@ def workspace(size, inputs):  # type: ignore[no-untyped-def]
     n, m = len(size), len(inputs)
     order = n * (n + 1) // 2
     return Workspace(
-        np.empty((n, n, LANES)),
-        np.empty((order, order, LANES)),
-        np.empty((n, n, LANES)),
-        np.empty((n, n, LANES)),
-        np.empty((n, n, LANES)),
-        np.empty((3, order, LANES)),
-        np.empty((m, n, LANES)),
-        np.empty((m, n, LANES)),
-        np.empty((3, LANES)),
+        lane_array(n * n).reshape((n, n, LANES)),
+        lane_array(order * order).reshape((order, order, LANES)),
+        lane_array(n * n).reshape((n, n, LANES)),
+        lane_array(n * n).reshape((n, n, LANES)),
+        lane_array(n * n).reshape((n, n, LANES)),
+        lane_array(3 * order).reshape((3, order, LANES)),
+        lane_array(m * n).reshape((m, n, LANES)),
+        lane_array(m * n).reshape((m, n, LANES)),
+        lane_array(3),
     )
 
 
@@ -82,9 +82,9 @@ def _close_loop(A, B, K, R, work, size, inputs):  # type: ignore[no-untyped-def]
         for j in range(n):
             total = read(A, (i, j))
             for p in range(m):
-                total = total - read(B, (i, p)) * read(K, (p, j))
+                total = fused_minus(read(B, (i, p)), read(K, (p, j)), total)
             write(work.closed, (i, j), total)
-            bound = bound + total * total
+            bound = fused(total, total, bound)
     write(work.sizes, (2,), bound)
     for p in range(m):
         for j in range(n):
@@ -106,38 +106,47 @@ def _assemble(K, Q, Sigma, work, size, inputs):  # type: ignore[no-untyped-def]
             write(stacked, (1, row), splat(1.0 if i == j else 0.0))
             total = splat(Q[i, j])
             for p in range(m):
-                total = total + read(K, (p, i)) * read(work.weighted, (p, j))
+                total = fused(read(K, (p, i)), read(work.weighted, (p, j)), total)
             write(stacked, (2, row), total * (1.0 if i == j else 2.0))
             column = 0
             for k in range(n):
                 ik, jk = read(closed, (i, k)), read(closed, (j, k))
-                write(matrix, (row, column), (1.0 if row == column else 0.0) - ik * jk)
+                write(matrix, (row, column), fused_minus(ik, jk, splat(1.0 if row == column else 0.0)))
                 column += 1
                 for other in range(k + 1, n):
-                    entry = ik * read(closed, (j, other)) + read(closed, (i, other)) * jk
-                    write(matrix, (row, column), (1.0 if row == column else 0.0) - entry)
+                    entry = fused_minus(ik, read(closed, (j, other)), splat(1.0 if row == column else 0.0))
+                    write(matrix, (row, column), fused_minus(read(closed, (i, other)), jk, entry))
                     column += 1
             row += 1
 
 
 @njit
 def _factorise(work, size):  # type: ignore[no-untyped-def]
-    """Triangular factors in place, no interchanges; reciprocal pivots on the diagonal, sums of |L| and |U| aside."""
+    """Triangular factors in place, no interchanges; reciprocal pivots on the diagonal, sums of |L| and |U| aside.
+
+    Row k of U and column k of L come from inner products, so that every entry is written once.
+    """
     n = len(size)
     order = n * (n + 1) // 2
     matrix = work.matrix
     lower, upper = splat(1.0), splat(0.0)
     for k in range(order):
-        for j in range(k, order):
-            upper = upper + magnitude(read(matrix, (k, j)))
-        reciprocal = 1.0 / read(matrix, (k, k))
+        pivot = read(matrix, (k, k))
+        for q in range(k):
+            pivot = fused_minus(read(matrix, (k, q)), read(matrix, (q, k)), pivot)
+        upper = upper + magnitude(pivot)
+        reciprocal = 1.0 / pivot
         write(matrix, (k, k), reciprocal)
-        for i in range(k + 1, order):
-            multiplier = read(matrix, (i, k)) * reciprocal
-            write(matrix, (i, k), multiplier)
-            lower = lower + magnitude(multiplier)
-            for j in range(k + 1, order):
-                write(matrix, (i, j), read(matrix, (i, j)) - multiplier * read(matrix, (k, j)))
+        for j in range(k + 1, order):
+            right, below = read(matrix, (k, j)), read(matrix, (j, k))
+            for q in range(k):
+                right = fused_minus(read(matrix, (k, q)), read(matrix, (q, j)), right)
+                below = fused_minus(read(matrix, (j, q)), read(matrix, (q, k)), below)
+            below = below * reciprocal
+            write(matrix, (k, j), right)
+            write(matrix, (j, k), below)
+            upper = upper + magnitude(right)
+            lower = lower + magnitude(below)
     write(work.sizes, (0,), lower)
     write(work.sizes, (1,), upper)
 
@@ -152,9 +161,9 @@ def _substitute(work, size):  # type: ignore[no-untyped-def]
         first, second, third = read(stacked, (0, i)), read(stacked, (1, i)), read(stacked, (2, i))
         for k in range(i):
             below, above = read(matrix, (i, k)), read(matrix, (k, i))
-            first = first - below * read(stacked, (0, k))
-            second = second - below * read(stacked, (1, k))
-            third = third - above * read(stacked, (2, k))
+            first = fused_minus(below, read(stacked, (0, k)), first)
+            second = fused_minus(below, read(stacked, (1, k)), second)
+            third = fused_minus(above, read(stacked, (2, k)), third)
         write(stacked, (0, i), first)
         write(stacked, (1, i), second)
         write(stacked, (2, i), third * read(matrix, (i, i)))
@@ -163,9 +172,9 @@ def _substitute(work, size):  # type: ignore[no-untyped-def]
         first, second, third = read(stacked, (0, i)), read(stacked, (1, i)), read(stacked, (2, i))
         for k in range(i + 1, order):
             above, below = read(matrix, (i, k)), read(matrix, (k, i))
-            first = first - above * read(stacked, (0, k))
-            second = second - above * read(stacked, (1, k))
-            third = third - below * read(stacked, (2, k))
+            first = fused_minus(above, read(stacked, (0, k)), first)
+            second = fused_minus(above, read(stacked, (1, k)), second)
+            third = fused_minus(below, read(stacked, (2, k)), third)
         reciprocal = read(matrix, (i, i))
         write(stacked, (0, i), first * reciprocal)
         write(stacked, (1, i), second * reciprocal)
@@ -224,17 +233,17 @@ def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):  # type: ig
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = total + read(B, (i, p)) * read(work.value, (i, j))
+                total = fused(read(B, (i, p)), read(work.value, (i, j)), total)
             write(projected, (0, j), total)
         for j in range(n):
             total = read(work.weighted, (p, j))
             for i in range(n):
-                total = total - read(projected, (0, i)) * read(work.closed, (i, j))
+                total = fused_minus(read(projected, (0, i)), read(work.closed, (i, j)), total)
             write(work.factor, (p, j), total + total)
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = total + read(work.factor, (p, i)) * read(work.covariance, (i, j))
+                total = fused(read(work.factor, (p, i)), read(work.covariance, (i, j)), total)
             write(gradient, (p, j), where_greater(accepted, threshold, total, undefined))
 
 

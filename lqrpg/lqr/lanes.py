@@ -12,11 +12,12 @@ import operator
 from typing import Any
 
 from llvmlite import ir
+import numpy as np
 from numba.core import cgutils, types
 from numba.core.extending import intrinsic, lower_builtin, models, register_model
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 
-from lqrpg.lqr.compiled import LANES
+from lqrpg.lqr.compiled import LANES, njit
 
 
 class _LaneVector(types.Type):  # type: ignore[misc]
@@ -141,6 +142,33 @@ def magnitude(typing_context, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def fused(typing_context, left, right, addend):  # type: ignore[no-untyped-def]
+    """left * right + addend with one rounding, lane by lane; the same bits on every machine."""
+    if {left, right, addend} != {_vector}:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        name, kind = f"llvm.fma.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return _vector(left, right, addend), generate
+
+
+@intrinsic
+def fused_minus(typing_context, left, right, minuend):  # type: ignore[no-untyped-def]
+    """minuend - left * right with one rounding, lane by lane; the same bits on every machine."""
+    if {left, right, minuend} != {_vector}:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        name, kind = f"llvm.fma.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(fma, [builder.fneg(args[0]), args[1], args[2]])
+
+    return _vector(left, right, minuend), generate
+
+
+@intrinsic
 def where_greater(typing_context, left, right, chosen, otherwise):  # type: ignore[no-untyped-def]
     """`chosen` in the lanes where left > right, `otherwise` in the others and wherever a comparison with NaN stands."""
     if {left, right, chosen, otherwise} != {_vector}:
@@ -150,3 +178,12 @@ def where_greater(typing_context, left, right, chosen, otherwise):  # type: igno
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
 
     return _vector(left, right, chosen, otherwise), generate
+
+
+@njit
+def lane_array(count):  # type: ignore[no-untyped-def]
+    """Uninitialised float64 array (count, LANES) that starts on a cache line: a vector across two lines costs twice."""
+    line = 64
+    store = np.empty(count * LANES + line // 8)
+    skip = (line - store.ctypes.data % line) % line // 8
+    return store[skip : skip + count * LANES].reshape((count, LANES))
