@@ -1,0 +1,1 @@
+"""The papers' algorithms, one a module: arrays in, arrays out."""

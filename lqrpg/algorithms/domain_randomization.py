@@ -1,0 +1,158 @@
+"""Policy gradient on a randomised family: fresh systems at every step, or gradient descent on a fixed sample.
+
+Algorithm 1 of Nguyen-Le et al. (Section II) samples M systems at every step and moves along their mean gradient; the
+sample-average method draws M systems once. Many independent trials run side by side, one in a lane, and the whole loop
+is compiled. A trial that meets a system which its gain does not stabilise has no gradient: it is frozen there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lqrpg.algorithms.lane_random import State, uniform_lanes
+from lqrpg.lqr.compiled import LANES, njit, size_of
+from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.lqr.lanes import lane_array, read, splat, where_greater, write
+from lqrpg.lqr.plant import Array, contiguous
+from lqrpg.systems.length_family import LengthFamily, family_lanes
+
+METHODS = ("dr", "sa")
+RUNNING = -1
+"""The `fail_step` of a trial that never lost stability."""
+
+
+class Descent(NamedTuple):
+    """Iterates of many trials.
+
+    Attributes
+    ----------
+    gains : (records, trials, m, n) gains at the recorded steps; a frozen trial keeps its last gain.
+    fail_step : (trials,) step whose sample held a system that the gain did not stabilise, or `RUNNING`.
+    """
+
+    gains: Array
+    fail_step: NDArray[np.int64]
+
+
+@njit
+def _draw_system(family, state, place, A, B, size, inputs, degrees):  # type: ignore[no-untyped-def]
+    """Sample a length in each lane and write its system; `place` holds the family's variable afterwards."""
+    span = family.span
+    uniform_lanes(state, place)
+    length = read(place, ()) * (span[1] - span[0]) + span[0]
+    write(place, (), span[2] / length + span[3])
+    family_lanes(family.A, place, A, size, size, degrees)
+    family_lanes(family.B, place, B, size, inputs, degrees)
+
+
+@njit
+def _move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
+    """K <- K - rate * total in the lanes that are still running."""
+    running, half = read(alive, ()), splat(0.5)
+    for p in range(len(inputs)):
+        for j in range(len(size)):
+            old = read(K, (p, j))
+            write(K, (p, j), where_greater(running, half, old - read(total, (p, j)) * rate, old))
+
+
+@njit
+def _accumulate(total, gradient, first, size, inputs):  # type: ignore[no-untyped-def]
+    for p in range(len(inputs)):
+        for j in range(len(size)):
+            if first:
+                write(total, (p, j), read(gradient, (p, j)))
+            else:
+                write(total, (p, j), read(total, (p, j)) + read(gradient, (p, j)))
+
+
+@njit
+def _descend(family, gain, states, batch, fresh, rate, steps, size, inputs, degrees):  # type: ignore[no-untyped-def]
+    n, m, trials = len(size), len(inputs), states.shape[0]
+    kept = 1 if fresh else batch
+    work = workspace(size, inputs)
+    A = lane_array(kept * n * n).reshape((kept, n, n, LANES))
+    B = lane_array(kept * n * m).reshape((kept, n, m, LANES))
+    K = lane_array(m * n).reshape((m, n, LANES))
+    gradient = lane_array(m * n).reshape((m, n, LANES))
+    total = lane_array(m * n).reshape((m, n, LANES))
+    cost, place, alive = lane_array(1)[0], lane_array(1)[0], lane_array(1)[0]
+    stable, state = np.empty(LANES, np.bool_), np.empty((4, LANES), np.uint64)
+    gains, fail_step = np.empty((len(steps), trials, m, n)), np.full(trials, RUNNING)
+    for first in range(0, trials, LANES):
+        occupied = min(LANES, trials - first)
+        alive[:] = 1.0
+        for lane in range(LANES):
+            state[:, lane] = states[min(first + lane, trials - 1)]  # spare lanes repeat the last trial
+            K[:, :, lane] = gain
+        if not fresh:
+            for sample in range(batch):
+                _draw_system(family, state, place, A[sample], B[sample], size, inputs, degrees)
+        step = 0
+        for record in range(len(steps)):
+            while step < steps[record]:
+                failed = False
+                for sample in range(batch):
+                    if fresh:
+                        _draw_system(family, state, place, A[0], B[0], size, inputs, degrees)
+                    a, b = A[0 if fresh else sample], B[0 if fresh else sample]
+                    cost_and_gradient(
+                        a, b, K, family.Q, family.R, family.Sigma, work, cost, gradient, stable, size, inputs
+                    )
+                    _accumulate(total, gradient, sample == 0, size, inputs)
+                    for lane in range(LANES):
+                        failed |= not stable[lane]
+                        alive[lane] = alive[lane] if stable[lane] else 0.0
+                if failed:
+                    for lane in range(occupied):
+                        if alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
+                            fail_step[first + lane] = step
+                _move(K, total, alive, rate, size, inputs)
+                step += 1
+            for lane in range(occupied):
+                gains[record, first + lane] = K[:, :, lane]
+    return gains, fail_step
+
+
+def descend(
+    family: LengthFamily,
+    gain: Array,
+    states: State,
+    steps: NDArray[np.int64],
+    *,
+    method: str = "dr",
+    batch_size: int = 8,
+    step_size: float = 5e-8,
+) -> Descent:
+    """Run many independent trials of Algorithm 1 ("dr") or of descent on a fixed sample ("sa").
+
+    Parameters
+    ----------
+    family : the systems to sample from, length uniform on its range.
+    gain : (m, n) first gain of all trials.
+    states : (trials, 4) generator states from `random_states`; a trial's result depends on its own alone.
+    steps : (records,) increasing numbers of steps after which to record the gains; the last one ends the run.
+    method : "dr" for fresh systems at every step, "sa" for one sample.
+    batch_size : systems a step, M.
+    step_size : eta; the gain moves by eta times the mean gradient.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown, the batch is empty or the recorded steps do not increase.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown: choose from {', '.join(METHODS)}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    steps = np.asarray(steps, dtype=np.int64)
+    if steps.size == 0 or steps[0] < 0 or np.any(np.diff(steps) <= 0):
+        raise ValueError("steps must be increasing numbers of steps, the first at least 0")
+    family = LengthFamily(*contiguous(*family))
+    n, m = family.B.shape[1:]
+    (gain,) = contiguous(gain)
+    sizes = size_of(n), size_of(m), size_of(family.A.shape[0] - 1)
+    rate = step_size / batch_size
+    return Descent(*_descend(family, gain, np.ascontiguousarray(states), batch_size, method == "dr", rate, steps, *sizes))

@@ -1,0 +1,1 @@
+"""The plants: frozen settings that build a `Plant`."""
