@@ -15,7 +15,9 @@ SIZES = ((4, 1), (5, 4))
 COUNT = 19  # one full lane group and a partial one
 
 
-def random_plants(size: tuple[int, int], seed: int, margins: Array, singular_noise: bool = False) -> tuple[list[Plant], Array]:
+def random_plants(
+    size: tuple[int, int], seed: int, margins: Array, singular_noise: bool = False
+) -> tuple[list[Plant], Array]:
     """Plants, and a gain for each, whose closed loops have spectral radius 1 - margin."""
     n, m = size
     rng = np.random.default_rng(seed)
@@ -41,7 +43,9 @@ def lyapunov_condition(plant: Plant, gain: Array) -> float:
     """How much the solutions amplify rounding: the size of the solution for unit noise."""
     closed = plant.closed_loop(gain)
     unit = plant._replace(Sigma=np.eye(len(closed)))
-    return float(np.linalg.norm(discrete.state_covariance(unit, gain), 2)) * (1.0 + np.linalg.norm(closed, 2) ** 2)
+    return float(np.linalg.norm(discrete.state_covariance(unit, gain), 2)) * (
+        1.0 + np.linalg.norm(closed, 2) ** 2
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,7 +63,9 @@ def test_agrees_with_scipy_to_rounding_up_to_the_edge(size, seed, digits, singul
         gradient = discrete.gradient(plant, gain)
         scale = (
             np.linalg.norm(plant.R @ gain)
-            + np.linalg.norm(plant.B) * np.linalg.norm(discrete.cost_to_go(plant, gain)) * np.linalg.norm(plant.closed_loop(gain))
+            + np.linalg.norm(plant.B)
+            * np.linalg.norm(discrete.cost_to_go(plant, gain))
+            * np.linalg.norm(plant.closed_loop(gain))
         ) * np.linalg.norm(exact)
         assert np.linalg.norm(found.gradient[i] - gradient) <= tolerance * scale
 
@@ -78,7 +84,8 @@ def test_no_case_is_misclassified(size, seed, digits, singular):
 
 
 def test_far_unstable_and_defective_systems_are_refused():
-    """Eigenvalue pairs with product one make the Lyapunov operator singular: there is no solution to judge."""
+    """Eigenvalue pairs with product one make the Lyapunov operator singular: there is no solution to judge.
+    """
     systems = [
         np.diag([2.0, 0.5, 0.1, 0.1]),
         np.diag([3.0, 1.0 / 3.0, 1e3, 0.0]),
@@ -139,4 +146,6 @@ def test_a_lane_does_not_depend_on_its_neighbours():
 
 def test_unequal_numbers_are_refused():
     with pytest.raises(ValueError, match="cannot pair"):
-        evaluate(np.zeros((3, 4, 4)), np.zeros((3, 4, 1)), np.zeros((2, 1, 4)), np.eye(4), np.eye(1), np.eye(4))
+        evaluate(
+            np.zeros((3, 4, 4)), np.zeros((3, 4, 1)), np.zeros((2, 1, 4)), np.eye(4), np.eye(1), np.eye(4)
+        )

@@ -8,7 +8,13 @@ import pytest
 from lqrpg.algorithms.discount_annealing import HIGHEST_RISE, LOWEST_RISE, anneal
 from lqrpg.algorithms.domain_randomization import RUNNING, descend
 from lqrpg.algorithms.lane_random import random_states, uniform_lanes
-from lqrpg.algorithms.quadrature import family_cost, gauss_legendre, newton_optimum, sampled_lengths, unstable_lengths
+from lqrpg.algorithms.quadrature import (
+    family_cost,
+    gauss_legendre,
+    newton_optimum,
+    sampled_lengths,
+    unstable_lengths,
+)
 from lqrpg.lqr import discrete
 from lqrpg.lqr.compiled import LANES
 from lqrpg.systems.cartpole import START_GAIN, CartPole

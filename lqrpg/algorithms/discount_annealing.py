@@ -1,8 +1,10 @@
-"""Discount annealing: from the zero gain to one that stabilises a whole family (Nguyen-Le et al., Algorithm 2).
+"""Discount annealing: from the zero gain to one that stabilises a whole family (Nguyen-Le et al., Algorithm
+2).
 
-With A and B scaled by the root of a small discount every system is stable under K = 0. Each round improves the gain
-for the present discount and then raises the discount as far as the cost allows, until it is one. A fixed step cannot
-serve all discounts (the costs span orders of magnitude), so the improvement is by natural gradient with backtracking.
+With A and B scaled by the root of a small discount every system is stable under K = 0. Each round improves
+the gain for the present discount and then raises the discount as far as the cost allows, until it is one. A
+fixed step cannot serve all discounts (the costs span orders of magnitude), so the improvement is by natural
+gradient with backtracking.
 """
 
 from __future__ import annotations
@@ -73,10 +75,11 @@ def improve(
 ) -> tuple[Array, float, int]:
     """Natural-gradient descent on J_DR(. | discount) to within a factor `NEAR_OPTIMAL` of its optimum.
 
-    The direction is the mean gradient times the inverse of the mean state covariance; a step that does not lower the
-    cost enough is halved, and the next one starts twice as long. Goes on until a step gains less than `SETTLED`, which
-    is further than the factor asks for: a better gain lets the discount rise further, and fewer rounds are needed. A
-    factor still above `NEAR_OPTIMAL`, measured against a lower bound of the optimum, makes it go on 1000 times longer.
+    The direction is the mean gradient times the inverse of the mean state covariance; a step that does not
+    lower the cost enough is halved, and the next one starts twice as long. Goes on until a step gains less
+    than `SETTLED`, which is further than the factor asks for: a better gain lets the discount rise further,
+    and fewer rounds are needed. A factor still above `NEAR_OPTIMAL`, measured against a lower bound of the
+    optimum, makes it go on 1000 times longer.
 
     Returns
     -------
@@ -107,8 +110,9 @@ def improve(
 def next_discount(family: LengthFamily, discount: float, gain: Array, cost: float, nodes: Nodes) -> float:
     """The largest discount in (discount, 1] that raises the cost by at most the factor `HIGHEST_RISE`.
 
-    The cost grows continuously with the discount until it is infinite, so this one also reaches `LOWEST_RISE`, unless
-    it is 1 itself: near the end no discount may reach that factor, and 1 is then the right one.
+    The cost grows continuously with the discount until it is infinite, so this one also reaches
+    `LOWEST_RISE`, unless it is 1 itself: near the end no discount may reach that factor, and 1 is then the
+    right one.
     """
     if _mean_cost(family, 1.0, gain, nodes) <= HIGHEST_RISE * cost:
         return 1.0
@@ -122,7 +126,9 @@ def next_discount(family: LengthFamily, discount: float, gain: Array, cost: floa
     return low
 
 
-def _report(family: LengthFamily, discount: float, gain: Array, cost: float, steps: int, lengths: Array) -> Round:
+def _report(
+    family: LengthFamily, discount: float, gain: Array, cost: float, steps: int, lengths: Array
+) -> Round:
     plants = [family.plant(length) for length in lengths]
     radius = max(discrete.spectral_radius(plant.closed_loop(gain)) for plant in plants)
     scaled = [family.discounted(discount).plant(length) for length in lengths]
@@ -133,14 +139,15 @@ def _report(family: LengthFamily, discount: float, gain: Array, cost: float, ste
 def round_bound(first_discount: float, conditioning: float) -> int:
     """Bound on the number of rounds, in the manner of Theorem 3, with constants of our own.
 
-    If P solves the Lyapunov equation for a discount gamma with weight W, and P <= kappa W, then 2.5 P satisfies the
-    Lyapunov inequality for (1 + delta) gamma as long as delta (kappa - 1) <= 0.6. So a discount that raises the cost by
-    a factor 2.5 is larger by a factor 1 + 0.6 / (kappa - 1) at least, and the discounts reach one within
+    If P solves the Lyapunov equation for a discount gamma with weight W, and P <= kappa W, then 2.5 P
+    satisfies the Lyapunov inequality for (1 + delta) gamma as long as delta (kappa - 1) <= 0.6. So a discount
+    that raises the cost by a factor 2.5 is larger by a factor 1 + 0.6 / (kappa - 1) at least, and the
+    discounts reach one within
 
     .. math:: 1 + \\lceil \\log(1/\\gamma_0) / \\log(1 + 0.6 / (\\kappa - 1)) \\rceil
 
-    rounds, the one at discount 1 included. The paper's own constant involves bounds that hold for every gain of a level
-    set; here kappa is the largest one met.
+    rounds, the one at discount 1 included. The paper's own constant involves bounds that hold for every gain
+    of a level set; here kappa is the largest one met.
     """
     allowed = (LOWEST_RISE - 1.0) / LOWEST_RISE
     growth = math.log1p(allowed / max(conditioning - 1.0, 1e-12))
@@ -160,7 +167,8 @@ def anneal(family: LengthFamily, *, nodes: Nodes | None = None, max_rounds: int 
     lengths = np.concatenate([family.span[:1], nodes.lengths, family.span[1:2]])
     gain = np.zeros((family.B.shape[2], family.A.shape[1]))
     radius = max(discrete.spectral_radius(family.plant(length).A) for length in lengths)
-    discount, rounds = min(1.0, START_MARGIN / radius**2), []
+    discount = min(1.0, START_MARGIN / radius**2)
+    rounds: list[Round] = []
     while len(rounds) < max_rounds:
         gain, cost, steps = improve(family, discount, gain, nodes)
         rounds.append(_report(family, discount, gain, cost, steps, lengths))

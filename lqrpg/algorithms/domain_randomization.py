@@ -1,8 +1,9 @@
 """Policy gradient on a randomised family: fresh systems at every step, or gradient descent on a fixed sample.
 
-Algorithm 1 of Nguyen-Le et al. (Section II) samples M systems at every step and moves along their mean gradient; the
-sample-average method draws M systems once. Many independent trials run side by side, one in a lane, and the whole loop
-is compiled. A trial that meets a system which its gain does not stabilise has no gradient: it is frozen there.
+Algorithm 1 of Nguyen-Le et al. (Section II) samples M systems at every step and moves along their mean
+gradient; the sample-average method draws M systems once. Many independent trials run side by side, one in a
+lane, and the whole loop is compiled. A trial that meets a system which its gain does not stabilise has no
+gradient: it is frozen there.
 """
 
 from __future__ import annotations
@@ -155,4 +156,6 @@ def descend(
     (gain,) = contiguous(gain)
     sizes = size_of(n), size_of(m), size_of(family.A.shape[0] - 1)
     rate = step_size / batch_size
-    return Descent(*_descend(family, gain, np.ascontiguousarray(states), batch_size, method == "dr", rate, steps, *sizes))
+    return Descent(
+        *_descend(family, gain, np.ascontiguousarray(states), batch_size, method == "dr", rate, steps, *sizes)
+    )

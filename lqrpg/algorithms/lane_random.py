@@ -1,7 +1,8 @@
-"""Uniform random numbers in lanes: one xoshiro256++ generator for every trial, seeded by NumPy's SeedSequence.
+"""Uniform random numbers in lanes: one xoshiro256++ generator for every trial, seeded by NumPy's
+SeedSequence.
 
-The algorithm is that of Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021). A trial owns its
-state, so its numbers do not depend on which lane it sits in, nor on its neighbours.
+The algorithm is that of Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021). A trial
+owns its state, so its numbers do not depend on which lane it sits in, nor on its neighbours.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def _rotate(word, by):  # type: ignore[no-untyped-def]
 
 @njit
 def uniform_lanes(state, out):  # type: ignore[no-untyped-def]
-    """Advance the generators, state of shape (4, LANES), and write numbers in [0, 1) to `out`, shape (LANES,)."""
+    """Advance the generators, state of shape (4, LANES), and write numbers in [0, 1) to `out`, shape
+    (LANES,).
+    """
     for lane in range(LANES):
         s0, s1, s2, s3 = state[0, lane], state[1, lane], state[2, lane], state[3, lane]
         word = _rotate(s0 + s3, 23) + s0

@@ -1,7 +1,7 @@
 """The domain-randomised cost J_DR(K) = E J(K, theta) of a one-parameter family, and its exact minimiser.
 
-The cost is an analytic function of the length, so Gauss-Legendre quadrature gives the mean to rounding with a few
-nodes; `sampled_lengths` gives the Monte Carlo estimate of the same mean, with the paper's error.
+The cost is an analytic function of the length, so Gauss-Legendre quadrature gives the mean to rounding with a
+few nodes; `sampled_lengths` gives the Monte Carlo estimate of the same mean, with the paper's error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class FamilyCost(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """A minimiser of J_DR: its gain (m, n), its cost, the norm of its gradient, and the Newton steps taken."""
+    """A minimiser of J_DR: its gain (m, n), its cost, the norm of its gradient, and the Newton steps taken.
+    """
 
     gain: Array
     cost: float
@@ -131,17 +132,24 @@ def unstable_lengths(family: LengthFamily, gain: Array, count: int = 601) -> Arr
 def _hessian(family: LengthFamily, gain: Array, nodes: Nodes) -> Array:
     A, B = family.systems(nodes.lengths)
     plants = [Plant(a, b, family.Q, family.R, family.Sigma) for a, b in zip(A, B, strict=True)]
-    parts = [weight * discrete.hessian(plant, gain) for weight, plant in zip(nodes.weights, plants, strict=True)]
+    parts = [
+        weight * discrete.hessian(plant, gain) for weight, plant in zip(nodes.weights, plants, strict=True)
+    ]
     return np.asarray(np.sum(parts, axis=0))
 
 
 def newton_optimum(
-    family: LengthFamily, gain: Array, nodes: Nodes | None = None, tolerance: float = 1e-13, max_steps: int = 50
+    family: LengthFamily,
+    gain: Array,
+    nodes: Nodes | None = None,
+    tolerance: float = 1e-13,
+    max_steps: int = 50,
 ) -> Optimum:
     """Minimise J_DR by damped Newton steps from a gain that stabilises the family.
 
-    Stops when a Newton step promises to lower the cost by less than `tolerance`, relative; where the Hessian is not
-    positive definite, its eigenvalues are taken by their absolute values, so that the step leads downhill.
+    Stops when a Newton step promises to lower the cost by less than `tolerance`, relative; where the Hessian
+    is not positive definite, its eigenvalues are taken by their absolute values, so that the step leads
+    downhill.
 
     Raises
     ------
@@ -152,7 +160,9 @@ def newton_optimum(
     here = family_cost(family, gain, nodes)
     if not here.stable[0]:
         raise ValueError("the first gain does not stabilise the family: find one by discount annealing")
-    for step in range(max_steps):
+    steps = 0
+    while steps < max_steps:
+        steps += 1
         values, vectors = np.linalg.eigh(_hessian(family, gain, nodes))
         slope = vectors.T @ here.gradient[0].ravel()
         move = -(vectors @ (slope / np.abs(values))).reshape(gain.shape)
@@ -170,4 +180,4 @@ def newton_optimum(
                 break
             length /= 2.0
         gain, here = gain + length * move, there
-    return Optimum(gain, float(here.cost[0]), float(np.linalg.norm(here.gradient[0])), step + 1)
+    return Optimum(gain, float(here.cost[0]), float(np.linalg.norm(here.gradient[0])), steps)

@@ -1,6 +1,7 @@
 """Discrete-time LQR by SciPy's dense solvers: the plain reference for costs, gradients, Hessians and optima.
 
-The problem: x+ = A x + B u + w, u = -K x, cost lim E x'Qx + u'Ru with E ww' = Sigma (Nguyen-Le et al., eq. (1)).
+The problem: x+ = A x + B u + w, u = -K x, cost lim E x'Qx + u'Ru with E ww' = Sigma (Nguyen-Le et al., eq.
+(1)).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def is_stabilising(plant: Plant, gain: Array) -> bool:
 
 
 def _solve(matrix: Array, weight: Array) -> Array:
-    """The X with X = matrix X matrix' + weight, by the direct method: accurate to rounding for small matrices."""
+    """The X with X = matrix X matrix' + weight, by the direct method: accurate to rounding for small
+    matrices.
+    """
     return np.asarray(linalg.solve_discrete_lyapunov(matrix, weight, method="direct"), dtype=np.float64)
 
 
@@ -55,17 +58,22 @@ def gradient_factor(plant: Plant, gain: Array) -> Array:
 
 
 def gradient(plant: Plant, gain: Array) -> Array:
-    """Gradient 2 E Sigma_K of the cost, shape (m, n), at a stabilising gain (Nguyen-Le et al., Section II)."""
+    """Gradient 2 E Sigma_K of the cost, shape (m, n), at a stabilising gain (Nguyen-Le et al., Section II).
+    """
     return np.asarray(2.0 * gradient_factor(plant, gain) @ state_covariance(plant, gain))
 
 
 def hessian(plant: Plant, gain: Array) -> Array:
     """Hessian of the cost at a stabilising gain, shape (m n, m n), for gains flattened row by row.
 
-    Along a direction D the gradient 2 E Sigma_K changes by 2 (E' Sigma_K + E Sigma_K'), where the derivatives of P and
-    Sigma_K solve the same two Lyapunov equations with other right-hand sides.
+    Along a direction D the gradient 2 E Sigma_K changes by 2 (E' Sigma_K + E Sigma_K'), where the derivatives
+    of P and Sigma_K solve the same two Lyapunov equations with other right-hand sides.
     """
-    closed, value, covariance = plant.closed_loop(gain), cost_to_go(plant, gain), state_covariance(plant, gain)
+    closed, value, covariance = (
+        plant.closed_loop(gain),
+        cost_to_go(plant, gain),
+        state_covariance(plant, gain),
+    )
     factor = plant.R @ gain - plant.B.T @ value @ closed
     curvature = plant.R + plant.B.T @ value @ plant.B
     rows = []

@@ -1,19 +1,22 @@
-"""Cost and gradient of many small discrete-time LQR problems at once: one factorisation for both Lyapunov equations.
+"""Cost and gradient of many small discrete-time LQR problems at once: one factorisation for both Lyapunov
+equations.
 
 The stationary covariance and the cost-to-go of a gain solve two adjoint equations,
 
 .. math:: X = A_K X A_K' + \\Sigma, \\qquad P = A_K' P A_K + Q + K'RK, \\qquad A_K = A - BK.
 
-On the upper triangles, stacked row by row, the first reads M x = sigma with a matrix M of order n(n+1)/2; the second
-is M'(d p) = d w, where d counts an off-diagonal entry twice. One triangular factorisation of M therefore serves both.
+On the upper triangles, stacked row by row, the first reads M x = sigma with a matrix M of order n(n+1)/2; the
+second is M'(d p) = d w, where d counts an off-diagonal entry twice. One triangular factorisation of M
+therefore serves both.
 
-Eliminating without interchanges is what makes the lanes run in step, and it is safe whenever the factors stay small.
-Every lane measures that; one in which they grew is solved again with partial pivoting, alone. So speed depends on the
-coordinates of the state, the result does not.
+Eliminating without interchanges is what makes the lanes run in step, and it is safe whenever the factors stay
+small. Every lane measures that; one in which they grew is solved again with partial pivoting, alone. So speed
+depends on the coordinates of the state, the result does not.
 
-Stability is decided by Lyapunov's theorem, not by the size of some number: with unit noise, the solution X is positive
-definite if and only if A_K is Schur stable. It is then at least I, and all its pivots are at least one; otherwise some
-pivot is zero or negative. One half is the threshold that leaves most room for rounding on either side.
+Stability is decided by Lyapunov's theorem, not by the size of some number: with unit noise, the solution X is
+positive definite if and only if A_K is Schur stable. It is then at least I, and all its pivots are at least
+one; otherwise some pivot is zero or negative. One half is the threshold that leaves most room for rounding on
+either side.
 """
 
 from __future__ import annotations
@@ -122,7 +125,8 @@ def _assemble(K, Q, Sigma, work, size, inputs):  # type: ignore[no-untyped-def]
 
 @njit
 def _factorise(work, size):  # type: ignore[no-untyped-def]
-    """Triangular factors in place, no interchanges; reciprocal pivots on the diagonal, sums of |L| and |U| aside.
+    """Triangular factors in place, no interchanges; reciprocal pivots on the diagonal, sums of |L| and |U|
+    aside.
 
     Row k of U and column k of L come from inner products, so that every entry is written once.
     """
@@ -256,7 +260,8 @@ def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, 
     A, B, K : (n, n, LANES), (n, m, LANES) and (m, n, LANES): a system and a gain in each lane.
     Q, R, Sigma : weights and noise covariance, common to the lanes.
     work : the `workspace` of these sizes; holds covariance and cost-to-go of the lanes afterwards.
-    cost, gradient, stable : (LANES,), (m, n, LANES) and boolean (LANES,) results; infinite and NaN if not stable.
+    cost, gradient, stable : (LANES,), (m, n, LANES) and boolean (LANES,) results; infinite and NaN if not
+        stable.
     size, inputs : `size_of(n)` and `size_of(m)`.
     """
     _close_loop(A, B, K, R, work, size, inputs)
@@ -272,7 +277,9 @@ def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, 
 
 
 class Evaluation(NamedTuple):
-    """Costs (count,), gradients (count, m, n), state covariances (count, n, n) and stability (count,) of systems."""
+    """Costs (count,), gradients (count, m, n), state covariances (count, n, n) and stability (count,) of
+    systems.
+    """
 
     cost: Array
     gradient: Array
@@ -304,7 +311,8 @@ def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-de
 
 
 def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array) -> Evaluation:
-    """Costs, gradients and stability of many systems under many gains (Nguyen-Le et al., eq. (1) and Section II).
+    """Costs, gradients and stability of many systems under many gains (Nguyen-Le et al., eq. (1) and Section
+    II).
 
     Parameters
     ----------
@@ -325,6 +333,8 @@ def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array)
     A, B, gains = A.reshape(-1, n, n), B.reshape(-1, n, m), gains.reshape(-1, m, n)
     counts = {A.shape[0], B.shape[0], gains.shape[0]} - {1}
     if len(counts) > 1 or A.shape[0] != B.shape[0]:
-        raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
+        raise ValueError(
+            f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each"
+        )
     A, B, gains, Q, R, Sigma = contiguous(A, B, gains, Q, R, Sigma)
     return Evaluation(*_evaluate(A, B, gains, Q, R, Sigma, size_of(n), size_of(m)))

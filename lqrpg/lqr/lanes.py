@@ -1,26 +1,32 @@
 """A vector of `LANES` numbers as one value inside compiled code.
 
-A loop over lanes is vectorised only when the compiler feels like it (it has to prove that the arrays do not overlap).
-Here the lanes are one value of LLVM's own vector type, so every operation on them is a vector operation on any
-machine, with strict IEEE arithmetic in each lane. `read` and `write` move such a value from and to `a[..., :]` of a
-C-contiguous float64 array whose last axis has length `LANES`; the indices are not checked.
+A loop over lanes is vectorised only when the compiler feels like it (it has to prove that the arrays do not
+overlap). Here the lanes are one value of LLVM's own vector type, so every operation on them is a vector
+operation on any machine, with strict IEEE arithmetic in each lane. `read` and `write` move such a value from
+and to `a[..., :]` of a C-contiguous float64 array whose last axis has length `LANES`; the indices are not
+checked.
 """
+
+# numba's compiler interface is untyped
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
 import operator
 from typing import Any
 
-from llvmlite import ir
 import numpy as np
-from numba.core import cgutils, types
-from numba.core.extending import intrinsic, lower_builtin, models, register_model
+from llvmlite import ir
+from numba.core import cgutils, extending, types
+from numba.core.extending import lower_builtin, models, register_model
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 
 from lqrpg.lqr.compiled import LANES, njit
 
+intrinsic: Any = extending.intrinsic
 
-class _LaneVector(types.Type):  # type: ignore[misc]
+
+class _LaneVector(types.Type):
     def __init__(self) -> None:
         super().__init__(name=f"LaneVector{LANES}")
 
@@ -30,13 +36,15 @@ _llvm_vector = ir.VectorType(ir.DoubleType(), LANES)
 
 
 @register_model(_LaneVector)
-class _LaneVectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LaneVectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _llvm_vector)
 
 
 def _broadcast(builder: Any, number: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    one = builder.insert_element(
+        ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+    )
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(_llvm_vector, ir.Undefined), everywhere)
 
@@ -45,14 +53,15 @@ def _define_arithmetic(function: Any, instruction: str) -> None:
     """Vector with vector, and vector with number on either side."""
     pairs = [(_vector, _vector), (_vector, types.float64), (types.float64, _vector)]
 
-    class _Template(ConcreteTemplate):  # type: ignore[misc]
+    class _Template(ConcreteTemplate):
         cases = [signature(_vector, *pair) for pair in pairs]  # noqa: RUF012
 
     infer_global(function)(_Template)
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         operands = [
-            arg if kind == _vector else _broadcast(builder, arg) for kind, arg in zip(sig.args, args, strict=True)
+            arg if kind == _vector else _broadcast(builder, arg)
+            for kind, arg in zip(sig.args, args, strict=True)
         ]
         return getattr(builder, instruction)(*operands)
 
@@ -170,7 +179,9 @@ def fused_minus(typing_context, left, right, minuend):  # type: ignore[no-untype
 
 @intrinsic
 def where_greater(typing_context, left, right, chosen, otherwise):  # type: ignore[no-untyped-def]
-    """`chosen` in the lanes where left > right, `otherwise` in the others and wherever a comparison with NaN stands."""
+    """`chosen` in the lanes where left > right, `otherwise` in the others and wherever a comparison with NaN
+    stands.
+    """
     if {left, right, chosen, otherwise} != {_vector}:
         return None
 
@@ -182,7 +193,9 @@ def where_greater(typing_context, left, right, chosen, otherwise):  # type: igno
 
 @njit
 def lane_array(count):  # type: ignore[no-untyped-def]
-    """Uninitialised float64 array (count, LANES) that starts on a cache line: a vector across two lines costs twice."""
+    """Uninitialised float64 array (count, LANES) that starts on a cache line: a vector across two lines costs
+    twice.
+    """
     line = 64
     store = np.empty(count * LANES + line // 8)
     skip = (line - store.ctypes.data % line) % line // 8

@@ -1,4 +1,6 @@
-"""The two Lyapunov equations of one lane by elimination with partial pivoting: slower, and safe in any coordinates."""
+"""The two Lyapunov equations of one lane by elimination with partial pivoting: slower, and safe in any
+coordinates.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def _operator(closed, lane):  # type: ignore[no-untyped-def]
 
 @njit
 def _factorise(matrix):  # type: ignore[no-untyped-def]
-    """Factors in place with row interchanges; returns the order of the rows. An exact zero pivot leaves infinities."""
+    """Factors in place with row interchanges; returns the order of the rows. An exact zero pivot leaves
+    infinities.
+    """
     order = matrix.shape[0]
     rows = np.arange(order)
     for k in range(order):
@@ -83,7 +87,9 @@ def _solve_transposed(factors, rows, right):  # type: ignore[no-untyped-def]
 
 @njit
 def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked):  # type: ignore[no-untyped-def]
-    """Overwrite one lane of the stacked solutions: covariance, unit-noise covariance, twice-counted cost-to-go."""
+    """Overwrite one lane of the stacked solutions: covariance, unit-noise covariance, twice-counted cost-to-
+    go.
+    """
     n, m = closed.shape[0], K.shape[0]
     right = np.zeros((3, stacked.shape[1]))
     row = 0

@@ -1,13 +1,14 @@
 """A pole on a cart, linearised about the upright position: the plant of Nguyen-Le et al., Section V.
 
-State (x, dx/dt, theta, dtheta/dt), force on the cart as input; x to the right, theta clockwise from upright. With the
-pole's centre of mass at c L and its inertia about the joint i m L^2,
+State (x, dx/dt, theta, dtheta/dt), force on the cart as input; x to the right, theta clockwise from upright.
+With the pole's centre of mass at c L and its inertia about the joint i m L^2,
 
 .. math::
-    (M + m) \\ddot x + m c L (\\ddot\\theta \\cos\\theta - \\dot\\theta^2 \\sin\\theta) = F - \\mu \\dot x, \\qquad
-    m c L \\ddot x \\cos\\theta + i m L^2 \\ddot\\theta = m g c L \\sin\\theta - \\nu \\dot\\theta.
+    (M + m) \\ddot x + m c L (\\ddot\\theta \\cos\\theta - \\dot\\theta^2 \\sin\\theta) = F - \\mu \\dot x,
+    \\qquad m c L \\ddot x \\cos\\theta + i m L^2 \\ddot\\theta = m g c L \\sin\\theta - \\nu \\dot\\theta.
 
-The paper leaves the equations, the sampling time and the meaning of its discretisation open; they are settings here.
+The paper leaves the equations, the sampling time and the meaning of its discretisation open; they are
+settings here.
 """
 
 from __future__ import annotations
@@ -61,20 +62,30 @@ class CartPole:
 
     def __post_init__(self) -> None:
         """Refuse what no cart-pole can have."""
-        for name, choices in (("kind", ("cartpole",)), ("pole", tuple(POLES)), ("discretisation", DISCRETISATIONS)):
+        for name, choices in (
+            ("kind", ("cartpole",)),
+            ("pole", tuple(POLES)),
+            ("discretisation", DISCRETISATIONS),
+        ):
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose from {', '.join(choices)}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is unknown: choose from {', '.join(choices)}"
+                )
         for field in fields(self):
             value, friction = getattr(self, field.name), field.name.endswith("friction")
             if isinstance(value, str):
                 continue
             if not (math.isfinite(value) and (value > 0.0 or (friction and value == 0.0))):
-                raise ValueError(f"{field.name}={value} must be {'nonnegative' if friction else 'positive'} and finite")
+                raise ValueError(
+                    f"{field.name}={value} must be {'nonnegative' if friction else 'positive'} and finite"
+                )
         if self.shortest >= self.longest:
             raise ValueError(f"shortest={self.shortest} must be below longest={self.longest}")
 
     def derivative(self, state: Array, force: Array | complex, length: float) -> Array:
-        """Time derivative of the nonlinear model, shape (4,), at a state of shape (4,); complex arguments allowed."""
+        """Time derivative of the nonlinear model, shape (4,), at a state of shape (4,); complex arguments
+        allowed.
+        """
         _, speed, angle, rate = state
         centre, inertia = POLES[self.pole]
         lever = self.pole_mass * centre * length
@@ -93,7 +104,9 @@ class CartPole:
         """Continuous-time matrices about the upright position, shapes (4, 4) and (4, 1)."""
         centre, inertia = POLES[self.pole]
         lever = self.pole_mass * centre * length
-        mass = np.array([[self.cart_mass + self.pole_mass, lever], [lever, inertia * self.pole_mass * length**2]])
+        mass = np.array(
+            [[self.cart_mass + self.pole_mass, lever], [lever, inertia * self.pole_mass * length**2]]
+        )
         forces = np.array(
             [
                 [0.0, -self.track_friction, 0.0, 0.0, 1.0],
@@ -109,7 +122,8 @@ class CartPole:
     def plant(self, length: float) -> Plant:
         """The sampled plant of one pole length.
 
-        "exact" maps the poles exactly, A_d = exp(A dt), and holds the force between samples; "euler" takes I + A dt.
+        "exact" maps the poles exactly, A_d = exp(A dt), and holds the force between samples; "euler" takes I
+        + A dt.
         """
         A, B = self.linearised(length)
         if self.discretisation == "euler":

@@ -1,7 +1,8 @@
-"""A family of discrete-time plants with one parameter, a length: polynomials in its inverse, evaluated in lanes.
+"""A family of discrete-time plants with one parameter, a length: polynomials in its inverse, evaluated in
+lanes.
 
-The matrices of a pole on a cart are smooth in 1/L, so a polynomial of low degree gives them to rounding and no system
-that is sampled needs a matrix exponential. The variable z = slope / L + offset runs over [-1, 1].
+The matrices of a pole on a cart are smooth in 1/L, so a polynomial of low degree gives them to rounding and
+no system that is sampled needs a matrix exponential. The variable z = slope / L + offset runs over [-1, 1].
 """
 
 from __future__ import annotations
@@ -69,10 +70,14 @@ def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: flo
     n, m = plants[0].B.shape
     values = np.array([np.concatenate([plant.A.ravel(), plant.B.ravel()]) for plant in plants])
     series = np.linalg.solve(chebyshev.chebvander(points, MAX_DEGREE), values)
-    scale = np.where(np.arange(values.shape[1]) < n * n, np.abs(values[:, : n * n]).max(), np.abs(values[:, n * n :]).max())
+    scale = np.where(
+        np.arange(values.shape[1]) < n * n, np.abs(values[:, : n * n]).max(), np.abs(values[:, n * n :]).max()
+    )
     sizes = np.max(np.abs(series) / scale, axis=1)
     if sizes[-2:].max() > TRUNCATION:
-        raise ValueError("the plant is not smooth enough in 1/length: narrow the range of lengths or shorten dt")
+        raise ValueError(
+            "the plant is not smooth enough in 1/length: narrow the range of lengths or shorten dt"
+        )
     degree = max(1, int(np.flatnonzero(sizes > TRUNCATION)[-1]))
     series = series[: degree + 1]
     powers = np.zeros_like(series)
