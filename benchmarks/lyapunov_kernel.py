@@ -1,4 +1,4 @@
-"""A cost and a gradient of discrete-time LQR: a SciPy loop, batched NumPy and the compiled lanes, on the same systems.
+"""A cost and a gradient of discrete-time LQR by a SciPy loop, batched NumPy and the compiled lanes.
 
     python benchmarks/lyapunov_kernel.py [systems]
 
@@ -92,7 +92,8 @@ def main() -> None:
                 errors[peer.__name__] = np.max(np.abs(costs[:SCIPY_SYSTEMS] / exact - 1.0))
         best = median(times["compiled"])
         for name, found in times.items():
-            print(f"{n:2} {m:2} {name:16} {median(found):12.3f} {median(found) / best:13.1f} {errors[name]:12.1e}")
+            took = median(found)
+            print(f"{n:2} {m:2} {name:16} {took:12.3f} {took / best:13.1f} {errors[name]:12.1e}")
 
 
 if __name__ == "__main__":

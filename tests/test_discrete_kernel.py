@@ -49,7 +49,7 @@ def lyapunov_condition(plant: Plant, gain: Array) -> float:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), digits=st.floats(0.1, 6.0), singular=st.booleans())
 def test_agrees_with_scipy_to_rounding_up_to_the_edge(size, seed, digits, singular):
     plants, gains = random_plants(size, seed, np.full(COUNT, 10.0**-digits), singular)
@@ -71,7 +71,7 @@ def test_agrees_with_scipy_to_rounding_up_to_the_edge(size, seed, digits, singul
 
 
 @pytest.mark.parametrize("size", SIZES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), digits=st.floats(0.0, 9.0), singular=st.booleans())
 def test_no_case_is_misclassified(size, seed, digits, singular):
     signs = np.where(np.arange(COUNT) % 2 == 0, 1.0, -1.0)
@@ -84,8 +84,7 @@ def test_no_case_is_misclassified(size, seed, digits, singular):
 
 
 def test_far_unstable_and_defective_systems_are_refused():
-    """Eigenvalue pairs with product one make the Lyapunov operator singular: there is no solution to judge.
-    """
+    """Eigenvalue pairs with product one make the Lyapunov operator singular: nothing to judge."""
     systems = [
         np.diag([2.0, 0.5, 0.1, 0.1]),
         np.diag([3.0, 1.0 / 3.0, 1e3, 0.0]),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lqrpg.algorithms.lane_random import State, uniform_lanes
 from lqrpg.lqr.compiled import LANES, njit, size_of
 from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
-from lqrpg.lqr.lanes import lane_array, read, splat, where_greater, write
+from lqrpg.lqr.lanes import all_greater, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, contiguous
 from lqrpg.systems.length_family import LengthFamily, family_lanes
 
@@ -80,7 +80,7 @@ def _descend(family, gain, states, batch, fresh, rate, steps, size, inputs, degr
     gradient = lane_array(m * n).reshape((m, n, LANES))
     total = lane_array(m * n).reshape((m, n, LANES))
     cost, place, alive = lane_array(1)[0], lane_array(1)[0], lane_array(1)[0]
-    stable, state = np.empty(LANES, np.bool_), np.empty((4, LANES), np.uint64)
+    stable, state, half = lane_array(1)[0], np.empty((4, LANES), np.uint64), splat(0.5)
     gains, fail_step = np.empty((len(steps), trials, m, n)), np.full(trials, RUNNING)
     for first in range(0, trials, LANES):
         occupied = min(LANES, trials - first)
@@ -94,7 +94,6 @@ def _descend(family, gain, states, batch, fresh, rate, steps, size, inputs, degr
         step = 0
         for record in range(len(steps)):
             while step < steps[record]:
-                failed = False
                 for sample in range(batch):
                     if fresh:
                         _draw_system(family, state, place, A[0], B[0], size, inputs, degrees)
@@ -103,10 +102,9 @@ def _descend(family, gain, states, batch, fresh, rate, steps, size, inputs, degr
                         a, b, K, family.Q, family.R, family.Sigma, work, cost, gradient, stable, size, inputs
                     )
                     _accumulate(total, gradient, sample == 0, size, inputs)
-                    for lane in range(LANES):
-                        failed |= not stable[lane]
-                        alive[lane] = alive[lane] if stable[lane] else 0.0
-                if failed:
+                    still = where_greater(read(stable, ()), half, read(alive, ()), splat(0.0))
+                    write(alive, (), still)
+                if not all_greater(read(alive, ()), half):
                     for lane in range(occupied):
                         if alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
                             fail_step[first + lane] = step

@@ -37,8 +37,7 @@ class FamilyCost(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """A minimiser of J_DR: its gain (m, n), its cost, the norm of its gradient, and the Newton steps taken.
-    """
+    """A minimiser of J_DR: its gain (m, n), its cost, the norm of its gradient, and the Newton steps."""
 
     gain: Array
     cost: float
@@ -67,7 +66,7 @@ def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ign
     work = workspace(size, inputs)
     a, b = lane_array(n * n).reshape((n, n, LANES)), lane_array(n * m).reshape((n, m, LANES))
     K, gradient = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
-    cost, stable = lane_array(1)[0], np.empty(LANES, np.bool_)
+    cost, stable = lane_array(1)[0], lane_array(1)[0]
     costs, gradients, stables = np.zeros(count), np.zeros((count, m, n)), np.ones(count, np.bool_)
     for first in range(0, count, LANES):
         occupied = min(LANES, count - first)
@@ -83,7 +82,7 @@ def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ign
             for lane in range(occupied):
                 costs[first + lane] += weights[node] * cost[lane]
                 gradients[first + lane] += weights[node] * gradient[:, :, lane]
-                stables[first + lane] &= stable[lane]
+                stables[first + lane] &= stable[lane] > 0.0
     return costs, gradients, stables
 
 

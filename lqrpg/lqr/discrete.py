@@ -58,8 +58,7 @@ def gradient_factor(plant: Plant, gain: Array) -> Array:
 
 
 def gradient(plant: Plant, gain: Array) -> Array:
-    """Gradient 2 E Sigma_K of the cost, shape (m, n), at a stabilising gain (Nguyen-Le et al., Section II).
-    """
+    """Gradient 2 E Sigma_K of the cost, shape (m, n), at a stabilising gain (Section II)."""
     return np.asarray(2.0 * gradient_factor(plant, gain) @ state_covariance(plant, gain))
 
 

@@ -26,7 +26,17 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.lqr.compiled import LANES, njit, size_of
-from lqrpg.lqr.lanes import fused, fused_minus, lane_array, magnitude, read, splat, where_greater, write
+from lqrpg.lqr.lanes import (
+    all_greater,
+    fused,
+    fused_minus,
+    lane_array,
+    magnitude,
+    read,
+    splat,
+    where_greater,
+    write,
+)
 from lqrpg.lqr.pivoted import solve_pivoted
 from lqrpg.lqr.plant import Array, contiguous
 
@@ -141,16 +151,24 @@ def _factorise(work, size):  # type: ignore[no-untyped-def]
         upper = upper + magnitude(pivot)
         reciprocal = 1.0 / pivot
         write(matrix, (k, k), reciprocal)
-        for j in range(k + 1, order):
-            right, below = read(matrix, (k, j)), read(matrix, (j, k))
+        # two columns and two rows at a time share what they read; an odd one out is done twice, alike
+        for first in range(k + 1, order, 2):
+            second = min(first + 1, order - 1)
+            right, below = read(matrix, (k, first)), read(matrix, (first, k))
+            right_too, below_too = read(matrix, (k, second)), read(matrix, (second, k))
             for q in range(k):
-                right = fused_minus(read(matrix, (k, q)), read(matrix, (q, j)), right)
-                below = fused_minus(read(matrix, (j, q)), read(matrix, (q, k)), below)
-            below = below * reciprocal
-            write(matrix, (k, j), right)
-            write(matrix, (j, k), below)
-            upper = upper + magnitude(right)
-            lower = lower + magnitude(below)
+                across, down = read(matrix, (k, q)), read(matrix, (q, k))
+                right = fused_minus(across, read(matrix, (q, first)), right)
+                right_too = fused_minus(across, read(matrix, (q, second)), right_too)
+                below = fused_minus(read(matrix, (first, q)), down, below)
+                below_too = fused_minus(read(matrix, (second, q)), down, below_too)
+            below, below_too = below * reciprocal, below_too * reciprocal
+            write(matrix, (k, first), right)
+            write(matrix, (first, k), below)
+            write(matrix, (k, second), right_too)
+            write(matrix, (second, k), below_too)
+            upper = upper + (magnitude(right) + magnitude(right_too))
+            lower = lower + (magnitude(below) + magnitude(below_too))
     write(work.sizes, (0,), lower)
     write(work.sizes, (1,), upper)
 
@@ -216,10 +234,7 @@ def _decide(work, stable, size):  # type: ignore[no-untyped-def]
             ratio = read(certificate, (k, i)) * reciprocal
             for j in range(i, n):
                 write(certificate, (i, j), read(certificate, (i, j)) - ratio * read(certificate, (k, j)))
-    write(work.sizes, (0,), accepted)
-    for lane in range(LANES):
-        stable[lane] = work.sizes[0, lane] > PIVOT_THRESHOLD
-    return accepted
+    write(stable, (), accepted)
 
 
 @njit
@@ -260,20 +275,22 @@ def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, 
     A, B, K : (n, n, LANES), (n, m, LANES) and (m, n, LANES): a system and a gain in each lane.
     Q, R, Sigma : weights and noise covariance, common to the lanes.
     work : the `workspace` of these sizes; holds covariance and cost-to-go of the lanes afterwards.
-    cost, gradient, stable : (LANES,), (m, n, LANES) and boolean (LANES,) results; infinite and NaN if not
-        stable.
+    cost, gradient, stable : (LANES,), (m, n, LANES) and (LANES,) results; `stable` is 1.0 or 0.0,
+        and cost and gradient are infinite and NaN where it is 0.0. All float64.
     size, inputs : `size_of(n)` and `size_of(m)`.
     """
     _close_loop(A, B, K, R, work, size, inputs)
     _assemble(K, Q, Sigma, work, size, inputs)
     _factorise(work, size)
     _substitute(work, size)
-    for lane in range(LANES):
-        if not work.sizes[0, lane] * work.sizes[1, lane] <= GROWTH_LIMIT * work.sizes[2, lane]:
-            solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked)
+    grown = read(work.sizes, (0,)) * read(work.sizes, (1,))
+    if not all_greater(read(work.sizes, (2,)) * GROWTH_LIMIT, grown):
+        for lane in range(LANES):
+            if not work.sizes[0, lane] * work.sizes[1, lane] < GROWTH_LIMIT * work.sizes[2, lane]:
+                solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked)
     _unstack(work, size)
-    accepted = _decide(work, stable, size)
-    _finish(B, Sigma, work, accepted, cost, gradient, size, inputs)
+    _decide(work, stable, size)
+    _finish(B, Sigma, work, read(stable, ()), cost, gradient, size, inputs)
 
 
 class Evaluation(NamedTuple):
@@ -292,7 +309,7 @@ def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-de
     n, m, count = len(size), len(inputs), max(A.shape[0], K.shape[0])
     work = workspace(size, inputs)
     a, b, k = np.empty((n, n, LANES)), np.empty((n, m, LANES)), np.empty((m, n, LANES))
-    cost, gradient, stable = np.empty(LANES), np.empty((m, n, LANES)), np.empty(LANES, np.bool_)
+    cost, gradient, stable = np.empty(LANES), np.empty((m, n, LANES)), lane_array(1)[0]
     costs, gradients = np.empty(count), np.empty((count, m, n))
     covariances, stables = np.empty((count, n, n)), np.empty(count, np.bool_)
     for first in range(0, count, LANES):
@@ -306,7 +323,7 @@ def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-de
             costs[first + lane] = cost[lane]
             gradients[first + lane] = gradient[:, :, lane]
             covariances[first + lane] = work.covariance[:, :, lane]
-            stables[first + lane] = stable[lane]
+            stables[first + lane] = stable[lane] > 0.0
     return costs, gradients, covariances, stables
 
 

@@ -191,6 +191,20 @@ def where_greater(typing_context, left, right, chosen, otherwise):  # type: igno
     return _vector(left, right, chosen, otherwise), generate
 
 
+@intrinsic
+def all_greater(typing_context, left, right):  # type: ignore[no-untyped-def]
+    """Whether left > right in every lane; false if any comparison is with NaN."""
+    if {left, right} != {_vector}:
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        bits = ir.IntType(LANES)
+        found = builder.bitcast(builder.fcmp_ordered(">", args[0], args[1]), bits)
+        return builder.icmp_unsigned("==", found, ir.Constant(bits, 2**LANES - 1))
+
+    return types.boolean(left, right), generate
+
+
 @njit
 def lane_array(count):  # type: ignore[no-untyped-def]
     """Uninitialised float64 array (count, LANES) that starts on a cache line: a vector across two lines costs
