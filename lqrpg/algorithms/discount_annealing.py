@@ -126,9 +126,7 @@ def next_discount(family: LengthFamily, discount: float, gain: Array, cost: floa
     return low
 
 
-def _report(
-    family: LengthFamily, discount: float, gain: Array, cost: float, steps: int, lengths: Array
-) -> Round:
+def _report(family: LengthFamily, discount: float, gain: Array, cost: float, steps: int, lengths: Array) -> Round:
     plants = [family.plant(length) for length in lengths]
     radius = max(discrete.spectral_radius(plant.closed_loop(gain)) for plant in plants)
     scaled = [family.discounted(discount).plant(length) for length in lengths]

@@ -131,9 +131,7 @@ def unstable_lengths(family: LengthFamily, gain: Array, count: int = 601) -> Arr
 def _hessian(family: LengthFamily, gain: Array, nodes: Nodes) -> Array:
     A, B = family.systems(nodes.lengths)
     plants = [Plant(a, b, family.Q, family.R, family.Sigma) for a, b in zip(A, B, strict=True)]
-    parts = [
-        weight * discrete.hessian(plant, gain) for weight, plant in zip(nodes.weights, plants, strict=True)
-    ]
+    parts = [weight * discrete.hessian(plant, gain) for weight, plant in zip(nodes.weights, plants, strict=True)]
     return np.asarray(np.sum(parts, axis=0))
 
 

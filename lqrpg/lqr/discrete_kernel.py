@@ -350,8 +350,6 @@ def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array)
     A, B, gains = A.reshape(-1, n, n), B.reshape(-1, n, m), gains.reshape(-1, m, n)
     counts = {A.shape[0], B.shape[0], gains.shape[0]} - {1}
     if len(counts) > 1 or A.shape[0] != B.shape[0]:
-        raise ValueError(
-            f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each"
-        )
+        raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
     A, B, gains, Q, R, Sigma = contiguous(A, B, gains, Q, R, Sigma)
     return Evaluation(*_evaluate(A, B, gains, Q, R, Sigma, size_of(n), size_of(m)))

@@ -42,9 +42,7 @@ class _LaneVectorModel(models.PrimitiveModel):
 
 
 def _broadcast(builder: Any, number: Any) -> Any:
-    one = builder.insert_element(
-        ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
-    )
+    one = builder.insert_element(ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(_llvm_vector, ir.Undefined), everywhere)
 
@@ -60,8 +58,7 @@ def _define_arithmetic(function: Any, instruction: str) -> None:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         operands = [
-            arg if kind == _vector else _broadcast(builder, arg)
-            for kind, arg in zip(sig.args, args, strict=True)
+            arg if kind == _vector else _broadcast(builder, arg) for kind, arg in zip(sig.args, args, strict=True)
         ]
         return getattr(builder, instruction)(*operands)
 
@@ -82,9 +79,7 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index_type
     """Pointer to the vector at `index`, which lacks the last axis."""
     view = context.make_array(array_type)(context, builder, array)
     places = [builder.extract_value(index, axis) for axis in range(len(index_type))]
-    places = [
-        context.cast(builder, place, kind, types.intp) for place, kind in zip(places, index_type, strict=True)
-    ]
+    places = [context.cast(builder, place, kind, types.intp) for place, kind in zip(places, index_type, strict=True)]
     places.append(context.get_constant(types.intp, 0))
     pointer = cgutils.get_item_pointer(context, builder, array_type, view, places, wraparound=False)
     return builder.bitcast(pointer, _llvm_vector.as_pointer())

@@ -68,17 +68,13 @@ class CartPole:
             ("discretisation", DISCRETISATIONS),
         ):
             if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is unknown: choose from {', '.join(choices)}"
-                )
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose from {', '.join(choices)}")
         for field in fields(self):
             value, friction = getattr(self, field.name), field.name.endswith("friction")
             if isinstance(value, str):
                 continue
             if not (math.isfinite(value) and (value > 0.0 or (friction and value == 0.0))):
-                raise ValueError(
-                    f"{field.name}={value} must be {'nonnegative' if friction else 'positive'} and finite"
-                )
+                raise ValueError(f"{field.name}={value} must be {'nonnegative' if friction else 'positive'} and finite")
         if self.shortest >= self.longest:
             raise ValueError(f"shortest={self.shortest} must be below longest={self.longest}")
 
@@ -104,9 +100,7 @@ class CartPole:
         """Continuous-time matrices about the upright position, shapes (4, 4) and (4, 1)."""
         centre, inertia = POLES[self.pole]
         lever = self.pole_mass * centre * length
-        mass = np.array(
-            [[self.cart_mass + self.pole_mass, lever], [lever, inertia * self.pole_mass * length**2]]
-        )
+        mass = np.array([[self.cart_mass + self.pole_mass, lever], [lever, inertia * self.pole_mass * length**2]])
         forces = np.array(
             [
                 [0.0, -self.track_friction, 0.0, 0.0, 1.0],

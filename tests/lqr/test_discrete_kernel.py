@@ -43,9 +43,7 @@ def lyapunov_condition(plant: Plant, gain: Array) -> float:
     """How much the solutions amplify rounding: the size of the solution for unit noise."""
     closed = plant.closed_loop(gain)
     unit = plant._replace(Sigma=np.eye(len(closed)))
-    return float(np.linalg.norm(discrete.state_covariance(unit, gain), 2)) * (
-        1.0 + np.linalg.norm(closed, 2) ** 2
-    )
+    return float(np.linalg.norm(discrete.state_covariance(unit, gain), 2)) * (1.0 + np.linalg.norm(closed, 2) ** 2)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -145,6 +143,4 @@ def test_a_lane_does_not_depend_on_its_neighbours():
 
 def test_unequal_numbers_are_refused():
     with pytest.raises(ValueError, match="cannot pair"):
-        evaluate(
-            np.zeros((3, 4, 4)), np.zeros((3, 4, 1)), np.zeros((2, 1, 4)), np.eye(4), np.eye(1), np.eye(4)
-        )
+        evaluate(np.zeros((3, 4, 4)), np.zeros((3, 4, 1)), np.zeros((2, 1, 4)), np.eye(4), np.eye(1), np.eye(4))

@@ -84,9 +84,7 @@ def test_start_gain_stabilises_the_family(options):
 def test_discounting_scales_the_closed_loop():
     family = CartPole().family()
     closed = family.plant(0.3).closed_loop(START_GAIN)
-    np.testing.assert_allclose(
-        family.discounted(0.49).plant(0.3).closed_loop(START_GAIN), 0.7 * closed, rtol=1e-14
-    )
+    np.testing.assert_allclose(family.discounted(0.49).plant(0.3).closed_loop(START_GAIN), 0.7 * closed, rtol=1e-14)
 
 
 def test_long_steps_are_refused_rather_than_fitted_badly():
