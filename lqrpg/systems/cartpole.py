@@ -13,12 +13,13 @@ settings here.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import linalg
 
+from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.systems.length_family import LengthFamily, fit_family
 
@@ -27,56 +28,60 @@ POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
 
 DISCRETISATIONS = ("exact", "euler")
 
-START_GAIN = np.array([[-0.3175125, -1.14309136, -38.23130009, -6.17643266]])
-"""A gain that stabilises the default family, found by discount annealing from the zero gain."""
+_POSITIVE = (
+    *("pole_mass", "cart_mass", "gravity", "shortest", "longest"),
+    *("dt", "noise_scale", "state_weight", "input_weight"),
+)
 
 
 @dataclass(frozen=True)
 class CartPole:
-    """Settings of the cart-pole and of its family of pole lengths.
+    """Settings of the cart-pole and of its family of pole lengths; `conf/system/cartpole.yaml` has the values.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of range or a choice is unknown.
+    Attributes
+    ----------
+    kind : `cartpole`.
+    pole_mass, cart_mass : kg.
+    gravity : m/s^2.
+    track_friction, joint_friction : viscous friction of the cart, N s/m, and of the joint, N m s.
+    shortest, longest : m; pole lengths are uniform on [shortest, longest].
+    pole : one of `POLES`.
+    discretisation : one of `DISCRETISATIONS`; see `plant`.
+    dt : s between samples.
+    noise_scale, state_weight, input_weight : Sigma, Q and R as multiples of the identity.
+    start_gain : the four entries of K0.
     """
 
-    kind: str = "cartpole"
-    pole_mass: float = 1.0
-    """kg; the paper says 1 in its text and 0.1 in its table."""
-    cart_mass: float = 1.0
-    gravity: float = 9.81
-    track_friction: float = 0.25
-    joint_friction: float = 0.01
-    shortest: float = 0.2
-    """m; pole lengths are uniform on [shortest, longest]."""
-    longest: float = 0.8
-    pole: str = "point"
-    discretisation: str = "exact"
-    dt: float = 0.02
-    """s between samples."""
-    noise_scale: float = 1000.0
-    """The process noise has covariance noise_scale times the identity."""
-    state_weight: float = 1.0
-    input_weight: float = 1.0
+    time: ClassVar[str] = "discrete"
+    kind: str
+    pole_mass: float
+    cart_mass: float
+    gravity: float
+    track_friction: float
+    joint_friction: float
+    shortest: float
+    longest: float
+    pole: str
+    discretisation: str
+    dt: float
+    noise_scale: float
+    state_weight: float
+    input_weight: float
+    start_gain: list[float]
 
     def __post_init__(self) -> None:
-        """Refuse what no cart-pole can have."""
-        for name, choices in (
-            ("kind", ("cartpole",)),
-            ("pole", tuple(POLES)),
-            ("discretisation", DISCRETISATIONS),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose from {', '.join(choices)}")
-        for field in fields(self):
-            value, friction = getattr(self, field.name), field.name.endswith("friction")
-            if isinstance(value, str):
-                continue
-            if not (math.isfinite(value) and (value > 0.0 or (friction and value == 0.0))):
-                raise ValueError(f"{field.name}={value} must be {'nonnegative' if friction else 'positive'} and finite")
-        if self.shortest >= self.longest:
-            raise ValueError(f"shortest={self.shortest} must be below longest={self.longest}")
+        require(self.pole in POLES, "system.pole", self.pole, "one of " + ", ".join(POLES))
+        known = self.discretisation in DISCRETISATIONS
+        require(known, "system.discretisation", self.discretisation, "one of " + ", ".join(DISCRETISATIONS))
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
+        for name in ("track_friction", "joint_friction"):
+            value = getattr(self, name)
+            require(0 <= value < np.inf, f"system.{name}", value, "a number not below 0")
+        require(self.shortest < self.longest, "system.shortest", self.shortest, "less than system.longest")
+        right = len(self.start_gain) == 4 and bool(np.isfinite(self.start_gain).all())
+        require(right, "system.start_gain", list(self.start_gain), "four finite numbers")
 
     def derivative(self, state: Array, force: Array | complex, length: float) -> Array:
         """Time derivative of the nonlinear model, shape (4,), at a state of shape (4,); complex arguments
@@ -135,5 +140,21 @@ class CartPole:
         )
 
     def family(self) -> LengthFamily:
-        """All pole lengths at once, as polynomials in 1/L that agree with `plant` to rounding."""
-        return fit_family(self.plant, self.shortest, self.longest)
+        """All pole lengths at once, as polynomials in 1/L that agree with `plant` to rounding.
+
+        Raises
+        ------
+        SettingError
+            If no polynomial of moderate degree does.
+        """
+        try:
+            return fit_family(self.plant, self.shortest, self.longest)
+        except ValueError as error:
+            raise SettingError(f"system.dt={self.dt!r}: {error}") from None
+
+    def initial_gain(self) -> Array:
+        """K0, shape (1, 4)."""
+        return np.array([self.start_gain], dtype=np.float64)
+
+
+SYSTEM = CartPole

@@ -17,9 +17,9 @@ from lqrpg.algorithms.quadrature import (
 )
 from lqrpg.lqr import discrete
 from lqrpg.lqr.compiled import LANES
-from lqrpg.systems.cartpole import START_GAIN, CartPole
+from tests.cartpoles import START_GAIN, cartpole
 
-FAMILY = CartPole().family()
+FAMILY = cartpole().family()
 STEPS = np.array([0, 3, 40])
 
 
@@ -149,7 +149,7 @@ def test_newton_refuses_a_gain_that_does_not_stabilise():
 
 @pytest.mark.parametrize("options", [{}, {"pole_mass": 0.1}, {"dt": 0.05}])
 def test_annealing_stabilises_the_family_within_its_bound(options):
-    family = CartPole(**options).family()
+    family = cartpole(**options).family()
     found = anneal(family)
     assert found.stabilising
     assert found.rounds[-1].discount == 1.0

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+from lqrpg.checks import SettingError
 from lqrpg.lqr import discrete
-from lqrpg.systems.cartpole import POLES, START_GAIN, CartPole
+from lqrpg.systems.cartpole import POLES
+from tests.cartpoles import START_GAIN, cartpole
 
 LENGTHS = np.linspace(0.2, 0.8, 61)
 VARIANTS = [
@@ -23,7 +25,7 @@ VARIANTS = [
 @pytest.mark.parametrize("pole", POLES)
 @pytest.mark.parametrize("length", [0.2, 0.37, 0.8])
 def test_linearisation_is_the_derivative_of_the_nonlinear_model(pole, length):
-    system, step = CartPole(pole=pole), 1e-30
+    system, step = cartpole(pole=pole), 1e-30
     A, B = system.linearised(length)
     columns = [system.derivative(1j * step * unit, 0.0, length).imag / step for unit in np.eye(4)]
     np.testing.assert_allclose(A, np.array(columns).T, rtol=1e-13, atol=1e-14)
@@ -34,7 +36,7 @@ def test_linearisation_is_the_derivative_of_the_nonlinear_model(pole, length):
 @pytest.mark.parametrize("pole", POLES)
 def test_energy_is_conserved_without_friction(pole):
     """The nonlinear model itself: kinetic and potential energy change by the work of the force alone."""
-    system = CartPole(pole=pole, track_friction=0.0, joint_friction=0.0, pole_mass=0.7)
+    system = cartpole(pole=pole, track_friction=0.0, joint_friction=0.0, pole_mass=0.7)
     centre, inertia = POLES[pole]
     length, force, state, step = 0.5, 1.3, np.array([0.1, 0.8, 0.6, -1.1]), 1e-30
 
@@ -53,7 +55,7 @@ def test_energy_is_conserved_without_friction(pole):
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_family_agrees_with_the_matrix_exponential(options):
-    system = CartPole(**options)
+    system = cartpole(**options)
     A, B = system.family().systems(LENGTHS)
     for i, length in enumerate(LENGTHS):
         plant = system.plant(length)
@@ -62,7 +64,7 @@ def test_family_agrees_with_the_matrix_exponential(options):
 
 
 def test_exact_sampling_maps_the_poles():
-    system = CartPole()
+    system = cartpole()
     A, _ = system.linearised(0.3)
     sampled = np.sort_complex(np.linalg.eigvals(system.plant(0.3).A))
     np.testing.assert_allclose(sampled, np.sort_complex(np.exp(system.dt * np.linalg.eigvals(A))), rtol=1e-12)
@@ -70,48 +72,48 @@ def test_exact_sampling_maps_the_poles():
 
 def test_exact_sampling_holds_the_force():
     """Two half steps under the same force are one step."""
-    whole, half = CartPole().plant(0.4), CartPole(dt=0.01).plant(0.4)
+    whole, half = cartpole().plant(0.4), cartpole(dt=0.01).plant(0.4)
     np.testing.assert_allclose(whole.A, half.A @ half.A, rtol=1e-13)
     np.testing.assert_allclose(whole.B, half.A @ half.B + half.B, rtol=1e-12)
 
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_start_gain_stabilises_the_family(options):
-    system = CartPole(**options)
+    system = cartpole(**options)
     assert all(discrete.is_stabilising(system.plant(length), START_GAIN) for length in LENGTHS)
 
 
 def test_discounting_scales_the_closed_loop():
-    family = CartPole().family()
+    family = cartpole().family()
     closed = family.plant(0.3).closed_loop(START_GAIN)
     np.testing.assert_allclose(family.discounted(0.49).plant(0.3).closed_loop(START_GAIN), 0.7 * closed, rtol=1e-14)
 
 
 def test_long_steps_are_refused_rather_than_fitted_badly():
     with pytest.raises(ValueError, match="not smooth enough"):
-        CartPole(dt=3.0, pole_mass=0.001, cart_mass=0.001, shortest=0.001).family()
+        cartpole(dt=3.0, pole_mass=0.001, cart_mass=0.001, shortest=0.001).family()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pole": "plank"}, "choose from point, rod"),
-        ({"discretisation": "tustin"}, "choose from exact, euler"),
-        ({"kind": "pendulum"}, "choose from cartpole"),
-        ({"pole_mass": 0.0}, "pole_mass=0.0 must be positive"),
-        ({"dt": float("nan")}, "dt=nan must be positive"),
-        ({"track_friction": -1.0}, "must be nonnegative"),
-        ({"shortest": 0.8, "longest": 0.2}, "must be below"),
+        ({"pole": "plank"}, "system.pole='plank': expected one of point, rod"),
+        ({"discretisation": "tustin"}, "expected one of exact, euler"),
+        ({"pole_mass": 0.0}, "system.pole_mass=0.0: expected a positive number"),
+        ({"dt": float("nan")}, "system.dt=nan: expected a positive number"),
+        ({"track_friction": -1.0}, "not below 0"),
+        ({"shortest": 0.8, "longest": 0.2}, "less than system.longest"),
+        ({"start_gain": [1.0, 2.0]}, "four finite numbers"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        CartPole(**options)
+    with pytest.raises(SettingError, match=message):
+        cartpole(**options)
 
 
 def test_held_force_is_the_integral_of_the_exponential():
     """The zero-order hold against its integral, by quadrature."""
-    system = CartPole()
+    system = cartpole()
     A, B = system.linearised(0.25)
     points, weights = np.polynomial.legendre.leggauss(8)
     times = system.dt * (points + 1.0) / 2.0
