@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from lqrpg.lqr import discrete
-from lqrpg.lqr.discrete_kernel import evaluate
+from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Plant
 
 TURNS = 7

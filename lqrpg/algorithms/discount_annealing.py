@@ -16,7 +16,7 @@ import numpy as np
 
 from lqrpg.algorithms.quadrature import NODES, Nodes, gauss_legendre
 from lqrpg.lqr import discrete
-from lqrpg.lqr.discrete_kernel import Evaluation, evaluate
+from lqrpg.lqr.evaluation import Evaluation, evaluate
 from lqrpg.lqr.plant import Array
 from lqrpg.systems.length_family import LengthFamily
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.algorithms.lane_random import State, uniform_lanes
-from lqrpg.lqr.compiled import LANES, njit, size_of
+from lqrpg.lqr.compiled import LANES, njit, njit_borrowing, size_of
 from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
 from lqrpg.lqr.lanes import all_greater, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, contiguous
@@ -38,18 +38,18 @@ class Descent(NamedTuple):
     fail_step: NDArray[np.int64]
 
 
-@njit
-def _draw_system(family, state, place, A, B, size, inputs, degrees):  # type: ignore[no-untyped-def]
+@njit_borrowing
+def _draw_system(family, state, place, A, B, entries, degrees):  # type: ignore[no-untyped-def]
     """Sample a length in each lane and write its system; `place` holds the family's variable afterwards."""
     span = family.span
     uniform_lanes(state, place)
     length = read(place, ()) * (span[1] - span[0]) + span[0]
     write(place, (), span[2] / length + span[3])
-    family_lanes(family.A, place, A, size, size, degrees)
-    family_lanes(family.B, place, B, size, inputs, degrees)
+    family_lanes(family.A, place, A, entries[0], degrees)
+    family_lanes(family.B, place, B, entries[1], degrees)
 
 
-@njit
+@njit_borrowing
 def _move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
     """K <- K - rate * total in the lanes that are still running."""
     running, half = read(alive, ()), splat(0.5)
@@ -59,7 +59,7 @@ def _move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
             write(K, (p, j), where_greater(running, half, old - read(total, (p, j)) * rate, old))
 
 
-@njit
+@njit_borrowing
 def _accumulate(total, gradient, first, size, inputs):  # type: ignore[no-untyped-def]
     for p in range(len(inputs)):
         for j in range(len(size)):
@@ -69,50 +69,89 @@ def _accumulate(total, gradient, first, size, inputs):  # type: ignore[no-untype
                 write(total, (p, j), read(total, (p, j)) + read(gradient, (p, j)))
 
 
+class _Group(NamedTuple):
+    """Buffers of one lane group: sampled systems, gains, one gradient and their sum, and the state of each lane."""
+
+    A: Array
+    B: Array
+    K: Array
+    gradient: Array
+    total: Array
+    cost: Array
+    stable: Array
+    place: Array
+    alive: Array
+    state: State
+
+
 @njit
-def _descend(family, gain, states, batch, fresh, rate, steps, size, inputs, degrees):  # type: ignore[no-untyped-def]
-    n, m, trials = len(size), len(inputs), states.shape[0]
-    kept = 1 if fresh else batch
-    work = workspace(size, inputs)
-    A = lane_array(kept * n * n).reshape((kept, n, n, LANES))
-    B = lane_array(kept * n * m).reshape((kept, n, m, LANES))
-    K = lane_array(m * n).reshape((m, n, LANES))
-    gradient = lane_array(m * n).reshape((m, n, LANES))
-    total = lane_array(m * n).reshape((m, n, LANES))
-    cost, place, alive = lane_array(1)[0], lane_array(1)[0], lane_array(1)[0]
-    stable, state, half = lane_array(1)[0], np.empty((4, LANES), np.uint64), splat(0.5)
-    gains, fail_step = np.empty((len(steps), trials, m, n)), np.full(trials, RUNNING)
-    for first in range(0, trials, LANES):
-        occupied = min(LANES, trials - first)
-        alive[:] = 1.0
-        for lane in range(LANES):
-            state[:, lane] = states[min(first + lane, trials - 1)]  # spare lanes repeat the last trial
-            K[:, :, lane] = gain
-        if not fresh:
+def _group(kept, size, inputs):  # type: ignore[no-untyped-def]
+    n, m = len(size), len(inputs)
+    return _Group(
+        lane_array(kept * n * n).reshape((kept, n, n, LANES)),
+        lane_array(kept * n * m).reshape((kept, n, m, LANES)),
+        lane_array(m * n).reshape((m, n, LANES)),
+        lane_array(m * n).reshape((m, n, LANES)),
+        lane_array(m * n).reshape((m, n, LANES)),
+        lane_array(1)[0],
+        lane_array(1)[0],
+        lane_array(1)[0],
+        lane_array(1)[0],
+        np.empty((4, LANES), np.uint64),
+    )
+
+
+@njit_borrowing
+def _run_group(  # type: ignore[no-untyped-def]
+    family, group, work, batch, fresh, rate, steps, first, gains, fail_step, size, inputs, entries, degrees
+):
+    """All steps of a lane group whose generators and first gain are set."""
+    half, step, occupied = splat(0.5), 0, min(LANES, gains.shape[1] - first)
+    write(group.alive, (), splat(1.0))
+    for record in range(len(steps)):
+        while step < steps[record]:
             for sample in range(batch):
-                _draw_system(family, state, place, A[sample], B[sample], size, inputs, degrees)
-        step = 0
-        for record in range(len(steps)):
-            while step < steps[record]:
-                for sample in range(batch):
-                    if fresh:
-                        _draw_system(family, state, place, A[0], B[0], size, inputs, degrees)
-                    a, b = A[0 if fresh else sample], B[0 if fresh else sample]
-                    cost_and_gradient(
-                        a, b, K, family.Q, family.R, family.Sigma, work, cost, gradient, stable, size, inputs
-                    )
-                    _accumulate(total, gradient, sample == 0, size, inputs)
-                    still = where_greater(read(stable, ()), half, read(alive, ()), splat(0.0))
-                    write(alive, (), still)
-                if not all_greater(read(alive, ()), half):
-                    for lane in range(occupied):
-                        if alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
-                            fail_step[first + lane] = step
-                _move(K, total, alive, rate, size, inputs)
-                step += 1
-            for lane in range(occupied):
-                gains[record, first + lane] = K[:, :, lane]
-    return gains, fail_step
+                kept = 0 if fresh else sample
+                a, b = group.A[kept], group.B[kept]
+                if fresh or step == 0:
+                    _draw_system(family, group.state, group.place, a, b, entries, degrees)
+                cost_and_gradient(
+                    *(a, b, group.K, family.Q, family.R, family.Sigma, work),
+                    *(group.cost, group.gradient, group.stable, size, inputs),
+                )
+                _accumulate(group.total, group.gradient, sample == 0, size, inputs)
+                write(group.alive, (), where_greater(read(group.stable, ()), half, read(group.alive, ()), splat(0.0)))
+            if not all_greater(read(group.alive, ()), half):
+                for lane in range(occupied):
+                    if group.alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
+                        fail_step[first + lane] = step
+            _move(group.K, group.total, group.alive, rate, size, inputs)
+            step += 1
+        for lane in range(occupied):
+            for p in range(len(inputs)):
+                for j in range(len(size)):
+                    gains[record, first + lane, p, j] = group.K[p, j, lane]
+
+
+@njit
+def _buffers(family, kept, size, inputs):  # type: ignore[no-untyped-def]
+    return _group(kept, size, inputs), workspace(family.Sigma, size, inputs)
+
+
+def _descend(  # type: ignore[no-untyped-def]
+    family: LengthFamily, gain: Array, states: State, batch: int, fresh: bool, rate: float, steps, size, inputs
+) -> Descent:
+    """Lane group after lane group; spare lanes repeat the last trial."""
+    group, work = _buffers(family, 1 if fresh else batch, size, inputs)
+    n, m = len(size), len(inputs)
+    shape = size, inputs, (size_of(n * n), size_of(n * m)), size_of(len(family.A) - 1)
+    trials = len(states)
+    gains, fail_step = np.empty((len(steps), trials, *gain.shape)), np.full(trials, RUNNING)
+    for first in range(0, trials, LANES):
+        group.state[:] = states[np.minimum(first + np.arange(LANES), trials - 1)].T
+        group.K[:] = gain[:, :, None]
+        _run_group(family, group, work, batch, fresh, rate, steps, first, gains, fail_step, *shape)
+    return Descent(gains, fail_step)
 
 
 def descend(
@@ -152,8 +191,6 @@ def descend(
     family = LengthFamily(*contiguous(*family))
     n, m = family.B.shape[1:]
     (gain,) = contiguous(gain)
-    sizes = size_of(n), size_of(m), size_of(family.A.shape[0] - 1)
+    sizes = size_of(n), size_of(m)
     rate = step_size / batch_size
-    return Descent(
-        *_descend(family, gain, np.ascontiguousarray(states), batch_size, method == "dr", rate, steps, *sizes)
-    )
+    return _descend(family, gain, states, batch_size, method == "dr", rate, steps, *sizes)

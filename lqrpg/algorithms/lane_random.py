@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.lqr.compiled import LANES, njit
+from lqrpg.lqr.compiled import LANES, njit_borrowing
 
 TO_UNIT = 2.0**-53
 
@@ -24,12 +24,12 @@ def random_states(seeds: Sequence[np.random.SeedSequence]) -> State:
     return np.array([seed.generate_state(4, np.uint64) for seed in seeds], dtype=np.uint64).reshape(-1, 4)
 
 
-@njit
+@njit_borrowing
 def _rotate(word, by):  # type: ignore[no-untyped-def]
     return (word << np.uint64(by)) | (word >> np.uint64(64 - by))
 
 
-@njit
+@njit_borrowing
 def uniform_lanes(state, out):  # type: ignore[no-untyped-def]
     """Advance the generators, state of shape (4, LANES), and write numbers in [0, 1) to `out`, shape
     (LANES,).

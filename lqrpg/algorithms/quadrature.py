@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lqrpg.lqr import discrete
 from lqrpg.lqr.compiled import LANES, njit, size_of
-from lqrpg.lqr.discrete_kernel import cost_and_gradient, evaluate, workspace
+from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.lanes import lane_array
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.systems.length_family import LengthFamily
@@ -92,7 +93,7 @@ def _legendre(family: LengthFamily, lengths: Array, count: int) -> Iterator[Arra
 def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
     """Gains in the lanes, nodes one after another: every lane sums over the nodes in the same order."""
     n, m, count = len(size), len(inputs), gains.shape[0]
-    work = workspace(size, inputs)
+    work = workspace(Sigma, size, inputs)
     a, b = lane_array(n * n).reshape((n, n, LANES)), lane_array(n * m).reshape((n, m, LANES))
     K, gradient = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
     cost, stable = lane_array(1)[0], lane_array(1)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -56,7 +58,7 @@ def larger_batches_lower(tables: Tables) -> float:
     """Largest ratio of pessimistic final medians between neighbouring batch sizes."""
     final = tables["final"][tables["final"]["method"] == "dr"]
     limits = [_median_limits(run["excess"]) for _, run in final.groupby("batch_size")]
-    ratios = [after[1] / before[0] for before, after in zip(limits, limits[1:], strict=False)]
+    ratios = [after[1] / before[0] for before, after in pairwise(limits)]
     return float(np.max(ratios)) if ratios else float("nan")
 
 
@@ -114,7 +116,7 @@ def gain_varies_less(tables: Tables) -> float:
     "DR takes at most about 22 % more time than SA.",
     measures="time of DR over that of SA, most controllers at once, methods taking turns",
     accepted=(0.9, 40.5 / 33.1),
-    because="the paper's own ratio, 40.5 s over 33.1 s; below 0.9 the clock must be wrong, as DR does SA's work and more",
+    because="the paper's own ratio, 40.5 s over 33.1 s; DR does SA's work and more, so below 0.9 the clock must be wrong",
     caveat="a measurement of time: it depends on the machine and on what else it does",
 )
 def runtime(tables: Tables) -> float:
@@ -161,7 +163,7 @@ def annealing_stabilises(tables: Tables) -> float:
     "Discount annealing needs no more rounds than the theorem's bound.",
     measures="rounds used over the bound",
     accepted=(0.0, 1.0),
-    because="a bound: of the theorem's kind, 1 + log(1/gamma0) / log(1 + 0.6 / (kappa - 1)), from the largest kappa met",
+    because="a bound of the theorem's kind: 1 + log(1/gamma0) / log(1 + 0.6 / (kappa - 1)), kappa the largest one met",
     caveat="the bound is far above what is needed; its constants are ours",
 )
 def annealing_rounds(tables: Tables) -> float:

@@ -110,12 +110,14 @@ def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Sc
 def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
     final = tables["final"][tables["final"]["batch_size"] == settings["compared"]]
     kept = final[final["fail_step"] < 0]
-    edges = np.histogram_bin_edges(kept["gain_norm"], bins=80) if len(kept) else 10
+    edges = np.histogram_bin_edges(kept["gain_norm"], bins=80).tolist()
     for method, filled in (("sa", False), ("dr", True)):
         norms = kept.loc[kept["method"] == method, "gain_norm"]
         lost = int((final["method"] == method).sum()) - len(norms)
         label = f"{METHOD_NAMES[method]}, σ = {norms.std():.2g}" + (f", {lost} lost" if lost else "")
-        fill = {"histtype": "stepfilled", "alpha": 0.75, "lw": 0} if filled else {"histtype": "step", "lw": 1.4}
+        fill: dict[str, Any] = (
+            {"histtype": "stepfilled", "alpha": 0.75, "lw": 0} if filled else {"histtype": "step", "lw": 1.4}
+        )
         axis.hist(norms, bins=edges, color=METHOD_COLOURS[method], label=label, **fill)
     best = float(np.linalg.norm(tables["optimum"][["k0", "k1", "k2", "k3"]].to_numpy()))
     axis.axvline(best, color="black", lw=1.0, ls=DASHES[2], label=f"optimum, {best:.2f}")

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numba.core import types
 from numpy.polynomial import chebyshev
 
-from lqrpg.lqr.compiled import njit
-from lqrpg.lqr.lanes import fused, read, splat, write
+from lqrpg.lqr.lanes import Emitter, intrinsic, is_lane_array, lane_pointer
 from lqrpg.lqr.plant import Array, Plant
 
 MAX_DEGREE = 24
+TOGETHER = 5
+"""Polynomials that are evaluated side by side."""
 TRUNCATION = 4 * np.finfo(float).eps  # neglected Chebyshev coefficients, relative to the largest entry
 
 
@@ -89,17 +91,31 @@ def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: flo
     return LengthFamily(np.ascontiguousarray(A), np.ascontiguousarray(B), Q, R, Sigma, span)
 
 
-@njit
-def family_lanes(coefficients, z, out, rows, columns, degrees):  # type: ignore[no-untyped-def]
-    """Evaluate the polynomials at the lanes of z, shape (LANES,), into `out`, shape (rows, columns, LANES).
+@intrinsic
+def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # type: ignore[no-untyped-def]
+    """Evaluate polynomials at the lanes of z, shape (LANES,), into `out`, shape (rows, columns, LANES).
 
-    `rows`, `columns` and `degrees` are `size_of` the shape and of the degree.
+    `coefficients` is (degree + 1, rows, columns); `entries` and `degrees` are `size_of` rows times columns and of the
+    degree. Straight-line code, a few entries at a time: a lone polynomial would wait for itself.
     """
-    top = len(degrees)
-    place = read(z, ())
-    for i in range(len(rows)):
-        for j in range(len(columns)):
-            total = splat(coefficients[top, i, j])
-            for lower in range(1, top + 1):
-                total = fused(total, place, splat(coefficients[top - lower, i, j]))
-            write(out, (i, j), total)
+    if not (is_lane_array(z, 1) and is_lane_array(out, 3) and is_lane_array(coefficients, 3)):
+        return None
+    count, degree = len(entries), len(degrees)
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        emit = Emitter(builder)
+        numbers = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = emit.load(lane_pointer(context, builder, sig.args[1], args[1]), 0)
+        target = lane_pointer(context, builder, sig.args[2], args[2])
+        for first in range(0, count, TOGETHER):
+            group = range(first, min(first + TOGETHER, count))
+            totals = {entry: emit.broadcast(numbers, degree * count + entry) for entry in group}
+            for power in reversed(range(degree)):
+                for entry in group:
+                    addend = emit.broadcast(numbers, power * count + entry)
+                    totals[entry] = emit.fused(totals[entry], place, addend)
+            for entry in group:
+                emit.store(totals[entry], target, entry)
+        return context.get_dummy_value()
+
+    return types.void(coefficients, z, out, entries, degrees), generate

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lqrpg.lqr import discrete
-from lqrpg.lqr.discrete_kernel import evaluate
+from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
 
 SIZES = ((4, 1), (5, 4))
