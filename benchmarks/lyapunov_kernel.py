@@ -1,4 +1,5 @@
-"""A cost and a gradient of discrete-time LQR by a SciPy loop, batched NumPy and the compiled lanes.
+"""A cost and a gradient of discrete-time LQR by a SciPy loop, batched NumPy, the compiled lanes from
+Python (packing included), and the kernel on packed lanes.
 
     python benchmarks/lyapunov_kernel.py [systems]
 
@@ -14,7 +15,10 @@ from statistics import median
 import numpy as np
 
 from lqrpg.lqr import discrete
+from lqrpg.lqr.compiled import LANES, njit, size_of
+from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
 from lqrpg.lqr.evaluation import evaluate
+from lqrpg.lqr.lanes import lane_array
 from lqrpg.lqr.plant import Plant
 
 TURNS = 7
@@ -72,9 +76,27 @@ def compiled(*problem):
     return evaluate(*problem).cost
 
 
+@njit
+def _lanes_again(A, B, K, Q, R, Sigma, times, size, inputs):
+    """Costs and gradients of one lane group, over and over: no packing."""
+    work, m, n = workspace(Sigma, size, inputs), len(inputs), len(size)
+    cost, stable, gradient = lane_array(1)[0], lane_array(1)[0], lane_array(m * n).reshape((m, n, LANES))
+    for _ in range(times):
+        cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs)
+    return cost
+
+
+def kernel_on_lanes(A, B, gains, Q, R, Sigma):
+    """The kernel alone, as other kernels call it: the first systems, packed once, as often as there are systems."""
+    n, m = B.shape[1:]
+    packed = (np.ascontiguousarray(np.moveaxis(part[:LANES], 0, -1)) for part in (A, B, gains))
+    cost = _lanes_again(*packed, Q, R, Sigma, len(A) // LANES, size_of(n), size_of(m))
+    return cost
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
-    peers = (scipy_loop, numpy_kronecker, numpy_doubling, compiled)
+    peers = (scipy_loop, numpy_kronecker, numpy_doubling, compiled, kernel_on_lanes)
     print(f"{'n':>2} {'m':>2} {'method':16} {'us a system':>12} {'times slower':>13} {'worst error':>12}")
     for n, m in ((4, 1), (5, 4)):
         problem = systems(n, m, count)
@@ -83,13 +105,14 @@ def main() -> None:
         times: dict[str, list[float]] = {peer.__name__: [] for peer in peers}
         errors = {}
         compiled(*problem)  # compiles
+        kernel_on_lanes(*problem)
         for _ in range(TURNS):
             for peer in peers:
                 chosen = few if peer is scipy_loop else problem
                 start = time.perf_counter()
                 costs = peer(*chosen)
                 times[peer.__name__].append((time.perf_counter() - start) / len(chosen[0]) * 1e6)
-                errors[peer.__name__] = np.max(np.abs(costs[:SCIPY_SYSTEMS] / exact - 1.0))
+                errors[peer.__name__] = np.max(np.abs(costs[:SCIPY_SYSTEMS] / exact[: len(costs)] - 1.0))
         best = median(times["compiled"])
         for name, found in times.items():
             took = median(found)

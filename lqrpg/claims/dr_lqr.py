@@ -116,7 +116,7 @@ def gain_varies_less(tables: Tables) -> float:
     "DR takes at most about 22 % more time than SA.",
     measures="time of DR over that of SA, most controllers at once, methods taking turns",
     accepted=(0.9, 40.5 / 33.1),
-    because="the paper's own ratio, 40.5 s over 33.1 s; DR does SA's work and more, so below 0.9 the clock must be wrong",
+    because="the paper's own ratio, 40.5 s over 33.1 s; DR does SA's work and more: below 0.9 the clock is wrong",
     caveat="a measurement of time: it depends on the machine and on what else it does",
 )
 def runtime(tables: Tables) -> float:
