@@ -123,11 +123,11 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
             continue
         axis.hist(norms, bins=edges, color=METHOD_COLOURS[method], label=label, **fill)
     best = float(np.linalg.norm(tables["optimum"][["k0", "k1", "k2", "k3"]].to_numpy()))
-    axis.axvline(best, color="black", lw=1.0, ls=DASHES[2], label=f"optimum, {best:.2f}")
+    axis.axvline(best, ymax=0.72, color="black", lw=1.0, ls=DASHES[2], label=f"optimum, {best:.2f}")
     if len(kept):
         axis.set_yscale("log")
         axis.set_ylim(bottom=0.7)
-        axis.set_ylim(top=axis.get_ylim()[1] * 6.0)
+        axis.set_ylim(top=axis.get_ylim()[1] * 12.0)
         axis.yaxis.set_major_formatter(LogFormatterSciNotation())
     axis.set(xlabel="‖K‖₂ after the last step", ylabel="runs", title=f"final gains, M = {settings['compared']}")
     axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=7, alignment="left")

@@ -25,7 +25,8 @@ def random_plants(
     Q = root @ root.T / n + 0.1 * np.eye(n)
     R = np.diag(rng.uniform(0.5, 2.0, m))
     noise = rng.normal(size=(n, 1 if singular_noise else n))
-    Sigma = noise @ noise.T
+    # the one is decided by unit noise, the other, safely definite, by Sigma itself
+    Sigma = noise @ noise.T + (0.0 if singular_noise else n) * np.eye(n)
     plants, gains = [], rng.normal(size=(len(margins), m, n))
     for margin, gain in zip(margins, gains, strict=True):
         closed, B = rng.normal(size=(n, n)), rng.normal(size=(n, m))
