@@ -32,19 +32,19 @@ class _LaneVector(types.Type):
 
 
 _vector = _LaneVector()
-_llvm_vector = ir.VectorType(ir.DoubleType(), LANES)
+llvm_vector = ir.VectorType(ir.DoubleType(), LANES)
 
 
 @register_model(_LaneVector)
 class _LaneVectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _llvm_vector)
+        super().__init__(manager, kind, llvm_vector)
 
 
 def _broadcast(builder: Any, number: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    one = builder.insert_element(ir.Constant(llvm_vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(one, ir.Constant(_llvm_vector, ir.Undefined), everywhere)
+    return builder.shuffle_vector(one, ir.Constant(llvm_vector, ir.Undefined), everywhere)
 
 
 def _define_arithmetic(function: Any, instruction: str) -> None:
@@ -82,23 +82,76 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index_type
     places = [context.cast(builder, place, kind, types.intp) for place, kind in zip(places, index_type, strict=True)]
     places.append(context.get_constant(types.intp, 0))
     pointer = cgutils.get_item_pointer(context, builder, array_type, view, places, wraparound=False)
-    return builder.bitcast(pointer, _llvm_vector.as_pointer())
+    return builder.bitcast(pointer, llvm_vector.as_pointer())
 
 
-def _is_lane_array(array: Any, index: Any) -> bool:
-    return (
-        isinstance(array, types.Array)
-        and array.dtype == types.float64
-        and array.layout == "C"
-        and isinstance(index, types.BaseTuple)
-        and len(index) == array.ndim - 1
-    )
+def is_lane_array(array: Any, axes: int) -> bool:
+    """Whether a type is that of an array, of so many axes, whose last one is the lanes'."""
+    fits = isinstance(array, types.Array) and array.dtype == types.float64 and array.layout == "C"
+    return fits and array.ndim == axes
+
+
+def _fits(array: Any, index: Any) -> bool:
+    return isinstance(index, types.BaseTuple) and is_lane_array(array, len(index) + 1)
+
+
+def lane_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    """Pointer to the first vector of a lane array; the others follow without gaps."""
+    view = context.make_array(array_type)(context, builder, array)
+    return builder.bitcast(view.data, llvm_vector.as_pointer())
+
+
+def vector_function(builder: Any, name: str, arguments: int) -> Any:
+    """LLVM's own function of that name on lanes."""
+    kind = ir.FunctionType(llvm_vector, [llvm_vector] * arguments)
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64")
+
+
+class Emitter:
+    """Vector instructions by name, for intrinsics that write straight-line code; places count vectors."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self._fma = vector_function(builder, "fma", 3)
+        self._fabs = vector_function(builder, "fabs", 1)
+
+    def constant(self, number: float) -> Any:
+        """The same number in all lanes."""
+        return ir.Constant(llvm_vector, [number] * LANES)
+
+    def fused_minus(self, left: Any, right: Any, minuend: Any) -> Any:
+        """minuend - left * right."""
+        return self.builder.call(self._fma, [self.builder.fneg(left), right, minuend])
+
+    def fused(self, left: Any, right: Any, addend: Any) -> Any:
+        """left * right + addend."""
+        return self.builder.call(self._fma, [left, right, addend])
+
+    def add_magnitude(self, total: Any, value: Any) -> Any:
+        """total + |value|."""
+        return self.builder.fadd(total, self.builder.call(self._fabs, [value]))
+
+    def broadcast(self, base: Any, place: int) -> Any:
+        """The number at a place of a plain array, in all lanes."""
+        number = self.builder.load(self.builder.gep(base, [ir.Constant(ir.IntType(64), place)]))
+        return _broadcast(self.builder, number)
+
+    def load(self, base: Any, place: int) -> Any:
+        """The vector at a place."""
+        return self.builder.load(self._at(base, place), align=8)
+
+    def store(self, value: Any, base: Any, place: int) -> None:
+        """Write the vector at a place."""
+        self.builder.store(value, self._at(base, place), align=8)
+
+    def _at(self, base: Any, place: int) -> Any:
+        return self.builder.gep(base, [ir.Constant(ir.IntType(64), place)])
 
 
 @intrinsic
 def read(typing_context, array, index):  # type: ignore[no-untyped-def]
     """The lanes `array[index]` as one value; the index is a tuple that lacks the last axis."""
-    if not _is_lane_array(array, index):
+    if not _fits(array, index):
         return None
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -110,7 +163,7 @@ def read(typing_context, array, index):  # type: ignore[no-untyped-def]
 @intrinsic
 def write(typing_context, array, index, value):  # type: ignore[no-untyped-def]
     """Store lanes into `array[index]`; the index is a tuple that lacks the last axis."""
-    if not _is_lane_array(array, index) or value != _vector:
+    if not _fits(array, index) or value != _vector:
         return None
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -133,27 +186,13 @@ def splat(typing_context, number):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def magnitude(typing_context, value):  # type: ignore[no-untyped-def]
-    """Absolute value, lane by lane."""
-    if value != _vector:
-        return None
-
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        name, kind = f"llvm.fabs.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-
-    return _vector(value), generate
-
-
-@intrinsic
 def fused(typing_context, left, right, addend):  # type: ignore[no-untyped-def]
     """left * right + addend with one rounding, lane by lane; the same bits on every machine."""
     if {left, right, addend} != {_vector}:
         return None
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        name, kind = f"llvm.fma.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+        return builder.call(vector_function(builder, "fma", 3), args)
 
     return _vector(left, right, addend), generate
 
@@ -165,9 +204,7 @@ def fused_minus(typing_context, left, right, minuend):  # type: ignore[no-untype
         return None
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        name, kind = f"llvm.fma.v{LANES}f64", ir.FunctionType(_llvm_vector, [_llvm_vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(fma, [builder.fneg(args[0]), args[1], args[2]])
+        return builder.call(vector_function(builder, "fma", 3), [builder.fneg(args[0]), args[1], args[2]])
 
     return _vector(left, right, minuend), generate
 

@@ -1,0 +1,335 @@
+"""P2, domain-randomised LQR: fresh systems at every step against a fixed sample, on a family of cart-poles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lqrpg.algorithms.discount_annealing import anneal
+from lqrpg.algorithms.domain_randomization import METHODS, RUNNING, Descent, descend
+from lqrpg.algorithms.lane_random import random_states
+from lqrpg.algorithms.quadrature import (
+    NODES,
+    Nodes,
+    Optimum,
+    family_cost,
+    gauss_legendre,
+    newton_optimum,
+    sampled_nodes,
+)
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family
+from lqrpg.lqr.compiled import LANES
+from lqrpg.lqr.plant import Array
+from lqrpg.results.machine import processor
+from lqrpg.results.rows import Columns, Rows
+from lqrpg.systems.length_family import LengthFamily
+
+OBJECTIVES = ("quadrature", "monte_carlo")
+AXES = ("excess", "absolute")
+BLOCK = 4 * LANES
+"""Runs side by side in one trial; it changes no number."""
+
+
+@dataclass(frozen=True)
+class DrLqr:
+    """Settings of the experiment `dr_lqr`; `conf/experiment/dr_lqr.yaml` says what each key is and where it is from."""
+
+    name: str
+    seed: int
+    replicates: int
+    steps: int
+    step_size: float
+    batch_sizes: list[int]
+    compared: int
+    objective: str
+    samples: int
+    axis: str
+    curve_points: int
+    runtime: Runtime
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "curves": ("method", "batch_size", "step", "p25", "median", "p75", "n_stable"),
+        "final": (
+            *("method", "batch_size", "trial", "excess", "gain_norm"),
+            *("k0", "k1", "k2", "k3", "fail_step"),
+        ),
+        "optimum": ("cost", "k0", "k1", "k2", "k3", "quadrature_nodes", "initial_excess"),
+        "runtime": ("method", "batch_size", "controllers", "seconds_per_controller", "repeats", "device"),
+        "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k0", "k1", "k2", "k3", "bound"),
+        "wiggles": ("method", "batch_size", "step", "quadrature", "monte_carlo"),
+    }
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
+        runs, steps = self.replicates, self.steps
+        require(1 <= runs <= 1_000_000, "replicates", runs, "a whole number from 1 to 1000000")
+        require(1 <= steps <= 10_000_000, "steps", steps, "a whole number from 1 to 10000000")
+        require(0 < self.step_size < np.inf, "step_size", self.step_size, "a positive number")
+        require_batches(self.batch_sizes, self.compared)
+        require(self.objective in OBJECTIVES, "objective", self.objective, "one of " + ", ".join(OBJECTIVES))
+        require(1 <= self.samples <= 10_000_000, "samples", self.samples, "a whole number from 1 to 10000000")
+        require(self.axis in AXES, "axis", self.axis, "one of " + ", ".join(AXES))
+        points = self.curve_points
+        require(2 <= points <= 10_000, "curve_points", points, "a whole number from 2 to 10000")
+        require_family(self.system)
+
+    @property
+    def exclusive(self) -> bool:
+        """Trials may run side by side: only the ratio of the two methods' times matters, and they take turns."""
+        return False
+
+    @cached_property
+    def _family(self) -> LengthFamily:
+        family: LengthFamily = self.system.family()
+        return family
+
+    @cached_property
+    def _optimum(self) -> Optimum:
+        return newton_optimum(self._family, self.system.initial_gain())
+
+    @cached_property
+    def _steps(self) -> NDArray[np.int64]:
+        """Steps after which gains are judged: even spacing, and closer at the start."""
+        even = np.linspace(0, self.steps, self.curve_points)
+        early = np.geomspace(1, self.steps, max(2, self.curve_points // 4))
+        return np.unique(np.concatenate([even, early]).round().astype(np.int64))
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """Blocks of runs for each method and batch size, the optimum, the annealing, the timing."""
+        cases = [("dr", batch_size) for batch_size in self.batch_sizes] + [("sa", self.compared)]
+        blocks = [
+            self._block(method, batch_size, first)
+            for method, batch_size in cases
+            for first in range(0, self.replicates, BLOCK)
+        ]
+        lanes = sum(-(-count // LANES) * LANES for count in self.runtime.controllers)
+        timing = 2.0 * self.compared * self.runtime.repeats * lanes * self.runtime.steps
+        return [*blocks, Trial("optimum"), Trial("annealing"), Trial("runtime", cost=timing)]
+
+    def _block(self, method: str, batch_size: int, first: int) -> Trial:
+        count = min(BLOCK, self.replicates - first)
+        values = {"method": method, "batch_size": batch_size, "first": first, "count": count}
+        return Trial(f"block-{method}-{batch_size}-{first}", values, cost=float(batch_size * count * self.steps))
+
+    def compile(self) -> None:
+        """Compile the kernels by one step of one run and its cost."""
+        found = self._descend("dr", 1, stream(0).spawn(LANES), np.array([1]))
+        self._costs(found.gains[0])
+        _ = self._optimum
+
+    def run(self, trial: Trial) -> Rows:
+        """The rows of a trial; see `trials`."""
+        runners: dict[str, Callable[..., Rows]] = {
+            "block": self._run_block,
+            "optimum": self._run_optimum,
+            "annealing": self._run_annealing,
+            "runtime": self._run_runtime,
+        }
+        return runners[trial.key.split("-")[0]](**trial.values)
+
+    def _run_block(self, method: str, batch_size: int, first: int, count: int) -> Rows:
+        runs = np.arange(first, first + count)
+        seeds = [stream(self.seed, self.name, method, batch_size, int(run)) for run in runs]
+        found = self._descend(method, batch_size, seeds, self._steps)
+        exact, fail_step = self._judge(found)
+        rows: Rows = {"paths": {"quadrature": exact}}
+        if self.objective == "monte_carlo" or batch_size == self.compared:
+            rows["paths"]["monte_carlo"] = np.where(np.isfinite(exact), self._sampled_costs(found.gains), np.inf)
+        rows["final"] = repeated(
+            count,
+            method=method,
+            batch_size=batch_size,
+            trial=runs,
+            cost=rows["paths"][self.objective][-1],
+            gain_norm=np.linalg.norm(found.gains[-1], ord=2, axis=(1, 2)),
+            **_entries(found.gains[-1]),
+            fail_step=fail_step,
+        )
+        return rows
+
+    def _descend(
+        self, method: str, batch_size: int, seeds: Sequence[np.random.SeedSequence], steps: NDArray[np.int64]
+    ) -> Descent:
+        return descend(
+            self._family,
+            self.system.initial_gain(),
+            random_states(seeds),
+            steps,
+            method=method,
+            batch_size=batch_size,
+            step_size=self.step_size,
+        )
+
+    def _judge(self, found: Descent) -> tuple[Array, NDArray[np.int64]]:
+        """Exact costs (records, runs), infinite from where a run lost stability, and the step at which it did.
+
+        A run is lost if a sample held a system that its gain did not stabilise, or if a gain that is looked at fails
+        at a node or at an end of the family.
+        """
+        records, count = found.gains.shape[:2]
+        costs = np.array(self._costs(found.gains)).reshape(records, count)
+        first = np.where(found.fail_step == RUNNING, np.iinfo(np.int64).max, found.fail_step)
+        seen = np.where(np.isfinite(costs), np.iinfo(np.int64).max, self._steps[:, None]).min(axis=0)
+        first = np.minimum(first, seen)
+        lost = self._steps[:, None] >= first
+        return np.where(lost, np.inf, costs), np.where(lost[-1], first, RUNNING)
+
+    def _costs(self, gains: Array) -> Array:
+        """J_DR by quadrature, infinite where a node or an end of the range of lengths is unstable."""
+        nodes = gauss_legendre(self._family)
+        ends = self._family.span[:2]
+        lengths, weights = np.append(nodes.lengths, ends), np.append(nodes.weights, [0.0, 0.0])
+        found = family_cost(self._family, gains, Nodes(lengths, weights))
+        return np.where(found.stable, found.cost, np.inf)
+
+    def _sampled_costs(self, gains: Array) -> Array:
+        """J_DR by Monte Carlo, (records, runs): new samples at every record, the same for all runs, as in a test."""
+        rules = _sampled_rules(self)
+        return np.array([family_cost(self._family, at, nodes).cost for at, nodes in zip(gains, rules, strict=True)])
+
+    def _run_optimum(self) -> Rows:
+        best, start = self._optimum, self._costs(self.system.initial_gain()[None])[0]
+        row = {"cost": best.cost, "quadrature_nodes": NODES, "initial_excess": start / best.cost - 1.0}
+        return {"optimum": repeated(1, **row, **_entries(best.gain[None]))}
+
+    def _run_annealing(self) -> Rows:
+        found = anneal(self._family)
+        rounds = found.rounds
+        return {
+            "annealing": repeated(
+                len(rounds),
+                round=np.arange(1, len(rounds) + 1),
+                gamma=[each.discount for each in rounds],
+                cost=[each.cost for each in rounds],
+                spectral_radius_max=[each.spectral_radius_max for each in rounds],
+                **_entries(np.array([each.gain for each in rounds])),
+                bound=found.bound,
+            )
+        }
+
+    def _run_runtime(self) -> Rows:
+        """Median seconds a controller for all steps; the methods take turns."""
+        shape = self.runtime
+        rows = []
+        for controllers in shape.controllers:
+            seconds: dict[str, list[float]] = {method: [] for method in METHODS}
+            for repeat in range(shape.repeats):
+                for method in METHODS[:: 1 if repeat % 2 == 0 else -1]:
+                    seconds[method].append(self._time(method, controllers))
+            for method, found in seconds.items():
+                took = float(np.median(found)) * self.steps / shape.steps / controllers
+                rows.append(
+                    repeated(
+                        1,
+                        method=method,
+                        batch_size=self.compared,
+                        controllers=controllers,
+                        seconds_per_controller=took,
+                        repeats=shape.repeats,
+                        device=processor(),
+                    )
+                )
+        return {"runtime": {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}}
+
+    def _time(self, method: str, controllers: int) -> float:
+        seeds = stream(self.seed, self.name, "runtime").spawn(controllers)
+        start = time.perf_counter()
+        self._descend(method, self.compared, seeds, np.array([self.runtime.steps]))
+        return time.perf_counter() - start
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables; the excess of a cost is relative to the exact optimum, whatever the estimate."""
+        keys = {
+            "optimum": ("cost",),
+            "runtime": ("method", "batch_size", "controllers"),
+            "annealing": ("round",),
+        }
+        tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
+        final = ("cost", *(name for name in self.TABLES["final"] if name != "excess"))
+        tables["final"] = collect(parts, "final", final, ("method", "batch_size", "trial"))
+        tables["final"]["excess"] = tables["final"]["cost"] / self._optimum.cost - 1.0
+        cases = self._cases(parts)
+        tables["curves"] = _stacked([self._curve(case, paths) for case, paths in cases.items()])
+        tables["wiggles"] = _stacked([self._wiggles(case, paths) for case, paths in cases.items()])
+        return {name: tables[name].reindex(columns=list(columns)) for name, columns in self.TABLES.items()}
+
+    def _cases(self, parts: Parts) -> dict[tuple[str, int], dict[str, Array]]:
+        """Excess (records, runs) of all runs of each method and batch size, by estimate."""
+        pieces: dict[tuple[str, int], list[Columns]] = {}
+        for trial, rows in parts:
+            if "paths" in rows:
+                pieces.setdefault((trial.values["method"], trial.values["batch_size"]), []).append(rows["paths"])
+        return {
+            case: {
+                name: np.concatenate([piece[name] for piece in pieces[case]], axis=1) / self._optimum.cost - 1.0
+                for name in pieces[case][0]
+            }
+            for case in sorted(pieces)
+        }
+
+    def _curve(self, case: tuple[str, int], paths: dict[str, Array]) -> Columns:
+        low, middle, high = _quartiles(paths[self.objective])
+        return repeated(
+            len(self._steps),
+            method=case[0],
+            batch_size=case[1],
+            step=self._steps,
+            p25=low,
+            median=middle,
+            p75=high,
+            n_stable=np.isfinite(paths["quadrature"]).sum(axis=1),
+        )
+
+    def _wiggles(self, case: tuple[str, int], paths: dict[str, Array]) -> Columns:
+        """Medians over the runs of both estimates along the same gains."""
+        if "monte_carlo" not in paths or case[1] != self.compared:
+            return {}
+        medians = {name: _quartiles(paths[name])[1] for name in OBJECTIVES}
+        return repeated(len(self._steps), method=case[0], batch_size=case[1], step=self._steps, **medians)
+
+
+_rules: dict[tuple[object, ...], list[Nodes]] = {}
+
+
+def _sampled_rules(settings: DrLqr) -> list[Nodes]:
+    """The Monte Carlo rules of all records; worked out once in each process."""
+    family, steps = settings._family, settings._steps
+    key = (settings.seed, settings.name, settings.samples, tuple(steps), tuple(family.span))
+    if key not in _rules:
+        seeds = [stream(settings.seed, settings.name, "objective", int(step)) for step in steps]
+        _rules[key] = [sampled_nodes(family, settings.samples, seed) for seed in seeds]
+    return _rules[key]
+
+
+def _entries(gains: Array) -> Columns:
+    """Columns k0, k1, ... of gains (count, 1, n)."""
+    return {f"k{i}": column for i, column in enumerate(gains.reshape(len(gains), -1).T)}
+
+
+def _quartiles(sample: Array) -> Array:
+    """Quartiles over the last axis, (3, records); a run that lost stability counts as infinite."""
+    upper = np.percentile(sample, [25, 50, 75], axis=-1, method="higher")
+    with np.errstate(invalid="ignore"):
+        between = np.percentile(sample, [25, 50, 75], axis=-1)
+    return np.where(np.isfinite(upper), between, np.inf)
+
+
+def _stacked(pieces: Sequence[Columns]) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame(piece) for piece in pieces if piece], ignore_index=True)
+
+
+EXPERIMENT = DrLqr

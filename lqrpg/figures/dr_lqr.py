@@ -1,0 +1,167 @@
+"""Figures of P2: convergence for every batch size, fresh systems against a fixed sample, and what both cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
+
+from lqrpg.figures.registry import Tables, figure
+from lqrpg.figures.style import BAND, COLOURS, DASHES, panel_letters
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAPER_SECONDS = {"dr": 40.5, "sa": 33.1}
+"""The paper's seconds for a controller on an NVIDIA A100."""
+METHOD_NAMES = {"dr": "fresh systems (DR)", "sa": "fixed sample (SA)"}
+METHOD_COLOURS = {"dr": COLOURS[1], "sa": COLOURS[2]}
+METHOD_DASHES = {"dr": "-", "sa": DASHES[1]}
+
+
+@figure("dr_lqr_fig1", "dr_lqr", "P2 Fig. 1: convergence for every M (left), DR against SA (center), ||K|| (right)")
+def fig1(tables: Tables) -> Figure:
+    """Cost against steps for every batch size, both methods at one, and the spread of their final gains."""
+    curves, settings = tables["curves"], tables["curves"].attrs["settings"]
+    shown = _cost_scale(tables, settings["axis"])
+    canvas = Figure(figsize=(10.6, 3.5))
+    left, center, right = canvas.subplots(1, 3)
+    _all_batches(left, curves, settings, shown)
+    _two_methods(center, tables, settings, shown)
+    _gain_norms(right, tables, settings)
+    for axis in (left, center, right):
+        axis.set_axisbelow(True)
+    panel_letters([left, center, right])
+    return canvas
+
+
+Scale = tuple[Callable[[Any], Any], str]
+"""From an excess to what is drawn, and its name."""
+
+
+def _cost_scale(tables: Tables, axis: str) -> Scale:
+    if axis == "excess":
+        return lambda excess: excess, "excess cost  J / J* − 1"
+    best = float(tables["optimum"]["cost"].iloc[0])
+    return lambda excess: best * (1.0 + excess), "cost  J"
+
+
+def _all_batches(axis: Axes, curves: pd.DataFrame, settings: dict[str, Any], shown: Scale) -> None:
+    runs = settings["replicates"]
+    for index, (batch_size, rows) in enumerate(curves[curves["method"] == "dr"].groupby("batch_size")):
+        lost = runs - int(rows["n_stable"].iloc[-1])
+        label = f"M = {batch_size}" + (f" ({lost} lost)" if lost else "")
+        style = {"color": COLOURS[index % len(COLOURS)], "ls": DASHES[index % len(DASHES)]}
+        _median_and_band(axis, rows, shown, label, style)
+    axis.set(xlabel="steps", ylabel=shown[1], title=f"DR, every M, {runs} runs each")
+    axis.set_xlim(0, settings["steps"])
+    if settings["axis"] == "excess":
+        axis.set_yscale("log")
+    axis.legend(loc="upper right", ncols=2, title=_lost_stability(curves, "dr"), title_fontsize=7)
+
+
+def _lost_stability(table: pd.DataFrame, method: str) -> str:
+    """The legend's title: what the bands are, and whether any run was lost."""
+    last = table[table["method"] == method].groupby("batch_size")[["n_stable"]].last()
+    lost = (table.attrs["settings"]["replicates"] - last["n_stable"]).sum()
+    return "median, 25–75 %; " + ("no run lost stability" if lost == 0 else "lost runs count as infinite")
+
+
+def _median_and_band(axis: Axes, rows: pd.DataFrame, shown: Scale, label: str, style: dict[str, Any]) -> None:
+    cost = shown[0]
+    finite = rows[np.isfinite(rows["median"])]
+    axis.plot(finite["step"], cost(finite["median"]), label=label, **style)
+    whole = rows[np.isfinite(rows["p75"])]
+    axis.fill_between(whole["step"], cost(whole["p25"]), cost(whole["p75"]), color=style["color"], alpha=BAND, lw=0)
+
+
+def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Scale) -> None:
+    """Zoomed to the second half, where the methods part; the Monte Carlo estimates of the same gains beside them."""
+    compared = settings["compared"]
+    if settings["axis"] == "excess":
+        shown = lambda excess: 1e3 * excess, "excess cost  1000 (J / J* − 1)"
+    cost = shown[0]
+    curves = tables["curves"][tables["curves"]["batch_size"] == compared]
+    wiggles = tables["wiggles"]
+    for method, rows in curves.groupby("method"):
+        lost = settings["replicates"] - int(rows["n_stable"].iloc[-1])
+        style = {"color": METHOD_COLOURS[method], "ls": METHOD_DASHES[method]}
+        label = METHOD_NAMES[method] + (f", {lost} lost" if lost else "")
+        _median_and_band(axis, rows, shown, label, style)
+        sampled = wiggles[(wiggles["method"] == method) & np.isfinite(wiggles["monte_carlo"])]
+        axis.plot(sampled["step"], cost(sampled["monte_carlo"]), color=METHOD_COLOURS[method], lw=0.6, zorder=1)
+    axis.plot([], [], color="#444444", lw=0.6, label=f"same gains, by {settings['samples']:,} samples")
+    axis.set(xlabel="steps", ylabel=shown[1], title=f"DR and SA, M = {compared}, zoomed")
+    late = curves[curves["step"] >= 0.2 * settings["steps"]].replace([np.inf, -np.inf], np.nan)
+    axis.set_xlim(0.2 * settings["steps"], settings["steps"])
+    low, high = float(late["p25"].min()), float(late["p75"].max())
+    if np.isfinite(low) and np.isfinite(high):
+        low = min(low, 0.0)
+        axis.set_ylim(cost(low - 0.12 * (high - low)), cost(high + 0.1 * (high - low)))
+    axis.axhline(cost(0.0), color="black", lw=0.8, ls=DASHES[2])
+    title = f"median, 25–75 % of {settings['replicates']} runs"
+    axis.legend(loc="upper right", title=title, title_fontsize=7, alignment="left")
+
+
+def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
+    final = tables["final"][tables["final"]["batch_size"] == settings["compared"]]
+    kept = final[final["fail_step"] < 0]
+    edges = np.histogram_bin_edges(kept["gain_norm"], bins=80).tolist()
+    for method, filled in (("sa", False), ("dr", True)):
+        norms = kept.loc[kept["method"] == method, "gain_norm"]
+        lost = int((final["method"] == method).sum()) - len(norms)
+        label = f"{METHOD_NAMES[method]}, σ = {norms.std():.2g}" + (f", {lost} lost" if lost else "")
+        fill: dict[str, Any] = (
+            {"histtype": "stepfilled", "alpha": 0.75, "lw": 0} if filled else {"histtype": "step", "lw": 1.4}
+        )
+        if len(norms) == 0:
+            axis.plot([], [], color=METHOD_COLOURS[method], label=f"{METHOD_NAMES[method]}, all {lost} lost")
+            continue
+        axis.hist(norms, bins=edges, color=METHOD_COLOURS[method], label=label, **fill)
+    best = float(np.linalg.norm(tables["optimum"][["k0", "k1", "k2", "k3"]].to_numpy()))
+    axis.axvline(best, ymax=0.72, color="black", lw=1.0, ls=DASHES[2], label=f"optimum, {best:.2f}")
+    if len(kept):
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=0.7)
+        axis.set_ylim(top=axis.get_ylim()[1] * 12.0)
+        axis.yaxis.set_major_formatter(LogFormatterSciNotation())
+    axis.set(xlabel="‖K‖₂ after the last step", ylabel="runs", title=f"final gains, M = {settings['compared']}")
+    axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=7, alignment="left")
+
+
+@figure("dr_lqr_runtime", "dr_lqr", "P2, table: seconds for a controller, DR and SA")
+def runtime(tables: Tables) -> Figure:
+    """The runtime table, next to the paper's."""
+    table = tables["runtime"]
+    settings = table.attrs["settings"]
+    rows = [[*_runtime_row(table, count)] for count in sorted(set(table["controllers"]))]
+    ratio = PAPER_SECONDS["dr"] / PAPER_SECONDS["sa"]
+    rows.append(["the paper, on an A100", f"{PAPER_SECONDS['dr']} s", f"{PAPER_SECONDS['sa']} s", f"{ratio:.2f}"])
+    canvas = Figure(figsize=(7.2, 0.9 + 0.32 * len(rows)))
+    axis = canvas.add_subplot()
+    axis.axis("off")
+    axis.set_title(
+        f"seconds a controller: {settings['steps']:,} steps, M = {settings['compared']}, "
+        f"medians of {int(table['repeats'].iloc[0])} turns"
+    )
+    head = ["", "fresh systems (DR)", "fixed sample (SA)", "DR / SA"]
+    drawn = axis.table(rows, colLabels=head, loc="center", cellLoc="center", colWidths=[0.43, 0.21, 0.21, 0.15])
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(8.5)
+    drawn.scale(1.0, 1.5)
+    for (row, _), cell in drawn.get_celld().items():
+        cell.set_edgecolor("#BBBBBB")
+        cell.set_facecolor("#EFEFEF" if row == 0 else "white")
+    return canvas
+
+
+def _runtime_row(table: pd.DataFrame, controllers: int) -> tuple[str, str, str, str]:
+    rows = table[table["controllers"] == controllers].set_index("method")
+    seconds = rows["seconds_per_controller"]
+    name = "controller alone" if controllers == 1 else "controllers together"
+    label = f"{controllers} {name}, one core of {rows['device'].iloc[0]}"
+    return label, f"{seconds['dr']:.3g} s", f"{seconds['sa']:.3g} s", f"{seconds['dr'] / seconds['sa']:.2f}"

@@ -1,0 +1,100 @@
+"""Discrete-time LQR by SciPy's dense solvers: the plain reference for costs, gradients, Hessians and optima.
+
+The problem: x+ = A x + B u + w, u = -K x, cost lim E x'Qx + u'Ru with E ww' = Sigma (Nguyen-Le et al., eq.
+(1)).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from lqrpg.lqr.plant import Array, Plant
+
+
+def spectral_radius(matrix: Array) -> float:
+    """Largest modulus of the eigenvalues of an (n, n) matrix: below one if and only if it is Schur stable."""
+    return float(np.max(np.abs(np.linalg.eigvals(matrix))))
+
+
+def is_stabilising(plant: Plant, gain: Array) -> bool:
+    """Whether A - B K is Schur stable."""
+    return spectral_radius(plant.closed_loop(gain)) < 1.0
+
+
+def _solve(matrix: Array, weight: Array) -> Array:
+    """The X with X = matrix X matrix' + weight, by the direct method: accurate to rounding for small
+    matrices.
+    """
+    return np.asarray(linalg.solve_discrete_lyapunov(matrix, weight, method="direct"), dtype=np.float64)
+
+
+def cost_to_go(plant: Plant, gain: Array) -> Array:
+    """Cost-to-go P_K, shape (n, n), of a stabilising gain (Nguyen-Le et al., Section II).
+
+    .. math:: P = (A-BK)'P(A-BK) + Q + K'RK
+    """
+    return _solve(plant.closed_loop(gain).T, plant.stage_weight(gain))
+
+
+def state_covariance(plant: Plant, gain: Array) -> Array:
+    """Stationary covariance Sigma_K of the state, shape (n, n), under a stabilising gain.
+
+    .. math:: \\Sigma_K = (A-BK)\\Sigma_K(A-BK)' + \\Sigma
+    """
+    return _solve(plant.closed_loop(gain), plant.Sigma)
+
+
+def cost(plant: Plant, gain: Array) -> float:
+    """Cost tr(P_K Sigma) of a gain (eq. (1)); infinite if the gain does not stabilise the plant."""
+    if not is_stabilising(plant, gain):
+        return float("inf")
+    return float(np.trace(cost_to_go(plant, gain) @ plant.Sigma))
+
+
+def gradient_factor(plant: Plant, gain: Array) -> Array:
+    """The factor E = (R + B'PB)K - B'PA of the gradient, shape (m, n), at a stabilising gain."""
+    return plant.R @ gain - plant.B.T @ cost_to_go(plant, gain) @ plant.closed_loop(gain)
+
+
+def gradient(plant: Plant, gain: Array) -> Array:
+    """Gradient 2 E Sigma_K of the cost, shape (m, n), at a stabilising gain (Section II)."""
+    return np.asarray(2.0 * gradient_factor(plant, gain) @ state_covariance(plant, gain))
+
+
+def hessian(plant: Plant, gain: Array) -> Array:
+    """Hessian of the cost at a stabilising gain, shape (m n, m n), for gains flattened row by row.
+
+    Along a direction D the gradient 2 E Sigma_K changes by 2 (E' Sigma_K + E Sigma_K'), where the derivatives
+    of P and Sigma_K solve the same two Lyapunov equations with other right-hand sides.
+    """
+    closed, value, covariance = (
+        plant.closed_loop(gain),
+        cost_to_go(plant, gain),
+        state_covariance(plant, gain),
+    )
+    factor = plant.R @ gain - plant.B.T @ value @ closed
+    curvature = plant.R + plant.B.T @ value @ plant.B
+    rows = []
+    for unit in np.eye(gain.size):
+        direction = unit.reshape(gain.shape)
+        cross = direction.T @ factor
+        spread = plant.B @ direction @ covariance @ closed.T
+        value_change = _solve(closed.T, cross + cross.T)
+        covariance_change = _solve(closed, -spread - spread.T)
+        factor_change = curvature @ direction - plant.B.T @ value_change @ closed
+        rows.append(2.0 * (factor_change @ covariance + factor @ covariance_change).ravel())
+    return np.array(rows)
+
+
+def optimal_gain(plant: Plant) -> Array:
+    """The gain K* = (R + B'PB)^-1 B'PA of the discrete algebraic Riccati equation, shape (m, n).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the plant is not stabilisable or an unobservable mode lies on the unit circle.
+    """
+    riccati = linalg.solve_discrete_are(plant.A, plant.B, plant.Q, plant.R)
+    curvature = plant.R + plant.B.T @ riccati @ plant.B
+    return np.asarray(np.linalg.solve(curvature, plant.B.T @ riccati @ plant.A))
