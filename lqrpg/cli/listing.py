@@ -44,14 +44,15 @@ def _run(run: FinishedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": str(run.path),
-        "state": _state(run),
+        "state": state(run),
         "finished": run.provenance["finished"],
         "seconds": run.provenance["seconds"],
         "rows": {table: entry["rows"] for table, entry in run.provenance["tables"].items()},
     }
 
 
-def _state(run: FinishedRun) -> str:
+def state(run: FinishedRun) -> str:
+    """Whether its tables are what the present settings and code would give: current, or why not."""
     if damaged_tables(run.path, run.provenance):
         return "damaged"
     if run.provenance["trials"]["lost"]:

@@ -94,14 +94,15 @@ def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Pat
 @_RESULTS
 @_RUN
 @_JSON
-def verify(papers: tuple[str, ...], results: Path, run_name: str | None, as_json: bool) -> int:
+@click.option("--strict", is_flag=True, help="A claim that needs a documented change counts as not reproduced.")
+def verify(papers: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
     """Check the papers' claims on saved tables.
 
     Exit codes: 0 all reproduced (as they stand or with a documented change), 1 one is not, 3 tables are missing.
     """
     from lqrpg.cli import verify as command
 
-    return command.verify(papers, results, run_name, as_json=as_json)
+    return command.verify(papers, results, run_name, as_json=as_json, strict=strict)
 
 
 @cli.command(name="list")
@@ -112,6 +113,65 @@ def list_(results: Path, as_json: bool) -> int:
     from lqrpg.cli import listing as command
 
     return command.listing(results, as_json=as_json)
+
+
+@cli.command()
+@_RESULTS
+@_RUN
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page.",
+)
+def report(results: Path, run_name: str | None, out: Path) -> int:
+    """Write one HTML page: figures, claims, parameters, provenance, and what differs from the papers.
+
+    The page holds everything that it shows. Exit code 3: there is no finished run at all.
+    """
+    from lqrpg.cli import report as command
+
+    return command.report(results, run_name, out)
+
+
+@cli.command()
+@click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
+@click.argument("run_b", metavar="RUN_B", type=click.Path(path_type=Path))
+@click.option("--figures", is_flag=True, help="Draw the figures of both, side by side.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("comparison"),
+    show_default=True,
+    help="Folder of these figures.",
+)
+def compare(run_a: Path, run_b: Path, figures: bool, out: Path) -> int:
+    """Show how two runs of an experiment differ: lqrpg compare results/azopg/paper results/azopg/paper.previous.
+
+    Exit codes: 0 parameters and tables are equal (versions may differ, and so may tables of timings), 1 they differ.
+    """
+    from lqrpg.cli import compare as command
+
+    return command.compare(run_a, run_b, out if figures else None)
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
+@_RESULTS
+@_RUN
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("csv"),
+    show_default=True,
+    help="Folder of the CSV files.",
+)
+def export(experiments: tuple[str, ...], results: Path, run_name: str | None, out: Path) -> int:
+    """Write the tables of the experiments, or of all, as CSV; numbers read back as the same bits."""
+    from lqrpg.cli import export as command
+
+    return command.export(experiments, results, run_name, out)
 
 
 def main() -> None:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lqrpg.checks import SettingError
+from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, find_run
 
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
 _WIDTH_OF_FILES = 140
 _MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_REPRODUCED: "red"}
 
 
-def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, as_json: bool) -> int:
+def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, as_json: bool, strict: bool) -> int:
     """Check the claims of the wanted experiments, or of all; return the exit code."""
     known = claims()
     names = list(dict.fromkeys(claim.experiment for claim in known))
@@ -35,7 +40,7 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
             missing.append(name)
             continue
         tables = RunTables(run)
-        rows += [_check(claim, tables) for claim in known if claim.experiment == name]
+        rows += [check(claim, tables) for claim in known if claim.experiment == name]
     if as_json:
         click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": missing}, indent=1))
     else:
@@ -44,16 +49,18 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
         click.echo(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
     if missing:
         return MISSING_TABLES
-    return 1 if any(row["outcome"] is Outcome.NOT_REPRODUCED for row in rows) else 0
+    failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
+    return 1 if any(row["outcome"] in failures for row in rows) else 0
 
 
 def outcomes(experiment: str, run: FinishedRun) -> list[tuple[Claim, float, Outcome]]:
     """The claims of an experiment on the tables of a run: each with its measured number and its outcome."""
-    rows = [_check(claim, RunTables(run)) for claim in claims() if claim.experiment == experiment]
+    rows = [check(claim, RunTables(run)) for claim in claims() if claim.experiment == experiment]
     return [(row["claim"], row["measured"], row["outcome"]) for row in rows]
 
 
-def _check(claim: Claim, tables: RunTables) -> dict[str, Any]:
+def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
+    """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
     try:
         measured = claim.measure(tables)
     except EmptyTableError:
@@ -84,27 +91,50 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_OF_FILES)
-    for experiment in dict.fromkeys(row["claim"].experiment for row in rows):
-        own = [row for row in rows if row["claim"].experiment == experiment]
-        table = Table(title=f"{experiment}: {own[0]['run'].path}", title_justify="left", show_lines=True, expand=True)
-        for heading, share in (
-            ("claim: the paper's word, and where", 4),
-            ("measured", 3),
-            ("accepted, and why", 3),
-        ):
-            table.add_column(heading, overflow="fold", ratio=share)
-        table.add_column("outcome", overflow="fold", ratio=3)
-        for row in own:
-            table.add_row(*_cells(row))
-        console.print(table)
+    for paper, own in _by_paper(rows):
+        console.rule(_heading(paper), align="left", characters="─")
+        for experiment in dict.fromkeys(row["claim"].experiment for row in own):
+            console.print(_table([row for row in own if row["claim"].experiment == experiment]))
+        console.print()
     for outcome, colour in _MARKS.items():
         count = sum(row["outcome"] is outcome for row in rows)
         console.print(f"[{colour}]{count}[/{colour}] {outcome.value}")
+
+
+def _by_paper(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Paper, list[dict[str, Any]]]]:
+    """The rows of each paper, in the papers' order."""
+    for paper in (*papers().values(), OTHER):
+        own = [row for row in rows if paper_named_in(row["claim"].paper) is paper]
+        if own:
+            yield paper, own
+
+
+def _heading(paper: Paper) -> Text:
+    from rich.text import Text
+
+    return Text(": ".join(part for part in (paper.key, paper.authors, paper.title) if part), style="bold")
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text(f"{rows[0]['claim'].experiment}: {rows[0]['run'].path}")
+    table = Table(title=title, title_justify="left", show_lines=True, expand=True)
+    for heading, share in (
+        ("claim: the paper's word, and where", 4),
+        ("measured", 3),
+        ("accepted, and why", 3),
+        ("outcome", 3),
+    ):
+        table.add_column(heading, overflow="fold", ratio=share)
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -114,13 +144,16 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         f"[bold]{claim.name}[/bold]\n{claim.says} ({claim.paper})",
         f"{row['measured']:.4g}: {claim.measures}",
-        f"{_range(claim)}: {claim.because}",
+        f"{accepted_text(claim)}: {claim.because}",
         f"[{colour}]{row['outcome'].value}[/{colour}]{notes}",
     ]
 
 
-def _range(claim: Claim) -> str:
+def accepted_text(claim: Claim) -> str:
+    """The accepted range in words."""
     low, high = claim.accepted
     if math.isinf(low):
         return f"at most {high:g}"
+    if math.isinf(high):
+        return f"at least {low:g}"
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"

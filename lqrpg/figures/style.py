@@ -37,13 +37,17 @@ def house_style() -> Iterator[None]:
 
 def save(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
     """Write a figure in each format; return the files."""
-    files = []
-    for kind in formats:
-        stream = io.BytesIO()
-        figure.savefig(stream, format=kind, metadata=_WITHOUT_TIME[kind])
-        files.append(folder / f"{name}.{kind}")
-        write_atomically(files[-1], stream.getvalue())
+    files = [folder / f"{name}.{kind}" for kind in formats]
+    for file, kind in zip(files, formats, strict=True):
+        write_atomically(file, drawn_bytes(figure, kind))
     return files
+
+
+def drawn_bytes(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a PDF, PNG or SVG file, without the time."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, metadata=_WITHOUT_TIME[kind])
+    return stream.getvalue()
 
 
 def panel_letters(axes: list[Axes], letters: str = "abcdefgh") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,40 @@ def finished_runs(results: Path, experiment: str) -> list[FinishedRun]:
         if file.parent.suffix == ".previous":
             continue
         try:
-            runs.append(FinishedRun(file.parent, read_provenance(file.parent)))
+            runs.append(open_run(file.parent))
         except (DamagedFileError, OSError):
             continue
     return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
+
+
+def open_run(path: Path) -> FinishedRun:
+    """The finished run in a folder, which may be a stranger's.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is not finished.
+    DamagedFileError
+        If its record is not as it was written, or is none of ours.
+    """
+    record = read_provenance(path)
+    if not _is_record(record):
+        raise DamagedFileError(f"{path / 'provenance.json'} is not the record of a run")
+    return FinishedRun(path, record)
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    """Whether the parts that readers build on are there; names of tables are parts of file names, hence no paths."""
+    settings, tables = record.get("settings"), record.get("tables")
+    return (
+        isinstance(settings, dict)
+        and isinstance(tables, dict)
+        and isinstance(record.get("experiment"), str)
+        and isinstance(record.get("trials"), dict)
+        and "finished" in record
+        and all(re.fullmatch(r"\w+", name) for name in tables)
+        and all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in tables.values())
+    )
 
 
 def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | None:

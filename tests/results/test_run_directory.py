@@ -16,7 +16,8 @@ def finished(path, identity="id", when="2026-01-01T00:00:00+00:00", lost=None) -
     directory = RunDirectory(path, identity)
     directory.open("seed: 0\n")
     directory.write_shard("a", {"t": {"x": np.array([1.0, 2.0])}})
-    directory.finish(TABLES, {"identity": identity}, {"finished": when, "trials": {"lost": lost or {}}})
+    description = {"experiment": "azopg", "identity": identity, "settings": {"seed": 0}}
+    directory.finish(TABLES, description, {"finished": when, "trials": {"lost": lost or {}}})
     return directory
 
 

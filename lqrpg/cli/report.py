@@ -1,0 +1,144 @@
+"""`lqrpg report`: everything about the results that are there, on one page."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import yaml
+
+from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
+from lqrpg.claims.registry import Claim, claims
+from lqrpg.cli.complete import CONF, choices
+from lqrpg.cli.compose import composer
+from lqrpg.cli.plot import MISSING_TABLES, RunTables
+from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
+from lqrpg.cli.verify import accepted_text, check
+from lqrpg.figures.registry import FigureSpec, figures
+from lqrpg.figures.style import house_style
+from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
+from lqrpg.report.images import image
+from lqrpg.report.page import page
+from lqrpg.report.parameters import about
+from lqrpg.results.atomic import write_atomically
+from lqrpg.results.lookup import FinishedRun, find_run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An experiment of the package, and the run that is shown."""
+
+    name: str
+    choice: str
+    run: FinishedRun | None
+    options: str
+
+    @cached_property
+    def tables(self) -> RunTables | None:
+        return RunTables(self.run) if self.run else None
+
+    @cached_property
+    def text(self) -> str:
+        return (CONF / "experiment" / f"{self.choice}.yaml").read_text(encoding="utf-8")
+
+    @property
+    def command(self) -> str:
+        return f"lqrpg run experiment={self.choice}"
+
+    @property
+    def paper(self) -> Paper:
+        own = paper_of(self.name)
+        return own if own is not OTHER else paper_named_in(about(self.text))
+
+
+def report(results: Path, run_name: str | None, out: Path) -> int:
+    """Write the page; return the exit code."""
+    entries = _entries(results, run_name)
+    for entry in entries:
+        where = f"from {entry.run.path}" if entry.run else f"no finished run in {results}: {entry.command}"
+        click.echo(f"{entry.name}: {where}", err=True)
+    if not any(entry.run for entry in entries):
+        return MISSING_TABLES
+    with house_style(), composer(None):
+        parts = [_paper(paper, entries) for paper in (*papers().values(), OTHER)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # a stranger's text may hold half a character, which no encoding has
+    write_atomically(out, page([part for part in parts if part.experiments]).encode("utf-8", "backslashreplace"))
+    click.echo(str(out))
+    return 0
+
+
+def _entries(results: Path, run_name: str | None) -> list[_Entry]:
+    """All experiments by name; a variant file of an experiment adds none."""
+    options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    options += f" --run {shlex.quote(run_name)}" if run_name else ""
+    found: dict[str, _Entry] = {}
+    for choice in choices("experiment"):
+        content = yaml.safe_load((CONF / "experiment" / f"{choice}.yaml").read_text(encoding="utf-8"))
+        name = str(content.get("name", choice))
+        if name not in found or name == choice:
+            found[name] = _Entry(name, choice, find_run(results, name, run_name), options)
+    return list(found.values())
+
+
+def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
+    own = [entry for entry in entries if entry.paper is paper]
+    return PaperPart(
+        paper,
+        [_figure(spec, entry) for entry in own for spec in figures().values() if spec.experiment == entry.name],
+        [_claim(claim, entry) for entry in own for claim in claims() if claim.experiment == entry.name],
+        [_experiment(entry) for entry in own],
+    )
+
+
+def _figure(spec: FigureSpec, entry: _Entry) -> FigurePart:
+    reads = " ".join((inspect.getdoc(spec.draw) or "").partition("\n\n")[0].split())
+    command = f"lqrpg plot {spec.name}{entry.options}"
+    tables = entry.tables
+    if tables is None:
+        return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}")
+    drawn, problem = _attempt(lambda: image(spec.draw(tables)))
+    return FigurePart(spec.name, spec.shows, reads, command, drawn, problem)
+
+
+def _claim(claim: Claim, entry: _Entry) -> ClaimPart:
+    accepted, tables = accepted_text(claim), entry.tables
+    if tables is None:
+        return ClaimPart(claim, accepted, problem=f"No finished run yet: {entry.command}")
+    row, problem = _attempt(lambda: check(claim, tables))
+    if row is None:
+        return ClaimPart(claim, accepted, problem=problem)
+    return ClaimPart(claim, accepted, f"{row['measured']:.4g}", KINDS[row["outcome"]])
+
+
+def _attempt(work: Callable[[], T]) -> tuple[T | None, str]:
+    """A value, or why there is none: tables may be damaged, of another version, or a stranger's."""
+    try:
+        return work(), ""
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        known = isinstance(error, (LookupError, ValueError)) and not isinstance(error, (KeyError, IndexError))
+        return None, reason if known else f"These tables do not fit: {type(error).__name__}: {reason}"
+
+
+def _experiment(entry: _Entry) -> ExperimentPart:
+    described = ExperimentPart(entry.name, about(entry.text), entry.command)
+    if entry.run is None:
+        return described
+    return ExperimentPart(
+        entry.name,
+        described.about,
+        entry.command,
+        entry.run.name,
+        warnings_of(entry.run),
+        parameters_of(entry.run, entry.choice, entry.text),
+        provenance_of(entry.run.provenance),
+    )

@@ -1,0 +1,1 @@
+"""One page about all results: what stands on it (content), and how it is written (page)."""

@@ -1,0 +1,148 @@
+"""What stands on the page: plain values in the page's order, nothing that needs a result folder any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lqrpg.claims.papers import Paper
+from lqrpg.claims.registry import Claim, Outcome
+from lqrpg.report.images import Image
+from lqrpg.report.parameters import Parameter
+
+KINDS = {Outcome.REPRODUCED: "reproduced", Outcome.CHANGED: "changed", Outcome.NOT_REPRODUCED: "failed"}
+UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True)
+class FigurePart:
+    """A figure.
+
+    Attributes
+    ----------
+    name : such as `azopg_fig3`.
+    shows : its caption.
+    reads : how to read it.
+    command : what draws it again.
+    image : the picture, or None.
+    problem : why there is none.
+    """
+
+    name: str
+    shows: str
+    reads: str
+    command: str
+    image: Image | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ClaimPart:
+    """A claim with what became of it.
+
+    Attributes
+    ----------
+    claim : the claim.
+    accepted : its range in words.
+    measured : the number as text, or empty.
+    kind : `reproduced`, `changed`, `failed` or `unchecked`.
+    problem : why it is not checked.
+    """
+
+    claim: Claim
+    accepted: str
+    measured: str = ""
+    kind: str = UNCHECKED
+    problem: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The outcome in words."""
+        return next((outcome.value for outcome, kind in KINDS.items() if kind == self.kind), "not checked")
+
+
+@dataclass(frozen=True)
+class ExperimentPart:
+    """An experiment and its run.
+
+    Attributes
+    ----------
+    name : the experiment's name.
+    about : what it is.
+    command : what makes the run.
+    run : name of the run, or empty.
+    warnings : what a reader should know before trusting it.
+    parameters : with their sources.
+    provenance : labels and values.
+    """
+
+    name: str
+    about: str
+    command: str
+    run: str = ""
+    warnings: Sequence[str] = ()
+    parameters: Sequence[Parameter] = ()
+    provenance: Sequence[tuple[str, str]] = ()
+
+    def tagged(self, tag: str) -> int:
+        """Number of parameters with a tag."""
+        return sum(parameter.tag == tag for parameter in self.parameters)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that differs from the paper, or that a reader should know.
+
+    Attributes
+    ----------
+    kind : `changed`, `failed` or `note`.
+    text : what differs, and why.
+    claims : names of the claims that it belongs to.
+    """
+
+    kind: str
+    text: str
+    claims: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PaperPart:
+    """A paper with all that belongs to it."""
+
+    paper: Paper
+    figures: Sequence[FigurePart]
+    claims: Sequence[ClaimPart]
+    experiments: Sequence[ExperimentPart]
+
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return self.paper.key or "other"
+
+    @property
+    def missing(self) -> list[ExperimentPart]:
+        """The experiments without a run."""
+        return [part for part in self.experiments if not part.run]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many claims have come to each kind of outcome, those with none left out."""
+        kinds = [part.kind for part in self.claims]
+        return {kind: kinds.count(kind) for kind in (*KINDS.values(), UNCHECKED) if kind in kinds}
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Claims that do not hold, documented changes, then notes; one text that several claims share stands once."""
+        failed = [(_failure(part), part.claim.name) for part in self.claims if part.kind == "failed"]
+        changed = [(part.claim.change, part.claim.name) for part in self.claims if part.claim.change]
+        noted = [(part.claim.caveat, part.claim.name) for part in self.claims if part.claim.caveat]
+        return [*_grouped("failed", failed), *_grouped("changed", changed), *_grouped("note", noted)]
+
+
+def _failure(part: ClaimPart) -> str:
+    return f"measured {part.measured}, accepted {part.accepted}: {part.claim.measures}"
+
+
+def _grouped(kind: str, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
+    texts = dict.fromkeys(text for text, _ in pairs)
+    return [Difference(kind, text, [name for other, name in pairs if other == text]) for text in texts]
