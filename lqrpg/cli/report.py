@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,9 +92,10 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
 
 def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
     own = [entry for entry in entries if entry.paper is paper]
+    specs = sorted(figures().values(), key=lambda spec: spec.shows.startswith("beyond"))  # the paper's own first
     return PaperPart(
         paper,
-        [_figure(spec, entry) for entry in own for spec in figures().values() if spec.experiment == entry.name],
+        [_figure(spec, entry) for spec in specs for entry in own if spec.experiment == entry.name],
         [_claim(claim, entry) for entry in own for claim in claims() if claim.experiment == entry.name],
         [_experiment(entry) for entry in own],
     )
@@ -116,7 +118,8 @@ def _claim(claim: Claim, entry: _Entry) -> ClaimPart:
     row, problem = _attempt(lambda: check(claim, tables))
     if row is None:
         return ClaimPart(claim, accepted, problem=problem)
-    return ClaimPart(claim, accepted, f"{row['measured']:.4g}", KINDS[row["outcome"]])
+    measured = "no number" if math.isnan(row["measured"]) else f"{row['measured']:.4g}"
+    return ClaimPart(claim, accepted, measured, KINDS[row["outcome"]])
 
 
 def _attempt(work: Callable[[], T]) -> tuple[T | None, str]:

@@ -24,10 +24,10 @@ def page(parts: Sequence[PaperPart]) -> str:
     for part in parts:
         total.update(part.counts)
     counts = {kind: total[kind] for kind in _WORDS if total[kind]}
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(parts=parts, counts=counts, words=_WORDS, signs=_SIGNS, version=lqrpg.__version__)
+    incomplete = any(not each.run or each.warnings for part in parts for each in part.experiments)
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        parts=parts, counts=counts, incomplete=incomplete, words=_WORDS, signs=_SIGNS, version=lqrpg.__version__
     )
 
 

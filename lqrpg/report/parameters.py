@@ -114,7 +114,7 @@ def _walk(group: yaml.MappingNode, prefix: str, outer: Note, lines: list[str]) -
 
 def _note(key: yaml.Node, value: yaml.Node, lines: list[str]) -> Note | None:
     """The comment behind a key and its value, with the lines below it that hold nothing else and stand further in."""
-    in_line = isinstance(value, yaml.ScalarNode) or value.flow_style
+    in_line = not isinstance(value, yaml.CollectionNode) or value.flow_style
     mark = value.end_mark if in_line else key.end_mark
     found = re.search(r"(?:^|\s)#\s*(.*)", lines[mark.line][mark.column :])
     if not found:

@@ -1,0 +1,132 @@
+"""How two runs of an experiment differ: parameters, versions, and tables, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.results.lookup import FinishedRun
+
+TIMINGS = frozenset({"runtime", "wall_clock"})
+"""Tables of measured times; they differ from run to run and do not decide whether runs are equal."""
+_VERSIONS = ("version", "python", "libraries", "commit", "sources", "machine")
+_ABSENT = "(absent)"
+
+Differing = dict[str, tuple[Any, Any]]
+"""Values of both runs by dotted key."""
+
+
+@dataclass(frozen=True)
+class ColumnDifference:
+    """How a column differs.
+
+    Attributes
+    ----------
+    column : its name.
+    rows : how many rows differ; two missing numbers are equal.
+    absolute : largest |a - b|; NaN if there are no two finite numbers to compare.
+    relative : largest |a - b| / max(|a|, |b|); NaN likewise.
+    """
+
+    column: str
+    rows: int
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class TableDifference:
+    """How a table differs; `notes` say what is not a matter of single values."""
+
+    table: str
+    notes: tuple[str, ...]
+    columns: tuple[ColumnDifference, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything does."""
+        return bool(self.notes or self.columns)
+
+
+def differing_settings(a: FinishedRun, b: FinishedRun) -> Differing:
+    """Parameters that differ."""
+    return _differing(a.provenance["settings"], b.provenance["settings"])
+
+
+def differing_versions(a: FinishedRun, b: FinishedRun) -> Differing:
+    """Versions, commit, sources and machine, where they differ."""
+    one, other = ({key: run.provenance[key] for key in _VERSIONS if key in run.provenance} for run in (a, b))
+    return _differing(one, other)
+
+
+def differing_tables(a: FinishedRun, b: FinishedRun) -> list[TableDifference]:
+    """The tables that differ.
+
+    Raises
+    ------
+    DamagedFileError
+        If a table is missing or not as it was written.
+    """
+    names = sorted({*a.provenance["tables"], *b.provenance["tables"]})
+    found = (_table(name, a, b) for name in names)
+    return [difference for difference in found if difference.differs]
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Differing:
+    found: Differing = {}
+    for key in dict.fromkeys([*a, *b]):
+        one, other = a.get(key, _ABSENT), b.get(key, _ABSENT)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found |= _differing(one, other, f"{prefix}{key}.")
+        elif one != other:
+            found[f"{prefix}{key}"] = one, other
+    return found
+
+
+def _table(name: str, a: FinishedRun, b: FinishedRun) -> TableDifference:
+    for run, letter in ((a, "B"), (b, "A")):
+        if name not in run.provenance["tables"]:
+            return TableDifference(name, (f"only in {letter}",), ())
+    return table_difference(name, a.table(name), b.table(name))
+
+
+def table_difference(name: str, a: pd.DataFrame, b: pd.DataFrame) -> TableDifference:
+    """Two tables, row against row; if one has more rows, those are compared that both have, if that is clear."""
+    notes = [f"column {column} only in A" for column in a.columns if column not in b]
+    notes += [f"column {column} only in B" for column in b.columns if column not in a]
+    shared = [column for column in a.columns if column in b]
+    if len(a) != len(b):
+        notes.append(f"{len(a)} rows against {len(b)}")
+        a, b = _common_rows(a[shared], b[shared])
+        notes.append(f"{len(a)} rows compared")
+    columns = (column_difference(column, a[column], b[column]) for column in shared)
+    return TableDifference(name, tuple(notes), tuple(each for each in columns if each.rows))
+
+
+def _common_rows(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that agree in all columns that hold no floats, if these tell the rows of each table apart."""
+    keys = [column for column in a.columns if a[column].dtype.kind != "f" and a[column].dtype == b[column].dtype]
+    if not keys or a.duplicated(keys).any() or b.duplicated(keys).any():
+        return a.iloc[:0], b.iloc[:0]
+    common = a[keys].merge(b[keys], on=keys)
+    return common.merge(a, on=keys), common.merge(b, on=keys)
+
+
+def column_difference(name: str, a: pd.Series, b: pd.Series) -> ColumnDifference:
+    """Two columns of equal length."""
+    one, other = a.to_numpy(), b.to_numpy()
+    if not (pd.api.types.is_numeric_dtype(a.dtype) and pd.api.types.is_numeric_dtype(b.dtype)):
+        same = (a.reset_index(drop=True) == b.reset_index(drop=True)).to_numpy() | (pd.isna(one) & pd.isna(other))
+        return ColumnDifference(name, int((~same).sum()), np.nan, np.nan)
+    differ = ~((one == other) | (pd.isna(one) & pd.isna(other)))
+    x, y = one[differ].astype(float), other[differ].astype(float)
+    both = np.isfinite(x) & np.isfinite(y)
+    if not both.any():
+        return ColumnDifference(name, int(differ.sum()), np.nan, np.nan)
+    gap = np.abs(x[both] - y[both])
+    relative = gap / np.maximum(np.maximum(np.abs(x[both]), np.abs(y[both])), np.finfo(float).tiny)
+    return ColumnDifference(name, int(differ.sum()), float(gap.max()), float(relative.max()))
