@@ -102,7 +102,7 @@ def table_difference(name: str, a: pd.DataFrame, b: pd.DataFrame) -> TableDiffer
     if len(a) != len(b):
         notes.append(f"{len(a)} rows against {len(b)}")
         a, b = _common_rows(a[shared], b[shared])
-        notes.append(f"{len(a)} rows compared")
+        notes.append(f"the {len(a)} common ones compared" if len(a) else "which belong together is not clear")
     columns = (column_difference(column, a[column], b[column]) for column in shared)
     return TableDifference(name, tuple(notes), tuple(each for each in columns if each.rows))
 

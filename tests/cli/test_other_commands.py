@@ -50,6 +50,16 @@ def test_verify_exit_codes_and_json(lqrpg):
     assert lqrpg("verify", "--run", "other", "azopg").code == 3
 
 
+def test_verify_strict_counts_documented_changes_and_groups_by_paper(lqrpg, monkeypatch):
+    lqrpg(*SMOKE)
+    changed = [claim for claim in claims() if claim.name == "azopg_delay_bound_large_fleets"]
+    monkeypatch.setattr("lqrpg.cli.verify.claims", lambda: changed)
+    ended = lqrpg("verify")
+    assert ended.code == 0
+    assert ended.out.startswith("P1: Sha, Zhao, You: Asynchronous")
+    assert lqrpg("verify", "--strict").code == 1
+
+
 def test_list_shows_experiments_figures_scales_and_results(lqrpg):
     lqrpg(*SMOKE)
     entries = {entry["experiment"]: entry for entry in json.loads(lqrpg("list", "--json").out)}
@@ -83,6 +93,7 @@ def test_help_imports_nothing_heavy():
         "try: cli(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'pandas', 'numba', 'scipy', 'hydra', 'omegaconf', 'matplotlib', 'joblib', 'yaml', 'rich'}\n"
+        "heavy |= {'jinja2'}\n"
         "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
