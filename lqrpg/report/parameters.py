@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-_UNTOLD = ("defaults", "name", "scales", "kind")
+_UNTOLD = ("defaults", "name", "scales", "system.kind")
 _TAG = re.compile(r"\[(stated|inferred|chosen)\]\s*(.*)")
 _HEADING = re.compile(r"@package|lqrpg run |Tags:")
 
@@ -69,7 +69,7 @@ def parameters(
     return [
         _parameter(key, value, notes, flat_own, flat_full)
         for key, value in flat(settings).items()
-        if key.split(".")[-1] not in _UNTOLD
+        if key not in _UNTOLD
     ]
 
 
@@ -104,7 +104,7 @@ def notes(text: str, prefix: str = "") -> dict[str, Note]:
 
 def _walk(group: yaml.MappingNode, prefix: str, outer: Note, lines: list[str]) -> Iterator[tuple[str, Note]]:
     for key, value in group.value:
-        if key.value in _UNTOLD:
+        if prefix + key.value in _UNTOLD:
             continue
         note = _note(key, value, lines) or outer
         yield prefix + key.value, note
