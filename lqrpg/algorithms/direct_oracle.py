@@ -11,42 +11,48 @@ from __future__ import annotations
 
 import numpy as np
 
-from lqrpg.lqr.compiled import LANES, njit, size_of
+from lqrpg.lqr.compiled import njit, size_of
 from lqrpg.lqr.discrete_small import is_stabilising
-from lqrpg.lqr.normals import fill_normals, seed_streams
+from lqrpg.lqr.normals import LANES, fill_normals, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 
 @njit
-def _perturb(state, words, radius, U):  # type: ignore[no-untyped-def]
+def _perturb(state, words, radius, norms, U):  # type: ignore[no-untyped-def]
     """Fill U, shape (m n, LANES), with directions uniform on the sphere of the radius, one a lane."""
     fill_normals(state, words, U)
+    norms[:] = 0.0
+    for p in range(U.shape[0]):
+        for lane in range(LANES):
+            norms[lane] += U[p, lane] ** 2
     for lane in range(LANES):
-        words_norm = 0.0
-        for p in range(U.shape[0]):
-            words_norm += U[p, lane] ** 2
-        scale = radius / np.sqrt(words_norm)
-        for p in range(U.shape[0]):
-            U[p, lane] *= scale
+        norms[lane] = radius / np.sqrt(norms[lane])
+    for p in range(U.shape[0]):
+        for lane in range(LANES):
+            U[p, lane] *= norms[lane]
 
 
 @njit
-def _close_lanes(A, B, Q, R, K, U, RK, closed, weight, n_size, m_size):  # type: ignore[no-untyped-def]
+def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):  # type: ignore[no-untyped-def]
     """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
     n, m = len(n_size), len(m_size)
     for p in range(m):
         for j in range(n):
             for lane in range(LANES):
+                gains[p, j, lane] = K[p, j] + U[p * n + j, lane]
+    for p in range(m):
+        for j in range(n):
+            for lane in range(LANES):
                 total = 0.0
                 for q in range(m):
-                    total += R[p, q] * (K[q, j] + U[q * n + j, lane])
+                    total += R[p, q] * gains[q, j, lane]
                 RK[p, j, lane] = total
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 total = A[i, j]
                 for p in range(m):
-                    total -= B[i, p] * (K[p, j] + U[p * n + j, lane])
+                    total -= B[i, p] * gains[p, j, lane]
                 closed[i, j, lane] = total
     for i in range(n):
         for j in range(i, n):
@@ -54,7 +60,7 @@ def _close_lanes(A, B, Q, R, K, U, RK, closed, weight, n_size, m_size):  # type:
             for lane in range(LANES):
                 total = Q[i, j]
                 for p in range(m):
-                    total += (K[p, i] + U[p * n + i, lane]) * RK[p, j, lane]
+                    total += gains[p, i, lane] * RK[p, j, lane]
                 weight[i, j, lane] = fold * total
 
 
@@ -100,10 +106,10 @@ def _step(closed, x, w, out, n_size):  # type: ignore[no-untyped-def]
 def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):  # type: ignore[no-untyped-def]
     """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see `make_work`)."""
     n, m = len(n_size), len(m_size)
-    words, U, RK, closed, weight, states, costs = work
+    words, U, gains, RK, closed, weight, states, costs, sums = work
     x, following, z, w = states[0], states[1], states[2], states[3]
-    _perturb(state, words, radius, U)
-    _close_lanes(A, B, Q, R, K, U, RK, closed, weight, n_size, m_size)
+    _perturb(state, words, radius, costs, U)
+    _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size)
     fill_normals(state, words, z)
     _color(start_root, z, x, n_size)
     costs[:] = 0.0
@@ -120,15 +126,17 @@ def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, 
 
 @njit
 def make_work(n, m):  # type: ignore[no-untyped-def]
-    """Buffers of `rollout_costs`: words, U (m n, LANES), RK, closed, weight, states (4, n, LANES), costs."""
+    """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES), costs, sums."""
     return (
         np.empty(LANES, np.uint64),
         np.empty((m * n, LANES)),
+        np.empty((m, n, LANES)),
         np.empty((m, n, LANES)),
         np.empty((n, n, LANES)),
         np.empty((n, n, LANES)),
         np.empty((4, n, LANES)),
         np.empty(LANES),
+        np.empty((2, m * n, LANES)),
     )
 
 
@@ -136,27 +144,30 @@ def make_work(n, m):  # type: ignore[no-untyped-def]
 def direct_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size):  # type: ignore[no-untyped-def]  # noqa: E501
     """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the others."""
     n, m = len(n_size), len(m_size)
-    U, costs = work[1], work[6]
-    plain = np.zeros(m * n)
-    directions = np.zeros(m * n)
+    U, costs, plain, directions = work[1], work[7], work[8][0], work[8][1]
+    plain[:] = 0.0
+    directions[:] = 0.0
     total = 0.0
     for first in range(0, count, LANES):
         rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
         used = min(LANES, count - first)
+        costs[used:] = 0.0
         for lane in range(used):
             total += costs[lane]
         for p in range(m * n):
-            for lane in range(used):
-                plain[p] += costs[lane] * U[p, lane]
-                directions[p] += U[p, lane]
+            for lane in range(LANES):
+                plain[p, lane] += costs[lane] * U[p, lane]
+        if baseline:
+            for p in range(m * n):
+                for lane in range(used):
+                    directions[p, lane] += U[p, lane]
     scale = m * n / (count * radius * radius)
     for p in range(m):
         for j in range(n):
+            product = np.sum(plain[p * n + j])
             if baseline:  # sum_k (C_k - mean of the others) U_k = (n sum C_k U_k - sum C sum U) / (n - 1)
-                centred = (count * plain[p * n + j] - total * directions[p * n + j]) / (count - 1)
-                out[p, j] = scale * centred
-            else:
-                out[p, j] = scale * plain[p * n + j]
+                product = (count * product - total * np.sum(directions[p * n + j])) / (count - 1)
+            out[p, j] = scale * product
 
 
 @njit
@@ -171,7 +182,7 @@ def _single_rollout_estimates(A, B, Q, R, start_root, noise_root, K, radius, len
     """Estimates from one rollout each: a full set of lanes gives LANES of them."""
     n, m = len(n_size), len(m_size)
     work = make_work(n, m)
-    U, costs = work[1], work[6]
+    U, costs = work[1], work[7]
     scale = m * n / (radius * radius)
     for first in range(0, out.shape[0], LANES):
         rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
