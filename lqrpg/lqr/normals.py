@@ -9,6 +9,7 @@ inside their layer and need one multiplication, the rest are settled lane by lan
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ def _layers() -> tuple[Array, Array]:
 
 EDGES, DENSITY = _layers()
 
+_STOCK = 8
 _UNIT = 2.0**-53
 _11, _17, _19, _23, _41, _45 = (np.uint64(shift) for shift in (11, 17, 19, 23, 41, 45))
 _8, _ONE, _LAYER_MASK = np.uint64(8), np.uint64(1), np.uint64(LAYERS - 1)
@@ -121,6 +123,40 @@ def fill_normals(state, words, out):  # type: ignore[no-untyped-def]
                 layer = np.int64(word & _LAYER_MASK)
                 if abs(out[row, lane]) >= EDGES[layer + 1]:
                     out[row, lane] = _settle(state, lane, word)
+
+
+class Source(NamedTuple):
+    """A stock of normal numbers for loops that draw one at a time.
+
+    Attributes
+    ----------
+    state : (4, LANES) the streams.
+    words : (LANES,) buffer.
+    stock : (8, LANES) numbers, refilled when all are used.
+    used : (1,) how many are used.
+    """
+
+    state: State
+    words: NDArray[np.uint64]
+    stock: Array
+    used: NDArray[np.int64]
+
+
+def make_source(seed: np.random.SeedSequence | int) -> Source:
+    """A source of normal numbers that belongs to one seed."""
+    stock = np.zeros((_STOCK, LANES))
+    return Source(seed_streams(seed), np.zeros(LANES, np.uint64), stock, np.full(1, stock.size, np.int64))
+
+
+@njit
+def next_normal(source):  # type: ignore[no-untyped-def]
+    """The next standard normal number of a source."""
+    used = source.used[0]
+    if used == _STOCK * LANES:
+        fill_normals(source.state, source.words, source.stock)
+        used = 0
+    source.used[0] = used + 1
+    return source.stock[used // LANES, used % LANES]
 
 
 def normals(state: State, rows: int) -> Array:
