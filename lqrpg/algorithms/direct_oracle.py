@@ -1,11 +1,14 @@
-"""The direct gradient oracle (Algorithm 2): a zeroth-order estimate from the costs of perturbed, noisy rollouts.
+"""The direct gradient oracle (Algorithm 2): a zeroth-order estimate from the costs of perturbed, noisy
+rollouts.
 
 .. math:: \\hat g = \\frac{n_x n_u}{n v^2} \\sum_{k=1}^n \\hat C_k U_k, \\qquad
           \\hat C_k = \\frac1l \\sum_{t=0}^{l-1} x_t'(Q + K_k'RK_k)x_t, \\quad K_k = K + U_k
 
-(eqs. (31), (32)) with U_k uniform on the Frobenius sphere of radius v. Rollouts run side by side in vector lanes;
-each has noise of its own.
+(eqs. (31), (32)) with U_k uniform on the Frobenius sphere of radius v. Rollouts run side by side in vector
+lanes; each has noise of its own.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -104,9 +107,9 @@ def _step(closed, x, w, out, n_size):  # type: ignore[no-untyped-def]
 
 @njit
 def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):  # type: ignore[no-untyped-def]
-    """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see `make_work`)."""
-    n, m = len(n_size), len(m_size)
-    words, U, gains, RK, closed, weight, states, costs, sums = work
+    """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see
+    `make_work`)."""
+    words, U, gains, RK, closed, weight, states, costs, _ = work
     x, following, z, w = states[0], states[1], states[2], states[3]
     _perturb(state, words, radius, costs, U)
     _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size)
@@ -126,7 +129,8 @@ def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, 
 
 @njit
 def make_work(n, m):  # type: ignore[no-untyped-def]
-    """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES), costs, sums."""
+    """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES),
+    costs, sums."""
     return (
         np.empty(LANES, np.uint64),
         np.empty((m * n, LANES)),
@@ -141,8 +145,11 @@ def make_work(n, m):  # type: ignore[no-untyped-def]
 
 
 @njit
-def direct_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size):  # type: ignore[no-untyped-def]  # noqa: E501
-    """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the others."""
+def direct_gradient(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size
+):
+    """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the
+    others."""
     n, m = len(n_size), len(m_size)
     U, costs, plain, directions = work[1], work[7], work[8][0], work[8][1]
     plain[:] = 0.0
@@ -171,14 +178,35 @@ def direct_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length
 
 
 @njit
-def _estimates(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size):  # type: ignore[no-untyped-def]  # noqa: E501
+def _estimates(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size
+):
     work = make_work(len(n_size), len(m_size))
     for sample in range(out.shape[0]):
-        direct_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out[sample], n_size, m_size)  # noqa: E501
+        direct_gradient(
+            A,
+            B,
+            Q,
+            R,
+            start_root,
+            noise_root,
+            K,
+            radius,
+            count,
+            length,
+            baseline,
+            state,
+            work,
+            out[sample],
+            n_size,
+            m_size,
+        )
 
 
 @njit
-def _single_rollout_estimates(A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size):  # type: ignore[no-untyped-def]  # noqa: E501
+def _single_rollout_estimates(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size
+):
     """Estimates from one rollout each: a full set of lanes gives LANES of them."""
     n, m = len(n_size), len(m_size)
     work = make_work(n, m)
@@ -203,10 +231,12 @@ def covariance_root(covariance: Array, name: str = "covariance") -> Array:
     symmetric = np.allclose(covariance, covariance.T)
     values, vectors = np.linalg.eigh(covariance)
     if not symmetric or values[0] < -1e-12 * max(1.0, values[-1]):
-        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
+        raise ValueError(
+            f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}"
+        )
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    triangular = np.linalg.qr(root.T, mode="r").T
-    return np.ascontiguousarray(np.tril(triangular))
+    _, triangular = np.linalg.qr(root.T)
+    return np.ascontiguousarray(np.tril(triangular.T))
 
 
 def check_direct(count: int, length: int, radius: float, baseline: str) -> None:
@@ -278,4 +308,6 @@ def require_stabilising(plant: Plant, gain: Array) -> None:
         raise ValueError("the initial gain has entries that are not finite")
     if not is_stabilising(plant, gain):
         radius = np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))))
-        raise ValueError(f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}")
+        raise ValueError(
+            f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}"
+        )

@@ -1,8 +1,10 @@
-"""The indirect gradient oracle (Algorithm 1): identify [A B] by least squares, differentiate the model's cost.
+"""The indirect gradient oracle (Algorithm 1): identify [A B] by least squares, then differentiate.
 
-The plant is excited with u = -K_exc x + e, e ~ N(0, dither^2 I) (eq. (19)); the gradient (17) is that of the estimated
-model, with the noise covariance known.
+The plant is excited with u = -K_exc x + e, e ~ N(0, dither^2 I) (eq. (19)); the gradient (17) is that of the
+estimated model, with the noise covariance known.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def sample(A, B, K, root, dither, x, d, following, source, n_size):  # type: ign
 
 @njit
 def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):  # type: ignore[no-untyped-def]
-    """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last state."""
+    """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last
+    state."""
     n, p = len(n_size), theta.shape[1]
     regressors = np.empty((start, p))
     following = np.empty((start, n))
@@ -59,7 +62,8 @@ def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source
 
 @njit
 def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # type: ignore[no-untyped-def]
-    """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist then)."""
+    """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist
+    then)."""
     n = len(n_size)
     for i in range(n):
         for j in range(n):
@@ -74,7 +78,7 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
 
 
 @njit
-def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):  # type: ignore[no-untyped-def]  # noqa: E501
+def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):  # type: ignore[no-untyped-def]
     n, m = B.shape
     theta, M, h = np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n + m)
     x, d, following = np.empty(n), np.empty(n + m), np.empty(n)

@@ -1,8 +1,10 @@
 """Recursive least squares for [A B] from samples of x+ = A x + B u + w (eq. (16)).
 
-The recursion carries M, the inverse of the information matrix H = sum d d' with d = [x; u], by the matrix inversion
-lemma: no factorisation at any step.
+The recursion carries M, the inverse of the information matrix H = sum d d' with d = [x; u], by the matrix
+inversion lemma: no factorisation at any step.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -37,10 +39,43 @@ def rls_update(theta, M, d, following, h):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _invert(H, M):  # type: ignore[no-untyped-def]
+    """M = H^-1 for a symmetric positive definite H, which is overwritten: Gauss-Jordan, no exchanges
+    needed."""
+    p = H.shape[0]
+    M[:, :] = 0.0
+    for i in range(p):
+        M[i, i] = 1.0
+    for k in range(p):
+        pivot = H[k, k]
+        for j in range(p):
+            H[k, j] /= pivot
+            M[k, j] /= pivot
+        for i in range(p):
+            factor = H[i, k]
+            if i != k:
+                for j in range(p):
+                    H[i, j] -= factor * H[k, j]
+                    M[i, j] -= factor * M[k, j]
+
+
+@njit
 def batch_start(regressors, following, theta, M):  # type: ignore[no-untyped-def]
     """Least squares on a first batch of samples: fill theta and M = (sum d d')^-1."""
-    M[:, :] = np.linalg.inv(regressors.T @ regressors)
-    theta[:, :] = following.T @ regressors @ M
+    n, p = theta.shape
+    H, products = np.zeros((p, p)), np.zeros((n, p))
+    for t in range(regressors.shape[0]):
+        for j in range(p):
+            for i in range(p):
+                H[i, j] += regressors[t, i] * regressors[t, j]
+            for i in range(n):
+                products[i, j] += following[t, i] * regressors[t, j]
+    _invert(H, M)
+    for i in range(n):
+        for j in range(p):
+            theta[i, j] = 0.0
+            for k in range(p):
+                theta[i, j] += products[i, k] * M[k, j]
 
 
 def least_squares(regressors: Array, following: Array, start: int) -> tuple[Array, Array]:

@@ -3,6 +3,8 @@
 Each is a small frozen object: call it for a value, or hand its `code` to a compiled loop.
 """
 
+# mypy: disallow-untyped-calls=False
+
 from __future__ import annotations
 
 import math
@@ -12,7 +14,8 @@ from typing import Protocol, runtime_checkable
 from lqrpg.lqr.compiled import njit
 
 Code = tuple[float, float, float, float, float]
-"""(value, exponent, period, ceiling, sign): value * g^sign with g = i^exponent / period, rounded up if ceiling."""
+"""(value, exponent, period, ceiling, sign): value * g^sign with g = i^exponent / period, rounded up if
+ceiling."""
 
 
 @njit

@@ -1,9 +1,11 @@
 """Stochastic gradient descent on the gain, K <- K - eta_i g_i (eq. (37)), with the oracles of the paper."""
 
+# mypy: disallow-untyped-calls=False
+
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +58,9 @@ class IndirectOracle:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.dither) and self.dither > 0.0):
-            raise ValueError(f"dither must be positive, the data do not determine [A B] without; got {self.dither}")
+            raise ValueError(
+                f"dither must be positive, the data do not determine [A B] without; got {self.dither}"
+            )
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,9 @@ class DirectOracle:
     baseline : "none" as in the paper; "mean" subtracts from each cost the mean of the other rollouts.
     """
 
-    rollouts: Schedule = Constant(300)
-    length: Schedule = Constant(20)
-    radius: Schedule = Constant(0.01)
+    rollouts: Schedule = field(default_factory=lambda: Constant(300))
+    length: Schedule = field(default_factory=lambda: Constant(20))
+    radius: Schedule = field(default_factory=lambda: Constant(0.01))
     baseline: str = "none"
 
     def __post_init__(self) -> None:
@@ -82,12 +86,13 @@ class DirectOracle:
 class GaussianSurrogate(DirectOracle):
     """NOT the direct oracle, but normal numbers with its mean and variance, to leading order in the radius.
 
-    The mean is the exact gradient of the finite rollouts' cost; each entry has the variance m n E[C^2]/(n v^2) of
-    rollouts at the unperturbed gain. What it leaves out is the heavy tail that perturbed, nearly unstable loops give
-    to the real oracle. The ratio Var[C]/E[C]^2 changes slowly and is computed again every `refresh` iterations.
+    The mean is the exact gradient of the finite rollouts' cost; each entry has the variance m n E[C^2]/(n
+    v^2) of rollouts at the unperturbed gain. What it leaves out is the heavy tail that perturbed, nearly
+    unstable loops give to the real oracle. The ratio Var[C]/E[C]^2 changes slowly and is computed again every
+    `refresh` iterations.
     """
 
-    refresh: int = 100
+    refresh: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -202,7 +207,9 @@ def run_sgd(
             surrogate = mean, oracle.refresh, make_source(seed)
             loops.surrogate_loop(A, B, Q, R, Sigma, Sigma0, *start, *schedules, *surrogate, *end)
         else:
-            loops.direct_loop(A, B, Q, R, *start, *schedules, *roots, mean, seed_streams(seed), *end, size_of(m))
+            loops.direct_loop(
+                A, B, Q, R, *start, *schedules, *roots, mean, seed_streams(seed), *end, size_of(m)
+            )
     return _report(progress, K)
 
 
@@ -210,4 +217,6 @@ def _report(progress: loops.Progress, gain: Array) -> SgdRun:
     _, outcome, fail_step, samples = (int(value) for value in progress.counters)
     final = float(progress.extremes[0]) if outcome == loops.FINISHED else math.inf
     least = float(progress.extremes[1])
-    return SgdRun(progress.records, progress.gaps, progress.samples, final, least, fail_step, outcome, samples, gain)
+    return SgdRun(
+        progress.records, progress.gaps, progress.samples, final, least, fail_step, outcome, samples, gain
+    )

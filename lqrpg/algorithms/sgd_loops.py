@@ -1,8 +1,10 @@
 """The compiled loops of stochastic gradient descent (37), one for each gradient oracle.
 
-Every loop first looks at the gain it has reached: it ends when the gain has left the stabilising set, and records the
-true gap at chosen iterations. i counts the updates made so far.
+Every loop first looks at the gain it has reached: it ends when the gain has left the stabilising set, and
+records the true gap at chosen iterations. i counts the updates made so far.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def _lose(progress, i, outcome):  # type: ignore[no-untyped-def]
 
 @njit
 def observe(A, B, Q, R, K, best, i, loop, progress, size):  # type: ignore[no-untyped-def]
-    """Close the true loop of K and note the gap; false if K does not stabilise the plant. `loop.P` holds P_K then."""
+    """Close the true loop of K and note the gap; false if K does not stabilise the plant. `loop.P` holds
+    P_K then."""
     if not close_loop(A, B, Q, R, K, loop, size):
         return _lose(progress, i, GAIN_LOST)
     gap = cost_trace(loop, size) / best - 1.0
@@ -80,7 +83,9 @@ def _descend(K, step, G):  # type: ignore[no-untyped-def]
 
 
 @njit
-def biased_loop(A, B, Q, R, Sigma, K, best, step, iterations, deviation, bias, direction, source, loop, progress, size):  # type: ignore[no-untyped-def]  # noqa: E501
+def biased_loop(  # type: ignore[no-untyped-def]
+    A, B, Q, R, Sigma, K, best, step, iterations, deviation, bias, direction, source, loop, progress, size
+):
     """Descend along the true gradient plus a normal matrix of given mean and deviation (eq. (57))."""
     G = np.empty_like(K)
     for i in range(iterations + 1):
@@ -97,8 +102,29 @@ def biased_loop(A, B, Q, R, Sigma, K, best, step, iterations, deviation, bias, d
 
 
 @njit
-def indirect_loop(A, B, Q, R, Sigma, K, best, step, iterations, start_root, root, dither, start, on_policy, source, loop, model, progress, size):  # type: ignore[no-untyped-def]  # noqa: E501
-    """Descend along the gradient of the model identified so far; one plant sample an iteration (Algorithm 1)."""
+def indirect_loop(  # type: ignore[no-untyped-def]
+    A,
+    B,
+    Q,
+    R,
+    Sigma,
+    K,
+    best,
+    step,
+    iterations,
+    start_root,
+    root,
+    dither,
+    start,
+    on_policy,
+    source,
+    loop,
+    model,
+    progress,
+    size,
+):
+    """Descend along the gradient of the model identified so far; one plant sample an iteration (Algorithm
+    1)."""
     n, m = B.shape
     theta, M, h = np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n + m)
     x, d, following = np.empty(n), np.empty(n + m), np.empty(n)
@@ -120,7 +146,27 @@ def indirect_loop(A, B, Q, R, Sigma, K, best, step, iterations, start_root, root
 
 
 @njit
-def direct_loop(A, B, Q, R, K, best, step, iterations, rollouts, length, radius, start_root, root, baseline, state, loop, progress, size, m_size):  # type: ignore[no-untyped-def]  # noqa: E501
+def direct_loop(  # type: ignore[no-untyped-def]
+    A,
+    B,
+    Q,
+    R,
+    K,
+    best,
+    step,
+    iterations,
+    rollouts,
+    length,
+    radius,
+    start_root,
+    root,
+    baseline,
+    state,
+    loop,
+    progress,
+    size,
+    m_size,
+):
     """Descend along zeroth-order estimates from real rollouts (Algorithm 2)."""
     work, G = make_work(len(size), len(m_size)), np.empty_like(K)
     for i in range(iterations + 1):
@@ -129,14 +175,37 @@ def direct_loop(A, B, Q, R, K, best, step, iterations, rollouts, length, radius,
         count = int(np.ceil(schedule_value(rollouts, i + 1)))
         steps = int(np.ceil(schedule_value(length, i + 1)))
         v = schedule_value(radius, i + 1)
-        direct_gradient(A, B, Q, R, start_root, root, K, v, count, steps, baseline, state, work, G, size, m_size)
+        direct_gradient(
+            A, B, Q, R, start_root, root, K, v, count, steps, baseline, state, work, G, size, m_size
+        )
         progress.counters[3] += count * steps
         _descend(K, schedule_value(step, i + 1), G)
 
 
 @njit
-def surrogate_loop(A, B, Q, R, Sigma, Sigma0, K, best, step, iterations, rollouts, length, radius, baseline, refresh, source, loop, progress, size):  # type: ignore[no-untyped-def]  # noqa: E501
-    """Descend along a normal surrogate of the direct oracle: no rollouts, no heavy tails (see `GaussianSurrogate`)."""
+def surrogate_loop(  # type: ignore[no-untyped-def]
+    A,
+    B,
+    Q,
+    R,
+    Sigma,
+    Sigma0,
+    K,
+    best,
+    step,
+    iterations,
+    rollouts,
+    length,
+    radius,
+    baseline,
+    refresh,
+    source,
+    loop,
+    progress,
+    size,
+):
+    """Descend along a normal surrogate of the direct oracle: no rollouts, no heavy tails (see
+    `GaussianSurrogate`)."""
     n, m = B.shape
     G, work, S, pair = np.empty_like(K), np.empty((12, n, n)), np.empty((n, n)), np.empty((2, n, n))
     P = np.empty((1, n, n))

@@ -4,11 +4,13 @@ The direct oracle is an unbiased estimate of the gradient of the smoothed cost o
 
 .. math:: C_{l,v}(K) = E_{U \\in ball(v)} C_l(K + U)
 
-(eqs. (29), (30)), whose minimiser is not K*. Its gap is the floor under a run with constant l and v, whatever the
-number of rollouts. The gradient at each U is exact; the mean over U is taken over a fixed design: randomly turned
-cross-polytopes on spheres at Gauss-Jacobi radii, exact for polynomials of degree 3 in U, with the remainder averaged
-over the turns.
+(eqs. (29), (30)), whose minimiser is not K*. Its gap is the floor under a run with constant l and v, whatever
+the number of rollouts. The gradient at each U is exact; the mean over U is taken over a fixed design:
+randomly turned cross-polytopes on spheres at Gauss-Jacobi radii, exact for polynomials of degree 3 in U, with
+the remainder averaged over the turns.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -72,13 +74,15 @@ def _minimise(
     plant: Plant, initial_covariance: Array, length: int, design: tuple[Array, Array]
 ) -> tuple[Array, float]:
     start = optimal_gain(plant)
-    scale = np.linalg.norm(smoothed_gradient(plant, initial_covariance, start, length, design)[1])
+    scale = float(np.linalg.norm(smoothed_gradient(plant, initial_covariance, start, length, design)[1]))
 
     def scaled(flat: Array) -> tuple[float, Array]:
         cost, slope = smoothed_gradient(plant, initial_covariance, flat.reshape(start.shape), length, design)
         return cost / scale, slope.ravel() / scale
 
-    found = optimize.minimize(scaled, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 2000})
+    found = optimize.minimize(
+        scaled, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 2000}
+    )
     return found.x.reshape(start.shape), float(np.linalg.norm(found.jac))
 
 

@@ -1,9 +1,13 @@
-"""Discrete-time LQR for one small plant at a time, compiled: what a policy gradient loop needs at every iteration.
+"""Discrete-time LQR for one small plant at a time, compiled: what a policy gradient loop needs at every
+iteration.
 
-The problem: x+ = A x + B u + w, u = -K x, w ~ N(0, Sigma), average cost C(K) = tr(P_K Sigma). A Lyapunov equation in
-the n(n+1)/2 coordinates of a symmetric matrix is a linear system; in orthonormal coordinates the equations of P_K and
-of Sigma_K have transposed matrices, so one factorisation serves cost, gradient and the test of stability.
+The problem: x+ = A x + B u + w, u = -K x, w ~ N(0, Sigma), average cost C(K) = tr(P_K Sigma). A Lyapunov
+equation in the n(n+1)/2 coordinates of a symmetric matrix is a linear system; in orthonormal coordinates the
+equations of P_K and of Sigma_K have transposed matrices, so one factorisation serves cost, gradient and the
+test of stability.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -49,9 +53,9 @@ class Loop(NamedTuple):
 def make_loop(n: int, m: int) -> Loop:
     """Working memory for a plant of n states and m inputs."""
     s = n * (n + 1) // 2
-    square = [np.zeros((n, n)) for _ in range(5)]
-    order = np.zeros(s, np.int64)
-    return Loop(square[0], square[1], np.zeros((s, s)), order, np.zeros(s), *square[2:], np.zeros((m, n)))
+    closed, weight, P, S, work = (np.zeros((n, n)) for _ in range(5))
+    factors, order, vector = np.zeros((s, s)), np.zeros(s, np.int64), np.zeros(s)
+    return Loop(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)))
 
 
 @njit
@@ -216,7 +220,8 @@ def cost_trace(loop, size):  # type: ignore[no-untyped-def]
 
 @njit
 def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped-def]
-    """out = 2 E_K Sigma_K (eqs. (4), (5)) of a closed, stable loop; `loop.P` must hold P_K, `loop.S` is filled."""
+    """out = 2 E_K Sigma_K (eqs. (4), (5)) of a closed, stable loop; `loop.P` must hold P_K, `loop.S` is
+    filled."""
     n, m = len(size), B.shape[1]
     solve_covariance(Sigma, loop, loop.S, size)
     for i in range(n):
@@ -250,7 +255,9 @@ def _closed(plant: Plant, gain: Array) -> Loop:
     A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
     loop = make_loop(plant.n_states, plant.n_inputs)
     if not close_loop(A, B, Q, R, K, loop, size_of(plant.n_states)):
-        raise ValueError("the gain does not stabilise the plant: A - B K has an eigenvalue on or outside the unit circle")
+        raise ValueError(
+            "the gain does not stabilise the plant: A - B K has an eigenvalue on or outside the unit circle"
+        )
     cost_trace(loop, size_of(plant.n_states))
     return loop
 

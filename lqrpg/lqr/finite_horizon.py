@@ -1,13 +1,15 @@
 """The mean stage cost of a finite rollout in discrete time: value, gradient and variance, exactly.
 
-.. math:: C_l(K) = \\frac1l \\sum_{t=0}^{l-1} tr((Q + K'RK) S_t), \\quad S_{t+1} = F S_t F' + \\Sigma, \\quad F = A - BK
+.. math:: C_l(K) = \\frac1l \\sum_{t<l} tr((Q + K'RK) S_t), \\quad S_{t+1} = F S_t F' + \\Sigma, \\quad F = A - BK
 
-from S_0 = Sigma_0. It is a polynomial in K, defined whether or not K stabilises the plant. `rollout_gradient` runs
-the recursion, l steps; `stable_rollout_gradient` needs a stable loop and takes log2(l) steps. With S and P the
-stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
+from S_0 = Sigma_0. It is a polynomial in K, defined whether or not K stabilises the plant. `rollout_gradient`
+runs the recursion, l steps; `stable_rollout_gradient` needs a stable loop and takes log2(l) steps. With S and
+P the stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
 
 .. math:: l C_l = l\\, tr(P\\Sigma) - tr((P - T'PT) D).
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -100,7 +102,8 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out): 
 
 @njit
 def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-untyped-def]
-    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1 slices."""
+    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1
+    slices."""
     length, n = P.shape[0] - 1, F.shape[0]
     costs_to_go(F, weight, work[0], P)
     S[:, :] = Sigma0
@@ -122,9 +125,33 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-u
 
 
 @njit
-def _power_sum(F, X, length, T, Y, work):  # type: ignore[no-untyped-def]
+def multiply_square(a, b, out, n_size):  # type: ignore[no-untyped-def]
+    """out = a b for matrices whose size the compiler knows."""
+    n = len(n_size)
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for k in range(n):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def multiply_square_transposed(a, b, out, n_size):  # type: ignore[no-untyped-def]
+    """out = a' b for matrices whose size the compiler knows."""
+    n = len(n_size)
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for k in range(n):
+                total += a[k, i] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def]
     """T = F^l and Y = sum_j F^j X F^(l-1-j), by squaring the block matrix [[F, X], [0, F]]."""
-    n = F.shape[0]
+    n = len(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
     base[:, :] = F
     corner[:, :] = X
@@ -135,28 +162,28 @@ def _power_sum(F, X, length, T, Y, work):  # type: ignore[no-untyped-def]
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply(T, corner, left)
-            multiply(Y, base, right)
+            multiply_square(T, corner, left, n_size)
+            multiply_square(Y, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     Y[i, j] = left[i, j] + right[i, j]
-            multiply(T, base, left)
+            multiply_square(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply(base, corner, left)
-            multiply(corner, base, right)
+            multiply_square(base, corner, left, n_size)
+            multiply_square(corner, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     corner[i, j] = left[i, j] + right[i, j]
-            multiply(base, base, left)
+            multiply_square(base, base, left, n_size)
             base[:, :] = left
 
 
 @njit
-def power_of(F, length, T, work):  # type: ignore[no-untyped-def]
+def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
     """T = F^l."""
-    n = F.shape[0]
+    n = len(n_size)
     base, left = work[0], work[1]
     base[:, :] = F
     T[:, :] = 0.0
@@ -165,11 +192,11 @@ def power_of(F, length, T, work):  # type: ignore[no-untyped-def]
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply(T, base, left)
+            multiply_square(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply(base, base, left)
+            multiply_square(base, base, left, n_size)
             base[:, :] = left
 
 
@@ -185,17 +212,17 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     D, T, G, N, H, Y, left, right = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
     scratch = work[8:]
     solve_covariance(Sigma, loop, S, n_size)
-    power_of(F, length, T, scratch)
+    power_of(F, length, T, scratch, n_size)
     for i in range(n):
         for j in range(n):
             D[i, j] = S[i, j] - Sigma0[i, j]
-    multiply(P, T, left)
-    multiply_transposed(T, left, G)  # T'PT
-    multiply(left, D, right)  # P T D
+    multiply_square(P, T, left, n_size)
+    multiply_square_transposed(T, left, G, n_size)  # T'PT
+    multiply_square(left, D, right, n_size)  # P T D
     for i in range(n):
         for j in range(n):
             Y[i, j] = right[j, i]  # D T'P, the seed of the sum
-    multiply(T, D, left)
+    multiply_square(T, D, left, n_size)
     total = 0.0
     for i in range(n):
         for j in range(n):
@@ -208,10 +235,10 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     solve_covariance(N, loop, N, n_size)
     solve_cost_to_go(G, loop, H, n_size)
     right[:, :] = Y
-    _power_sum(F, right, length, T, Y, scratch)
-    multiply(H, F, left)
-    multiply(left, S, right)
-    multiply(P, F, left)
+    _power_sum(F, right, length, T, Y, scratch, n_size)
+    multiply_square(H, F, left, n_size)
+    multiply_square(left, S, right, n_size)
+    multiply_square(P, F, left, n_size)
     for p in range(m):
         for j in range(n):
             value = 0.0
@@ -254,7 +281,9 @@ def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):  # typ
     return total / offsets.shape[0]
 
 
-def rollout_gradient(plant: Plant, initial_covariance: Array, gain: Array, length: int, offsets: Array | None = None) -> tuple[float, Array]:  # noqa: E501
+def rollout_gradient(
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, offsets: Array | None = None
+) -> tuple[float, Array]:
     """Expected mean stage cost C_l of a rollout and its gradient, for any gain.
 
     Parameters
@@ -275,7 +304,9 @@ def rollout_gradient(plant: Plant, initial_covariance: Array, gain: Array, lengt
     return float(average_gradient(A, B, Q, R, Sigma, Sigma0, K, shifts, int(length), out)), out
 
 
-def rollout_moments(plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop) -> tuple[float, float, Array]:  # noqa: E501
+def rollout_moments(
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop
+) -> tuple[float, float, Array]:
     """Mean and variance of a rollout's mean stage cost, and the gradient of the mean, at a stabilising gain.
 
     Raises

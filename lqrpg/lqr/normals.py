@@ -1,10 +1,13 @@
 """Normal numbers in vector lanes: 32 xoshiro256++ streams side by side and a ziggurat of 256 layers.
 
-A simulation step of a small plant costs less than the noise that drives it, so the noise is drawn where it is used,
-in the same lanes. A run owns its streams, seeded through `numpy.random.SeedSequence`: what it draws depends on its
-seed alone. The ziggurat covers the density with layers of equal area; 98.8 % of the numbers fall into the rectangle
-inside their layer and need one multiplication, the rest are settled lane by lane from the lane's own stream.
+A simulation step of a small plant costs less than the noise that drives it, so the noise is drawn where it is
+used, in the same lanes. A run owns its streams, seeded through `numpy.random.SeedSequence`: what it draws
+depends on its seed alone. The ziggurat covers the density with layers of equal area; 98.8 % of the numbers
+fall into the rectangle inside their layer and need one multiplication, the rest are settled lane by lane from
+the lane's own stream.
 """
+
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ State = NDArray[np.uint64]
 LANES = 32
 """Streams, and simulations, side by side.
 
-With 16 the compiler unrolls the short lane loops of a simulation step before it can vectorise them: a quarter of the speed.
+With 16 the compiler unrolls the short lane loops of a simulation step before it can vectorise them: a quarter
+of the speed.
 """
 
 LAYERS = 256
@@ -52,7 +56,7 @@ _8, _ONE, _LAYER_MASK = np.uint64(8), np.uint64(1), np.uint64(LAYERS - 1)
 def seed_streams(seed: np.random.SeedSequence | int) -> State:
     """The state of a run's streams, shape (4, LANES), from its seed sequence (or an integer seed)."""
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return sequence.generate_state(4 * LANES, np.uint64).reshape(4, LANES)
+    return np.asarray(sequence.generate_state(4 * LANES, np.uint64), np.uint64).reshape(4, LANES)
 
 
 @njit
@@ -110,7 +114,7 @@ def fill_normals(state, words, out):  # type: ignore[no-untyped-def]
     for row in range(out.shape[0]):
         for lane in range(LANES):
             words[lane] = _next(state, lane)
-        missed = 0
+        missed = np.int64(0)
         for lane in range(LANES):
             word = words[lane]
             layer = np.int64(word & _LAYER_MASK)

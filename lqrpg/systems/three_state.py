@@ -1,4 +1,5 @@
-"""A slightly unstable chain of three states, each with its own input: the plant of Figures 2 and 3 (eq. (55))."""
+"""A slightly unstable chain of three states, each with its own input: the plant of Figures 2 and 3 (eq.
+(55))."""
 
 from __future__ import annotations
 
