@@ -1,6 +1,7 @@
 """The mean stage cost of a finite rollout in discrete time: value, gradient and variance, exactly.
 
-.. math:: C_l(K) = \\frac1l \\sum_{t<l} tr((Q + K'RK) S_t), \\quad S_{t+1} = F S_t F' + \\Sigma, \\quad F = A - BK
+.. math:: C_l(K) = \\frac1l \\sum_{t<l} tr((Q + K'RK) S_t), \\quad S_{t+1} = F S_t F' + \\Sigma,
+          \\quad F = A - BK
 
 from S_0 = Sigma_0. It is a polynomial in K, defined whether or not K stabilises the plant. `rollout_gradient`
 runs the recursion, l steps; `stable_rollout_gradient` needs a stable loop and takes log2(l) steps. With S and
@@ -18,6 +19,9 @@ import numpy as np
 from lqrpg.lqr.compiled import njit, size_of
 from lqrpg.lqr.discrete_small import Loop, close_loop, cost_trace, solve_cost_to_go, solve_covariance
 from lqrpg.lqr.plant import Array, Plant, contiguous
+
+
+FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
 
 
 @njit
@@ -201,6 +205,16 @@ def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _size(T):  # type: ignore[no-untyped-def]
+    """Frobenius norm."""
+    total = 0.0
+    for i in range(T.shape[0]):
+        for j in range(T.shape[1]):
+            total += T[i, j] ** 2
+    return np.sqrt(total)
+
+
+@njit
 def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):  # type: ignore[no-untyped-def]
     """C_l and its gradient into `out`, for a closed, stable loop whose P is solved; `work` is (12, n, n).
 
@@ -234,8 +248,11 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
             total += P[i, j] * Sigma[i, j] - G[i, j] * D[i, j] / length
     solve_covariance(N, loop, N, n_size)
     solve_cost_to_go(G, loop, H, n_size)
-    right[:, :] = Y
-    _power_sum(F, right, length, T, Y, scratch, n_size)
+    if _size(T) > FORGOTTEN:
+        right[:, :] = Y
+        _power_sum(F, right, length, T, Y, scratch, n_size)
+    else:
+        Y[:, :] = 0.0
     multiply_square(H, F, left, n_size)
     multiply_square(left, S, right, n_size)
     multiply_square(P, F, left, n_size)
