@@ -20,7 +20,6 @@ from lqrpg.lqr.compiled import njit, size_of
 from lqrpg.lqr.discrete_small import Loop, close_loop, cost_trace, solve_cost_to_go, solve_covariance
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
-
 FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
 
 
