@@ -6,7 +6,8 @@ The direct oracle is an unbiased estimate of the gradient of the smoothed cost o
 
 (eqs. (29), (30)), whose minimiser is not K*. A run with constant l and v fluctuates about that minimiser,
 whatever the number of rollouts; its gap is the part of the plateau that no averaging removes (single
-iterates can lie below). The gradient at each U is exact; the mean over U is taken over a fixed design: randomly turned
+iterates can lie below). The gradient at each U is exact; the mean over U is taken over a fixed design:
+randomly turned
 cross-polytopes on spheres at Gauss-Jacobi radii, exact for polynomials of degree 3 in U, with the remainder
 averaged over the turns.
 """
