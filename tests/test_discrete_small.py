@@ -33,9 +33,7 @@ def test_solutions_agree_with_scipy(size, seed):
     P = linalg.solve_discrete_lyapunov(closed.T, plant.stage_weight(gain))
     S = linalg.solve_discrete_lyapunov(closed, plant.Sigma)
     np.testing.assert_allclose(small.cost_to_go(plant, gain), P, rtol=1e-8, atol=1e-10 * np.abs(P).max())
-    np.testing.assert_allclose(
-        small.state_covariance(plant, gain), S, rtol=1e-8, atol=1e-10 * np.abs(S).max()
-    )
+    np.testing.assert_allclose(small.state_covariance(plant, gain), S, rtol=1e-8, atol=1e-10 * np.abs(S).max())
     assert small.cost(plant, gain) == pytest.approx(np.sum(S * plant.stage_weight(gain)), rel=1e-8)
 
 
@@ -49,9 +47,7 @@ def test_compiled_stability_agrees_with_the_eigenvalues(size, seed, radius):
     plant = Plant(F, rng.standard_normal((n, m)), np.zeros((n, n)), np.eye(m), np.eye(n))
     loop = small.make_loop(n, m)
     stable = small.close_loop(*plant[:4], np.zeros((m, n)), loop, small.size_of(n))
-    assert abs(radius - 1.0) < 1e-6 or stable == (radius < 1.0) == small.is_stabilising(
-        plant, np.zeros((m, n))
-    )
+    assert abs(radius - 1.0) < 1e-6 or stable == (radius < 1.0) == small.is_stabilising(plant, np.zeros((m, n)))
 
 
 @settings(max_examples=20, deadline=None)

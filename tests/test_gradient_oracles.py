@@ -36,9 +36,7 @@ def test_layers_close_at_the_mode_and_streams_follow_their_seed():
     area = EDGES[0] * math.exp(-0.5 * EDGES[1] ** 2)
     assert EDGES[255] * (1.0 - math.exp(-0.5 * EDGES[255] ** 2)) == pytest.approx(area, rel=1e-6)
     children = np.random.SeedSequence(3).spawn(2)
-    first, again, other = (
-        normals(seed_streams(child), 4) for child in (children[0], children[0], children[1])
-    )
+    first, again, other = (normals(seed_streams(child), 4) for child in (children[0], children[0], children[1]))
     np.testing.assert_array_equal(first, again)
     assert not np.any(first == other)
     source = make_source(children[0])
@@ -183,9 +181,7 @@ def test_rollouts_of_unstable_gains_have_a_finite_cost():
 
 def test_unstable_fraction_grows_with_the_radius():
     system = Boeing747()
-    fractions = [
-        unstable_fraction(system.plant(), system.initial_gain(), radius) for radius in (1e-4, 0.03, 1.0)
-    ]
+    fractions = [unstable_fraction(system.plant(), system.initial_gain(), radius) for radius in (1e-4, 0.03, 1.0)]
     assert fractions[0] == 0.0
     assert 0.0 < fractions[1] < fractions[2] <= 1.0
 

@@ -60,9 +60,7 @@ def test_one_step_is_the_formula():
 def test_noise_has_the_deviation_asked_for():
     system, deviation = Boeing747(), 1e-3
     quiet = descend(system, EXACT, Constant(1e-3), 1).gain
-    noisy = np.array(
-        [descend(system, BiasedOracle(deviation), Constant(1e-3), 1, seed).gain for seed in range(60)]
-    )
+    noisy = np.array([descend(system, BiasedOracle(deviation), Constant(1e-3), 1, seed).gain for seed in range(60)])
     errors = (noisy - quiet) / (1e-3 * deviation)
     assert abs(errors.mean()) < 5.0 / math.sqrt(errors.size)
     assert errors.std() == pytest.approx(1.0, abs=5.0 / math.sqrt(2.0 * errors.size))
@@ -104,9 +102,7 @@ def test_direct_descent_improves_and_counts_its_samples():
 def test_equal_seeds_give_equal_bits_and_records_do_not_matter(oracle):
     system = Boeing747()
     task = system.plant(), system.initial_covariance(), system.initial_gain(), oracle, Constant(1e-4), 20
-    first, again, other = (
-        run_sgd(*task, records, seed) for records, seed in (([0, 20], 3), ([5, 20], 3), ([20], 4))
-    )
+    first, again, other = (run_sgd(*task, records, seed) for records, seed in (([0, 20], 3), ([5, 20], 3), ([20], 4)))
     np.testing.assert_array_equal(first.gain, again.gain)
     assert first.gaps[-1] == again.gaps[-1]
     assert not np.any(first.gain == other.gain)
@@ -136,9 +132,7 @@ def test_only_step_times_noise_matters():
     louder = system.plant()._replace(Sigma=9.0 * system.plant().Sigma)
     oracle = DirectOracle(Constant(40), Constant(6), Constant(0.01))
     plain = descend(system, oracle, Constant(9e-4), 30, seed=2)
-    scaled = descend(
-        system, oracle, Constant(1e-4), 30, seed=2, plant=louder, start=9.0 * system.initial_covariance()
-    )
+    scaled = descend(system, oracle, Constant(1e-4), 30, seed=2, plant=louder, start=9.0 * system.initial_covariance())
     np.testing.assert_allclose(scaled.gaps, plain.gaps, rtol=1e-6)
 
 
@@ -163,9 +157,7 @@ def test_bad_input_is_refused_in_one_line():
     with pytest.raises(ValueError, match="iterations must be"):
         descend(system, EXACT, Constant(1.0), 0)
     with pytest.raises(ValueError, match="records must increase"):
-        run_sgd(
-            system.plant(), np.eye(3), system.initial_gain(), EXACT, Constant(1.0), 5, np.array([3, 6]), 0
-        )
+        run_sgd(system.plant(), np.eye(3), system.initial_gain(), EXACT, Constant(1.0), 5, np.array([3, 6]), 0)
     with pytest.raises(ValueError, match="at least n \\+ m"):
         descend(system, IndirectOracle(start=5), Constant(1.0), 1)
     for build in (

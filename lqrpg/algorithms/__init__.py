@@ -1,1 +1,1 @@
-"""The algorithms of the papers, one module each."""
+"""The papers' algorithms, one a module: arrays in, arrays out."""

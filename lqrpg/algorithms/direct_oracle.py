@@ -231,9 +231,7 @@ def covariance_root(covariance: Array, name: str = "covariance") -> Array:
     symmetric = np.allclose(covariance, covariance.T)
     values, vectors = np.linalg.eigh(covariance)
     if not symmetric or values[0] < -1e-12 * max(1.0, values[-1]):
-        raise ValueError(
-            f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}"
-        )
+        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     _, triangular = np.linalg.qr(root.T)
     return np.ascontiguousarray(np.tril(triangular.T))
@@ -308,6 +306,4 @@ def require_stabilising(plant: Plant, gain: Array) -> None:
         raise ValueError("the initial gain has entries that are not finite")
     if not is_stabilising(plant, gain):
         radius = np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))))
-        raise ValueError(
-            f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}"
-        )
+        raise ValueError(f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}")

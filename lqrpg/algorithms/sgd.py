@@ -58,9 +58,7 @@ class IndirectOracle:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.dither) and self.dither > 0.0):
-            raise ValueError(
-                f"dither must be positive, the data do not determine [A B] without; got {self.dither}"
-            )
+            raise ValueError(f"dither must be positive, the data do not determine [A B] without; got {self.dither}")
 
 
 @dataclass(frozen=True)
@@ -207,9 +205,7 @@ def run_sgd(
             surrogate = mean, oracle.refresh, make_source(seed)
             loops.surrogate_loop(A, B, Q, R, Sigma, Sigma0, *start, *schedules, *surrogate, *end)
         else:
-            loops.direct_loop(
-                A, B, Q, R, *start, *schedules, *roots, mean, seed_streams(seed), *end, size_of(m)
-            )
+            loops.direct_loop(A, B, Q, R, *start, *schedules, *roots, mean, seed_streams(seed), *end, size_of(m))
     return _report(progress, K)
 
 
@@ -217,6 +213,4 @@ def _report(progress: loops.Progress, gain: Array) -> SgdRun:
     _, outcome, fail_step, samples = (int(value) for value in progress.counters)
     final = float(progress.extremes[0]) if outcome == loops.FINISHED else math.inf
     least = float(progress.extremes[1])
-    return SgdRun(
-        progress.records, progress.gaps, progress.samples, final, least, fail_step, outcome, samples, gain
-    )
+    return SgdRun(progress.records, progress.gaps, progress.samples, final, least, fail_step, outcome, samples, gain)

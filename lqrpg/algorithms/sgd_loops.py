@@ -175,9 +175,7 @@ def direct_loop(  # type: ignore[no-untyped-def]
         count = int(np.ceil(schedule_value(rollouts, i + 1)))
         steps = int(np.ceil(schedule_value(length, i + 1)))
         v = schedule_value(radius, i + 1)
-        direct_gradient(
-            A, B, Q, R, start_root, root, K, v, count, steps, baseline, state, work, G, size, m_size
-        )
+        direct_gradient(A, B, Q, R, start_root, root, K, v, count, steps, baseline, state, work, G, size, m_size)
         progress.counters[3] += count * steps
         _descend(K, schedule_value(step, i + 1), G)
 

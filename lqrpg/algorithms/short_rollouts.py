@@ -72,9 +72,7 @@ def smoothed_gradient(
     return cost, np.asarray(gradient)
 
 
-def _minimise(
-    plant: Plant, initial_covariance: Array, length: int, design: tuple[Array, Array]
-) -> tuple[Array, float]:
+def _minimise(plant: Plant, initial_covariance: Array, length: int, design: tuple[Array, Array]) -> tuple[Array, float]:
     start = optimal_gain(plant)
     scale = float(np.linalg.norm(smoothed_gradient(plant, initial_covariance, start, length, design)[1]))
 
@@ -82,9 +80,7 @@ def _minimise(
         cost, slope = smoothed_gradient(plant, initial_covariance, flat.reshape(start.shape), length, design)
         return cost / scale, slope.ravel() / scale
 
-    found = optimize.minimize(
-        scaled, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 2000}
-    )
+    found = optimize.minimize(scaled, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 2000})
     return found.x.reshape(start.shape), float(np.linalg.norm(found.jac))
 
 

@@ -17,11 +17,9 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 LANES = 16
 """Systems that a lane kernel treats side by side."""
@@ -59,18 +57,22 @@ def cache_folder() -> Path:
     kernels = f"kernels-{_kernel_sources_hash()}"
     user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "lqrpg"
     chosen = os.environ.get("LQRPG_CACHE")
-    for root in (Path(chosen) if chosen else user_cache, Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"):
+    for root in (
+        Path(chosen) if chosen else user_cache,
+        Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}",
+    ):
         if _is_ours(root) and _is_ours(root / kernels):
             return root / kernels
     return Path(tempfile.mkdtemp(prefix="lqrpg-"))
 
 
-def njit(function: Function) -> Function:
+def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function in nopython mode, without fast-math, so that its bits depend on its inputs alone."""
-    outside = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    settings: Any = numba.config
+    outside = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_folder())
     try:
-        compiled: Function = numba.njit(cache=True, error_model="numpy", fastmath=False)(function)
+        compiled: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", fastmath=False)(function)
     finally:
-        numba.config.CACHE_DIR = outside
+        settings.CACHE_DIR = outside
     return compiled

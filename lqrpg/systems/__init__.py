@@ -1,1 +1,1 @@
-"""The plants of the papers, each a small frozen dataclass of settings."""
+"""The plants: frozen settings that build a `Plant`."""

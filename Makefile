@@ -1,0 +1,40 @@
+# Two commands do all set-up from a fresh clone: `make figures` and `make test`.
+PYTHON  := python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+.PHONY: figures test test-slow check bench clean
+
+# Recompute every experiment at the papers' sizes, draw all figures, check all claims.
+figures: $(READY)
+	$(BIN)/lqrpg run experiment=azopg --force
+	$(BIN)/lqrpg plot
+	$(BIN)/lqrpg verify
+
+# Style, types and the quick tests.
+test: check
+	$(BIN)/python -m pytest -m "not slow"
+
+# The tests that start processes, build packages, or take long.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Benchmark tables, peers side by side in one run.
+bench: $(READY)
+	$(BIN)/python benchmarks/rollouts.py
+
+# Pinned versions of everything, the build backend included; quick when nothing has changed.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m lqrpg` is `lqrpg`."""
+
+from lqrpg.cli.main import main
+
+main()

@@ -1,0 +1,82 @@
+"""Two-point zeroth-order gradient estimates in continuous time (Sha et al., eq. (5) and Algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lqrpg.lqr.plant import Array, Plant
+
+Tickets = NDArray[np.int64]
+RolloutCosts = Callable[[Array, Array], Array]
+"""Costs of rollouts, (count,), from gains, (count, m, n), and initial states, (count, n)."""
+
+TICKETS_A_BLOCK = 256
+
+
+class TicketSamples:
+    """The perturbation U and the initial state x0 of each ticket: a function of the stream and the ticket alone.
+
+    Workers draw nothing: they look up the ticket that came with the gain. A run's numbers therefore do not depend on
+    which worker did the work, and fleets of any size see the same samples.
+
+    Parameters
+    ----------
+    plant : gives the shapes, and the covariance of the initial state.
+    stream : the random stream; blocks of tickets are its children.
+    """
+
+    def __init__(self, plant: Plant, stream: np.random.SeedSequence) -> None:
+        m, n = plant.n_inputs, plant.n_states
+        self._stream = stream
+        self._spread = np.linalg.cholesky(plant.Sigma)
+        self._directions = np.empty((0, m, n))
+        self._starts = np.empty((0, n))
+
+    def _block(self, index: int) -> tuple[Array, Array]:
+        _, m, n = self._directions.shape
+        key = np.random.SeedSequence(self._stream.entropy, spawn_key=(*self._stream.spawn_key, index))
+        normal = np.random.Generator(np.random.PCG64(key)).standard_normal((TICKETS_A_BLOCK, m * n + n))
+        raw, start = normal[:, : m * n], normal[:, m * n :]
+        directions = raw * (np.sqrt(m * n) / np.linalg.norm(raw, axis=1, keepdims=True))
+        return directions.reshape(-1, m, n), (self._spread @ start[:, :, None])[:, :, 0]
+
+    def _extend(self, tickets: int) -> None:
+        known = len(self._starts) // TICKETS_A_BLOCK
+        needed = max(-(-tickets // TICKETS_A_BLOCK), 2 * known)
+        directions, starts = zip(*(self._block(index) for index in range(known, needed)), strict=True)
+        self._directions = np.concatenate([self._directions, *directions])
+        self._starts = np.concatenate([self._starts, *starts])
+
+    def __call__(self, tickets: Tickets) -> tuple[Array, Array]:
+        """Perturbations (count, m, n), uniform on the sphere of radius sqrt(m n), and initial states (count, n)."""
+        needed = int(tickets.max()) + 1
+        if needed > len(self._starts):
+            self._extend(needed)
+        return self._directions[tickets], self._starts[tickets]
+
+
+def two_point_estimates(
+    rollout_costs: RolloutCosts, gains: Array, directions: Array, starts: Array, radius: float
+) -> Array:
+    """Gradient estimates (f_tau(K + rU) - f_tau(K - rU)) / (2r) U, each pair from one initial state.
+
+    Parameters
+    ----------
+    rollout_costs : costs of rollouts from gains and initial states.
+    gains : (count, m, n) the gains K, one an estimate.
+    directions : (count, m, n) the perturbations U.
+    starts : (count, n) the initial states, shared by both rollouts of an estimate.
+    radius : smoothing radius r.
+
+    Returns
+    -------
+    (count, m, n) estimates; not finite where a rollout's cost is infinite.
+    """
+    perturbed = np.concatenate([gains + radius * directions, gains - radius * directions])
+    ahead, behind = np.split(rollout_costs(perturbed, np.concatenate([starts, starts])), 2)
+    with np.errstate(invalid="ignore"):
+        slopes = (ahead - behind) / (2.0 * radius)
+    return np.asarray(slopes[:, None, None] * directions)

@@ -1,0 +1,13 @@
+"""How a setting is refused: one line that names it, its value, and what would be right."""
+
+from __future__ import annotations
+
+
+class SettingError(ValueError):
+    """A setting that cannot be run; the message is one line for the user."""
+
+
+def require(holds: bool, key: str, value: object, expected: str) -> None:
+    """Raise `SettingError` naming the key, its value and what was expected, unless the condition holds."""
+    if not holds:
+        raise SettingError(f"{key}={value!r}: expected {expected}")

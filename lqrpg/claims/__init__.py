@@ -1,0 +1,1 @@
+"""What the papers claim, as checks on tables, one module per paper. `registry` finds them."""

@@ -1,0 +1,183 @@
+"""What P1 claims (Sha, Zhao, You, arXiv 2407.03233)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.claims.registry import Tables, claim
+
+_TENTH = "the paper's words ('roughly', 'almost linear'), read as within a tenth"
+_THREE_ERRORS = "Monte Carlo: three standard errors over the seeds (normal approximation)"
+
+
+@claim(
+    "azopg_linear_convergence",
+    "azopg",
+    "P1, Section V, Fig. 3a",
+    "AZOPG converges linearly for every number of workers.",
+    measures="least R² of log gap against updates, over the last decade of the gap, all fleets and seeds",
+    accepted=(0.99, 1.0),
+    because="a bound: sublinear decay t^-p with p up to 3 stays below 0.99 over a decade",
+)
+def linear_convergence(tables: Tables) -> float:
+    """Least squared correlation of log gap and updates in the last decade."""
+    runs = tables["curves"].groupby(["case", "workers", "seed"])
+    return float(min(_last_decade_fit(run) for _, run in runs))
+
+
+def _last_decade_fit(run: pd.DataFrame) -> float:
+    last = run[run["gap"] <= 10.0 * run["gap"].min()]
+    return float(np.corrcoef(last["update"], np.log(last["gap"]))[0, 1] ** 2)
+
+
+@claim(
+    "azopg_inverse_time",
+    "azopg",
+    "P1, Section V, Fig. 3a and 3c",
+    "The time to the tolerance is inversely proportional to the number of workers.",
+    measures="worst T_1 / (M T_M), all workers alike, same samples for all fleets",
+    accepted=(0.9, 1.1),
+    because=_TENTH,
+    caveat="with the same samples for all fleets this measures throughput; see azopg_inverse_time_independent",
+)
+def inverse_time(tables: Tables) -> float:
+    """The ratio that is farthest from one."""
+    rows = _runs(tables, "tickets", "normal")
+    return _farthest_from_one(rows["speedup"] / rows["workers"])
+
+
+@claim(
+    "azopg_inverse_time_independent",
+    "azopg",
+    "P1, Section V, Fig. 3a and 3c",
+    "The same, with samples of its own for every fleet.",
+    measures="standard errors between the slope of log time against log M and -1",
+    accepted=(-3.0, 3.0),
+    because=_THREE_ERRORS,
+)
+def inverse_time_independent(tables: Tables) -> float:
+    """How many standard errors the mean slope over seeds is from -1."""
+    rows = _runs(tables, "independent", "normal")
+    slopes = [np.polyfit(np.log(run["workers"]), np.log(run["time_to_tol_s"]), 1)[0] for _, run in rows.groupby("seed")]
+    return _standard_errors(np.array(slopes) + 1.0)
+
+
+@claim(
+    "azopg_slowed_speedup",
+    "azopg",
+    "P1, Section V, Fig. 3b and 3c",
+    "With half of the workers slowed the speedup is still nearly linear in their number.",
+    measures="worst speedup over the ideal line M (2s + w) / (2 (s + w)), half of the workers slowed",
+    accepted=(0.9, 1.1),
+    because=_TENTH,
+)
+def slowed_speedup(tables: Tables) -> float:
+    """The ratio to the ideal line that is farthest from one."""
+    rows = _runs(tables, "tickets", "slow")
+    settings = rows.attrs["settings"]
+    times = settings["service"] if settings["clock"] == "virtual" else settings["real_clock"]
+    s, w = times["rollout_s"], times["slow_wait_s"]
+    return _farthest_from_one(rows["speedup"] / (rows["workers"] * (2 * s + w) / (2 * (s + w))))
+
+
+@claim(
+    "azopg_stabilising",
+    "azopg",
+    "P1, Theorem 1 and Section IV",
+    "Every iterate stabilises the plant.",
+    measures="runs in which an iterate is not stabilising, both kinds of samples",
+    accepted=(0, 0),
+    because="the theorem: none",
+)
+def stabilising(tables: Tables) -> float:
+    """Number of runs that lost stability."""
+    return float((tables["speedup"]["fail_step"] >= 0).sum())
+
+
+@claim(
+    "azopg_rollouts_independent_of_workers",
+    "azopg",
+    "P1, Theorem 1 and the remark after it",
+    "The number of rollouts to the tolerance does not depend on the number of workers.",
+    measures="standard errors between the slope of log rollouts against log M and 0, own samples for each fleet",
+    accepted=(-3.0, 3.0),
+    because=_THREE_ERRORS,
+)
+def rollouts_independent_of_workers(tables: Tables) -> float:
+    """How many standard errors the mean slope over seeds is from 0."""
+    rows = _runs(tables, "independent", "normal")
+    slopes = [np.polyfit(np.log(run["workers"]), np.log(run["rollouts"]), 1)[0] for _, run in rows.groupby("seed")]
+    return _standard_errors(np.array(slopes))
+
+
+@claim(
+    "azopg_rollouts_logarithmic",
+    "azopg",
+    "P1, Theorem 1",
+    "The number of rollouts is proportional to log(1/tolerance).",
+    measures="largest ratio of updates for the second half of the last decade of the gap to those for its first half",
+    accepted=(0.0, 1.47),
+    because="a bound: proportional gives 1 and slower starts less; decay t^-p with p up to 3 gives 1.47 or more",
+    caveat="several modes decay at their own rates, so the ratio comes down to 1 only as the tolerance tightens",
+)
+def rollouts_logarithmic(tables: Tables) -> float:
+    """Median over seeds, then the largest over fleets, of the ratio of updates between two half decades."""
+    rows = [
+        (case, workers, _half_decade_ratio(run))
+        for (case, workers, _), run in tables["curves"].groupby(["case", "workers", "seed"])
+    ]
+    ratios = pd.DataFrame(rows, columns=["case", "workers", "ratio"])
+    return float(ratios.groupby(["case", "workers"])["ratio"].median().max())
+
+
+def _half_decade_ratio(run: pd.DataFrame) -> float:
+    levels = run["gap"].min() * np.array([10.0, np.sqrt(10.0), 1.0])
+    start, middle, end = np.interp(-np.log(levels), -np.log(run["gap"]), run["update"])
+    return float((end - middle) / (middle - start))
+
+
+@claim(
+    "azopg_delay_bound",
+    "azopg",
+    "P1, Lemma 2",
+    "At most floor(t_max (M-1) / (t_min N)) + 1 updates fall into one estimate, slow case included.",
+    measures="largest excess of a delay over that bound, fleets of the paper",
+    accepted=(-np.inf, 0),
+    because="the lemma's bound, with the realised times",
+)
+def delay_bound(tables: Tables) -> float:
+    """Largest difference between a delay and the bound."""
+    return float((tables["speedup"]["max_delay"] - tables["speedup"]["delay_bound"]).max())
+
+
+@claim(
+    "azopg_delay_bound_large_fleets",
+    "azopg",
+    "P1, Lemma 2, beyond the paper's fleets",
+    "Delays of large fleets are bounded in the same way.",
+    measures="largest excess of a delay over floor((M-1) (floor(t_max/t_min) + 1) / N) + 1, up to thousands of workers",
+    accepted=(-np.inf, 0),
+    because="a bound: a worker's pushes are t_min or more apart",
+    change="the lemma counts t_max/t_min pushes a worker in an estimate; one more fits in, and large fleets reach it",
+)
+def delay_bound_large_fleets(tables: Tables) -> float:
+    """Largest difference between a delay and the bound that counts every push."""
+    return float((tables["scaling"]["max_delay"] - tables["scaling"]["counted_delay_bound"]).max())
+
+
+def _runs(tables: Tables, streams: str, case: str) -> pd.DataFrame:
+    table = tables["speedup"]
+    return table[(table["streams"] == streams) & (table["case"] == case)]
+
+
+def _farthest_from_one(ratios: pd.Series) -> float:
+    """NaN, if there is one, is the farthest of all."""
+    return float("nan") if ratios.isna().any() or ratios.empty else float(ratios.loc[(ratios - 1.0).abs().idxmax()])
+
+
+def _standard_errors(sample: np.ndarray) -> float:
+    """The mean of a sample in units of its standard error; NaN for less than three."""
+    if len(sample) < 3 or not np.all(np.isfinite(sample)):
+        return float("nan")
+    return float(sample.mean() / (sample.std(ddof=1) / np.sqrt(len(sample))))

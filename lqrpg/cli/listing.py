@@ -1,0 +1,86 @@
+"""`lqrpg list`: experiments, their figures and scales, and the results that are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from lqrpg.checks import SettingError
+from lqrpg.cli.complete import CONF, choices
+from lqrpg.cli.compose import composer, request
+from lqrpg.experiments.settings import sources_of
+from lqrpg.figures.registry import figures
+from lqrpg.results.lookup import FinishedRun, finished_runs
+from lqrpg.results.run_directory import damaged_tables
+
+
+def listing(results: Path, *, as_json: bool) -> int:
+    """Print what there is; return the exit code."""
+    with composer(None):
+        entries = [_entry(name, results) for name in choices("experiment")]
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+    else:
+        _print(entries, results)
+    return 0
+
+
+def _entry(name: str, results: Path) -> dict[str, Any]:
+    content = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {
+        "experiment": name,
+        "command": f"lqrpg run experiment={name}",
+        "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
+        "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
+        "results": [_run(run) for run in finished_runs(results, content["name"])],
+    }
+
+
+def _run(run: FinishedRun) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "state": _state(run),
+        "finished": run.provenance["finished"],
+        "seconds": run.provenance["seconds"],
+        "rows": {table: entry["rows"] for table, entry in run.provenance["tables"].items()},
+    }
+
+
+def _state(run: FinishedRun) -> str:
+    if damaged_tables(run.path, run.provenance):
+        return "damaged"
+    if run.provenance["trials"]["lost"]:
+        return "incomplete"
+    settings = run.provenance["settings"]
+    if run.provenance["sources"] != sources_of(settings):
+        return "outdated"
+    if run.name == run.provenance["scale"]:
+        try:
+            now = request([f"experiment={settings['name']}", f"scale={run.name}"])
+        except SettingError:
+            return "outdated"
+        return "current" if now.job.settings == settings else "outdated"
+    return "current"
+
+
+def _print(entries: list[dict[str, Any]], results: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for entry in entries:
+        scales = ", ".join(f"{scale} ({expected})" for scale, expected in entry["scales"].items())
+        console.print(f"[bold]{entry['experiment']}[/bold]    {entry['command']}    scales: {scales}")
+        table = Table(box=None, show_header=False, pad_edge=True)
+        for name, shows in entry["figures"].items():
+            table.add_row(name, shows)
+        console.print(table)
+        if not entry["results"]:
+            console.print(f"  no results in {results}")
+        for run in entry["results"]:
+            console.print(f"  {run['path']}: {run['state']}, finished {run['finished']} in {run['seconds']} s")

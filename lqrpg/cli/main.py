@@ -1,0 +1,138 @@
+"""The command `lqrpg`: its verbs and their options, and nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lqrpg import __version__
+from lqrpg.checks import SettingError
+from lqrpg.cli.complete import complete_figure, complete_override
+
+# One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+_RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the tables.",
+)
+_RUN = click.option("--run", "run_name", metavar="NAME", help="Which run; without it the newest finished one.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lqrpg")
+def cli() -> None:
+    """Reproduce the figures of four papers on policy gradient for the linear quadratic regulator."""
+
+
+@cli.command(context_settings={"ignore_unknown_options": False})
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
+@click.option("-m", "--multirun", is_flag=True, help="Sweep: KEY=A,B runs every combination.")
+@click.option("--cfg", type=click.Choice(["job"]), help="Print the resolved settings and stop.")
+@click.option(
+    "--config-dir",
+    type=click.Path(path_type=Path),
+    help="Folder with your own experiment/ and system/ YAML files.",
+)
+@click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
+def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir: Path | None, force: bool) -> int:
+    """Run an experiment and save its tables: lqrpg run experiment=azopg workers=8.
+
+    The same command again continues what was interrupted, and returns at once when nothing is missing.
+    """
+    from lqrpg.cli import run as command
+
+    return command.run(overrides, multirun=multirun, show=cfg is not None, config_dir=config_dir, force=force)
+
+
+@cli.command()
+@click.argument("figures", nargs=-1, metavar="[FIGURE]...", shell_complete=complete_figure)
+@_RESULTS
+@_RUN
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("figures"),
+    show_default=True,
+    help="Folder of the figures.",
+)
+@click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
+def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Path, svg: bool) -> int:
+    """Draw figures from saved tables: all of them, or those whose names begin with FIGURE."""
+    from lqrpg.cli import plot as command
+
+    return command.plot(figures, results, run_name, out, svg=svg)
+
+
+@cli.command()
+@click.argument("papers", nargs=-1, metavar="[EXPERIMENT]...")
+@_RESULTS
+@_RUN
+@_JSON
+def verify(papers: tuple[str, ...], results: Path, run_name: str | None, as_json: bool) -> int:
+    """Check the papers' claims on saved tables.
+
+    Exit codes: 0 all reproduced (as they stand or with a documented change), 1 one is not, 3 tables are missing.
+    """
+    from lqrpg.cli import verify as command
+
+    return command.verify(papers, results, run_name, as_json=as_json)
+
+
+@cli.command(name="list")
+@_RESULTS
+@_JSON
+def list_(results: Path, as_json: bool) -> int:
+    """Show the experiments, their figures and scales, and which results are there."""
+    from lqrpg.cli import listing as command
+
+    return command.listing(results, as_json=as_json)
+
+
+def main() -> None:
+    """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+
+
+class _Terminated(KeyboardInterrupt):
+    """An ending by a signal other than Ctrl-C."""
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise _Terminated(number)
+
+
+def _guarded(command: Callable[[], int | None]) -> int:
+    try:
+        return command() or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt) as end:
+        return 128 + (end.args[0] if isinstance(end, _Terminated) else signal.SIGINT)
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except SettingError as error:
+        return _refuse(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _refuse(message: str) -> int:
+    click.echo("lqrpg: " + " ".join(message.split()), err=True)
+    return 2

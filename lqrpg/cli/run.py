@@ -1,0 +1,53 @@
+"""`lqrpg run`: check everything first, then compute."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from omegaconf import OmegaConf
+
+from lqrpg.checks import SettingError
+from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.one_run import run_request
+from lqrpg.cli.sweep import sweep
+
+
+def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:
+    """Run one job, or with `multirun` every combination; return the exit code."""
+    wanted = requests(overrides, config_dir, multirun=multirun)
+    if show:
+        for request in wanted:
+            click.echo(settings_text(request), nl=False)
+        return 0
+    for request in wanted:
+        _require_writable(Path(request.job.runner.results_dir))
+    if multirun:
+        return sweep(overrides, wanted, config_dir, force=force)
+    return run_request(wanted[0], force=force)
+
+
+def settings_text(request: Request) -> str:
+    """The resolved settings of a job, as YAML."""
+    job = request.job
+    runner = {
+        "backend": job.runner.backend,
+        "workers": job.runner.processes,
+        "results_dir": job.runner.results_dir,
+    }
+    header = f"# lqrpg run {shlex.join(request.overrides)}\n# run: {request.run_name}  identity: {job.identity}\n"
+    return header + OmegaConf.to_yaml(OmegaConf.create({"scale": job.scale, **runner, **job.settings}))
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse a results folder in which nothing can be made, without making anything."""
+    parent = folder
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise SettingError(f"results_dir={folder}: {parent} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK) or os.statvfs(parent).f_flag & os.ST_RDONLY:
+        raise SettingError(f"results_dir={folder}: {parent} is not writable; choose another with results_dir=DIR")

@@ -1,0 +1,85 @@
+"""`lqrpg run -m`: every combination, by Hydra's sweeper and whichever of its launchers is chosen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from omegaconf import DictConfig
+
+from lqrpg.checks import SettingError
+from lqrpg.cli.complete import CONF
+from lqrpg.cli.compose import Request, composer, request
+from lqrpg.cli.one_run import run_request
+from lqrpg.experiments.execute import run_directory
+from lqrpg.results.run_directory import State
+
+_FORCE = "LQRPG_SWEEP_FORCE"
+_CONFIG_DIR = "LQRPG_SWEEP_CONFIG_DIR"
+
+
+def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path | None, *, force: bool) -> int:
+    """Hand the sweep to Hydra; afterwards say what became of each job."""
+    import hydra
+
+    results = Path(wanted[0].job.runner.results_dir).resolve()
+    os.environ[_FORCE] = "1" if force else ""
+    os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
+    own = [
+        "hydra.sweep.dir=" + _quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
+        "hydra.output_subdir=null",
+        "hydra.job.chdir=false",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+    ]
+    given = [key.split("=")[0] for key in overrides]
+    options = [option for option in own if option.split("=")[0] not in given]
+    arguments = ["--multirun", *overrides, *options]
+    if config_dir:
+        arguments = ["--config-dir", str(config_dir.resolve()), *arguments]
+    before, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    except SystemExit as end:
+        if end.code:
+            click.echo("lqrpg: the launcher ended early; the same command continues", err=True)
+    finally:
+        sys.argv = before
+    return _summary(wanted)
+
+
+def job(config: DictConfig) -> None:
+    """One job of a sweep, in whichever process the launcher chose; its errors are lines, not tracebacks."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    typed = list(HydraConfig.get().overrides.task)
+    folder = os.environ.get(_CONFIG_DIR)
+    state = GlobalHydra.instance()
+    kept = state.hydra
+    try:
+        with contextlib.suppress(AssertionError), composer(Path(folder) if folder else None):
+            wanted = request(typed)
+        run_request(wanted, force=bool(os.environ.get(_FORCE)))
+    except (SettingError, OSError) as error:
+        click.echo(f"lqrpg: {error}", err=True)
+    finally:
+        state.hydra = kept
+
+
+def _summary(wanted: Sequence[Request]) -> int:
+    failed = 0
+    for each in wanted:
+        directory = run_directory(each.job, each.run_name)
+        finished = directory.state() is State.FINISHED
+        failed += not finished
+        click.echo(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
+    return 1 if failed else 0
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"

@@ -1,0 +1,368 @@
+"""P1, asynchronous parallel policy gradient: fleets, both cases, the staleness study, the synchronous baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.azopg import (
+    Objective,
+    Replay,
+    Schedule,
+    ServiceTimes,
+    replay,
+    slowed_workers,
+    virtual_schedule,
+)
+from lqrpg.algorithms.azopg_master import Master
+from lqrpg.algorithms.barrier import SCHEMES, time_per_update
+from lqrpg.algorithms.thread_clock import run_fleet
+from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketSamples, two_point_estimates
+from lqrpg.checks import require
+from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
+from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.lqr import continuous
+from lqrpg.lqr.plant import Array
+from lqrpg.lqr.rollout import finite_horizon_costs
+from lqrpg.lqr.simulate import simulated_plant_costs
+from lqrpg.results.rows import Columns, Rows
+
+CLOCKS = ("virtual", "threads")
+ROLLOUTS = ("exact", "step")
+
+
+@dataclass(frozen=True)
+class Azopg:
+    """Settings of the experiment `azopg`; `conf/experiment/azopg.yaml` says what each key is and where it is from."""
+
+    name: str
+    seed: int
+    replicates: int
+    step_size: float
+    radius: float
+    horizon_s: float
+    batch_size: int
+    tolerance: float
+    fleets: list[int]
+    max_updates: int
+    curve_points: int
+    rollout: str
+    rollout_step_s: float
+    clock: str
+    service: Service
+    real_clock: RealClock
+    scaling: Scaling
+    barrier: Barrier
+    timeline: Timeline
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "curves": ("case", "workers", "seed", "update", "time_s", "gap"),
+        "speedup": (
+            *("streams", "case", "workers", "seed", "updates", "rollouts", "time_to_tol_s", "speedup"),
+            *("max_delay", "delay_bound", "censored", "fail_step"),
+        ),
+        "events": ("case", "workers", "worker", "ticket", "pulled_s", "pushed_s", "version", "update"),
+        "scaling": (
+            *(
+                "batch_size",
+                "workers",
+                "seed",
+                "updates",
+                "time_to_tol_s",
+                "speedup",
+                "efficiency",
+                "mean_delay",
+            ),
+            *("max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
+        ),
+        "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
+    }
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
+        require(1 <= self.replicates <= 10_000, "replicates", self.replicates, "a whole number from 1 to 10000")
+        require(0 < self.step_size < np.inf, "step_size", self.step_size, "a positive number")
+        require(1e-8 <= self.radius <= 1, "radius", self.radius, "a number from 1e-8 (rounding) to 1")
+        require(0 < self.horizon_s <= 1e6, "horizon_s", self.horizon_s, "seconds, up to 1e6")
+        require(1 <= self.batch_size <= 4096, "batch_size", self.batch_size, "a whole number from 1 to 4096")
+        require(0 < self.tolerance < 1, "tolerance", self.tolerance, "a number between 0 and 1")
+        require_fleets("fleets", self.fleets)
+        require(
+            1 <= self.max_updates <= 1_000_000,
+            "max_updates",
+            self.max_updates,
+            "a whole number, 1 to 1000000",
+        )
+        require(
+            2 <= self.curve_points <= 100_000,
+            "curve_points",
+            self.curve_points,
+            "a whole number, 2 to 100000",
+        )
+        require(self.rollout in ROLLOUTS, "rollout", self.rollout, "one of " + ", ".join(ROLLOUTS))
+        require(1e-6 <= self.rollout_step_s <= 1, "rollout_step_s", self.rollout_step_s, "seconds, from 1e-6 to 1")
+        require(self.clock in CLOCKS, "clock", self.clock, "one of " + ", ".join(CLOCKS))
+        require(self.system.time == "continuous", "system.kind", self.system.kind, "a plant in continuous time")
+        stabilises = continuous.is_stabilising(self.system.plant(), self.system.initial_gain())
+        require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")
+
+    @property
+    def exclusive(self) -> bool:
+        """Real time must not be shared: on a real clock trials run one at a time."""
+        return self.clock != "virtual"
+
+    @cached_property
+    def _objective(self) -> Objective:
+        return Objective.of(self.system.plant(), self.system.initial_gain())
+
+    @property
+    def _rollout_costs(self) -> RolloutCosts:
+        plant = self._objective.plant
+        if self.rollout == "exact":
+            return partial(finite_horizon_costs, plant, horizon=self.horizon_s)
+        return partial(simulated_plant_costs, plant, horizon=self.horizon_s, step=self.rollout_step_s)
+
+    @property
+    def _service(self) -> ServiceTimes:
+        times = self.service if self.clock == "virtual" else self.real_clock
+        return ServiceTimes(times.rollout_s, self.service.variation, times.slow_wait_s)
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """Fleets on tickets and on independent streams, the staleness study, the baselines, the timeline."""
+        if self.clock != "virtual":
+            return [self._fleet("tickets", *fleet, 0) for fleet in self._fleets()] + [Trial("timeline")]
+        fleets = [
+            self._fleet(streams, *fleet, replicate)
+            for streams in ("tickets", "independent")
+            for fleet in self._fleets()
+            for replicate in range(self.replicates)
+        ]
+        return fleets + self._scaling_trials() + [Trial("barrier"), Trial("timeline")]
+
+    def _fleets(self) -> list[tuple[str, int]]:
+        normal = [("normal", workers) for workers in self.fleets]
+        return normal + [("slow", workers) for workers in self.fleets if workers % 2 == 0]
+
+    def _fleet(self, streams: str, case: str, workers: int, replicate: int) -> Trial:
+        values = {"streams": streams, "case": case, "workers": workers, "replicate": replicate}
+        return Trial(f"fleet-{streams}-{case}-{workers}-{replicate}", values, cost=float(self.batch_size))
+
+    def _scaling_trials(self) -> list[Trial]:
+        return [
+            Trial(
+                f"scaling-{batch_size}-{workers}-{replicate}",
+                {"batch_size": batch_size, "workers": workers, "replicate": replicate},
+                cost=1.5 * batch_size,
+            )
+            for batch_size in self.scaling.batch_sizes
+            for workers in self.scaling.fleets
+            for replicate in range(self.scaling.replicates)
+        ]
+
+    def compile(self) -> None:
+        """Compile the rollout kernels by a replay of one update."""
+        service = self._service
+        schedule = virtual_schedule(slowed_workers(1, "normal"), 1, 1, service, generator(0))
+        self._replay(schedule, stream(0), tolerance=0.5)
+
+    def run(self, trial: Trial) -> Rows:
+        """The rows of a trial; see `trials`."""
+        kind = trial.key.split("-")[0]
+        runners: dict[str, Callable[..., Rows]] = {
+            "fleet": self._run_fleet if self.clock == "virtual" else self._run_real_fleet,
+            "scaling": self._run_scaling,
+            "barrier": self._run_barrier,
+            "timeline": self._run_timeline,
+        }
+        return runners[kind](**trial.values)
+
+    def _run_fleet(self, streams: str, case: str, workers: int, replicate: int) -> Rows:
+        times = generator(self.seed, self.name, "service", streams, case, workers, replicate)
+        schedule = virtual_schedule(
+            slowed_workers(workers, case), self.batch_size, self.max_updates, self._service, times
+        )
+        own = () if streams == "tickets" else (case, workers)
+        result = self._replay(schedule, stream(self.seed, self.name, "samples", replicate, *own), self.tolerance)
+        return self._fleet_rows(streams, case, workers, replicate, schedule, result)
+
+    def _run_real_fleet(self, streams: str, case: str, workers: int, replicate: int) -> Rows:
+        master = Master(
+            self._objective,
+            self.real_clock.batch_size,
+            self.step_size,
+            self.real_clock.tolerance,
+            self.real_clock.limit_s,
+        )
+        samples = stream(self.seed, self.name, "samples", replicate)
+        self._run_threads(master, case, workers, samples)
+        schedule = master.schedule()
+        result = self._replay(schedule, samples, self.real_clock.tolerance)
+        if not np.array_equal(result.gains[-1], master.gains[-1]):
+            raise AssertionError("the replay of the recorded schedule gives other gains than the fleet had")
+        return self._fleet_rows(streams, case, workers, replicate, schedule, result)
+
+    def _run_threads(self, master: Master, case: str, workers: int, samples: np.random.SeedSequence) -> None:
+        look_up = TicketSamples(self._objective.plant, samples)
+        costs = self._rollout_costs
+
+        def estimate(ticket: int, gain: Array) -> Array:
+            directions, starts = look_up(np.array([ticket]))
+            return np.asarray(two_point_estimates(costs, gain[None], directions, starts, self.radius)[0])
+
+        service = self._service
+        estimate_s = 2.0 * service.rollout_s + service.waits(slowed_workers(workers, case))
+        run_fleet(master, estimate, estimate_s.tolist())
+
+    def _replay(self, schedule: Schedule, samples: np.random.SeedSequence, tolerance: float) -> Replay:
+        return replay(
+            self._objective,
+            schedule,
+            TicketSamples(self._objective.plant, samples),
+            self._rollout_costs,
+            step_size=self.step_size,
+            radius=self.radius,
+            tolerance=tolerance,
+        )
+
+    def _fleet_rows(
+        self, streams: str, case: str, workers: int, replicate: int, schedule: Schedule, result: Replay
+    ) -> Rows:
+        updates = len(result.gaps) - 1
+        rows: Rows = {
+            "speedup": repeated(
+                1,
+                streams=streams,
+                case=case,
+                workers=workers,
+                seed=replicate,
+                rollouts=2 * updates * schedule.batch_size,
+                **_outcome(schedule, result, workers),
+            )
+        }
+        if streams == "tickets":
+            shown = np.unique(np.linspace(0, updates, self.curve_points).round().astype(np.int64))
+            rows["curves"] = repeated(
+                len(shown),
+                case=case,
+                workers=workers,
+                seed=replicate,
+                update=shown,
+                time_s=np.concatenate([[0.0], schedule.update_s])[shown],
+                gap=result.gaps[shown],
+            )
+        return rows
+
+    def _run_scaling(self, batch_size: int, workers: int, replicate: int) -> Rows:
+        times = generator(self.seed, self.name, "service", "scaling", batch_size, workers, replicate)
+        slowed = slowed_workers(workers, "normal")
+        schedule = virtual_schedule(slowed, batch_size, self.max_updates, self._service, times)
+        result = self._replay(schedule, stream(self.seed, self.name, "samples", replicate), self.tolerance)
+        used = schedule.first(len(result.gaps) - 1)
+        columns = repeated(
+            1,
+            batch_size=batch_size,
+            workers=workers,
+            seed=replicate,
+            mean_delay=float(used.delays.mean()),
+            counted_delay_bound=used.counted_delay_bound(workers),
+            **_outcome(schedule, result, workers),
+        )
+        return {"scaling": columns}
+
+    def _run_barrier(self) -> Rows:
+        return {
+            "barrier": _stack([self._barrier_row(scheme, *fleet) for scheme in SCHEMES for fleet in self._fleets()])
+        }
+
+    def _barrier_row(self, scheme: str, case: str, workers: int) -> Columns:
+        times = generator(self.seed, self.name, "service", scheme, case, workers)
+        slowed = slowed_workers(workers, case)
+        mean_s = time_per_update(scheme, slowed, self.batch_size, self.barrier.updates, self._service, times)
+        return repeated(1, scheme=scheme, case=case, workers=workers, time_per_update_s=mean_s)
+
+    def _run_timeline(self) -> Rows:
+        cases = ("normal", "slow") if self.timeline.workers > 1 else ("normal",)
+        return {"events": _stack([self._timeline_rows(case) for case in cases])}
+
+    def _timeline_rows(self, case: str) -> Columns:
+        shape = self.timeline
+        if self.clock == "virtual":
+            times = generator(self.seed, self.name, "service", "timeline", case)
+            slowed = slowed_workers(shape.workers, case)
+            schedule = virtual_schedule(slowed, shape.batch_size, shape.updates, self._service, times)
+        else:
+            longest_s = 2.0 * (self.real_clock.rollout_s + self.real_clock.slow_wait_s)
+            limit_s = longest_s * (shape.updates * shape.batch_size / shape.workers + 2)
+            master = Master(self._objective, shape.batch_size, self.step_size, 0.0, limit_s)
+            self._run_threads(master, case, shape.workers, stream(self.seed, self.name, "samples", 0))
+            schedule = master.schedule().first(shape.updates)
+        return repeated(
+            len(schedule.worker),
+            case=case,
+            workers=shape.workers,
+            worker=schedule.worker,
+            ticket=schedule.ticket,
+            pulled_s=schedule.pulled_s,
+            pushed_s=schedule.pushed_s,
+            version=schedule.version,
+            update=np.arange(len(schedule.worker)) // shape.batch_size,
+        )
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables; speedups refer to the normal single worker of the same streams and seed."""
+        keys = {
+            "curves": ("case", "workers", "seed", "update"),
+            "speedup": ("streams", "case", "workers", "seed"),
+            "events": ("case", "pushed_s", "worker"),
+            "scaling": ("batch_size", "workers", "seed"),
+            "barrier": ("scheme", "case", "workers"),
+        }
+        tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
+        tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "seed"], "time_to_tol_s")
+        tables["scaling"]["speedup"] = _speedup(tables["scaling"], ["batch_size", "seed"], "time_to_tol_s")
+        tables["scaling"]["efficiency"] = tables["scaling"]["speedup"] / tables["scaling"]["workers"]
+        single = tables["barrier"].query("scheme == 'async' and case == 'normal' and workers == 1")
+        reference = single["time_per_update_s"].iloc[0] if len(single) else np.nan
+        tables["barrier"]["speedup"] = reference / tables["barrier"]["time_per_update_s"]
+        return {name: tables[name][list(columns)] for name, columns in self.TABLES.items()}
+
+
+def _outcome(schedule: Schedule, result: Replay, workers: int) -> dict[str, Any]:
+    """The columns that say how a replay ended."""
+    updates = len(result.gaps) - 1
+    used = schedule.first(updates)
+    reached = result.reached >= 0
+    return {
+        "updates": updates,
+        "time_to_tol_s": float(schedule.update_s[updates - 1]) if reached else np.nan,
+        "max_delay": int(used.delays.max()),
+        "delay_bound": used.delay_bound(workers),
+        "censored": not reached,
+        "fail_step": result.fail_step,
+    }
+
+
+def _stack(pieces: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _speedup(table: pd.DataFrame, group: list[str], time: str) -> pd.Series[float]:
+    """Time of the normal single worker in the same group over the row's own."""
+    single = table[table["workers"] == 1]
+    if "case" in table:
+        single = single[single["case"] == "normal"]
+    reference = table[group].merge(single[[*group, time]], on=group, how="left")[time]
+    return reference / table[time]
+
+
+EXPERIMENT = Azopg

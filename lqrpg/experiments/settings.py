@@ -1,0 +1,157 @@
+"""From a composed configuration to an experiment: types by its dataclass, ranges by the dataclass's own checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lqrpg.backends.choice import BACKENDS
+from lqrpg.checks import SettingError, require
+from lqrpg.experiments.base import Experiment
+from lqrpg.experiments.registry import experiment_class, suggestion, system_class
+from lqrpg.results.identity import identity, sources_digest
+
+RUNNER_KEYS = ("backend", "chunk", "results_dir", "workers")
+"""Keys that say how to run; they change no number and are no part of a run's identity."""
+_COMPOSER_KEYS = ("scale", "scales")
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """How to run.
+
+    Attributes
+    ----------
+    backend : where trials run.
+    chunk : trials handed to a worker at a time.
+    results_dir : folder of the tables.
+    workers : processes; None for as many as there are cores.
+    """
+
+    backend: str
+    chunk: int
+    results_dir: str
+    workers: int | None
+
+    def __post_init__(self) -> None:
+        require(self.backend in BACKENDS, "backend", self.backend, "one of " + ", ".join(BACKENDS))
+        require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
+        require(bool(self.results_dir.strip()), "results_dir", self.results_dir, "a folder")
+        if self.workers is not None:
+            require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
+
+    @property
+    def processes(self) -> int:
+        """Processes to use: never more than cores."""
+        cores = len(os.sched_getaffinity(0))
+        return min(self.workers or cores, cores)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that one run needs to know.
+
+    Attributes
+    ----------
+    experiment : its settings.
+    runner : how to run it.
+    scale : name of the sizes it started from.
+    """
+
+    experiment: Experiment
+    runner: RunnerSettings
+    scale: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings that determine the results."""
+        return dataclasses.asdict(self.experiment)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def sources(self) -> str:
+        """Digest of the sources that determine the results."""
+        return sources_of(self.settings)
+
+    @property
+    def identity(self) -> str:
+        """Digest of settings and sources."""
+        return identity(self.experiment.name, self.settings, self.sources)
+
+
+def sources_of(settings: dict[str, Any]) -> str:
+    """Digest of the sources behind settings: the experiment's module, its system's, and what they import."""
+    modules = [f"lqrpg.experiments.{settings['name']}"]
+    if settings.get("system"):
+        modules.append(f"lqrpg.systems.{settings['system']['kind']}")
+    return sources_digest(modules)
+
+
+def job_from(config: DictConfig) -> Job:
+    """Check a composed configuration and build its job.
+
+    Raises
+    ------
+    SettingError
+        With one line on what is wrong.
+    """
+    try:
+        content: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise SettingError(_one_line(error)) from None
+    runner = _build(RunnerSettings, {key: content.pop(key) for key in RUNNER_KEYS}, "")
+    scale = content["scale"]
+    for key in _COMPOSER_KEYS:
+        content.pop(key, None)
+    system = content.pop("system", None)
+    extra = {}
+    if system is not None:
+        require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
+        extra["system"] = _build(system_class(str(system["kind"])), system, "system.")
+    experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
+    return Job(experiment, runner, scale)
+
+
+def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
+    """An instance of a frozen dataclass from plain values, types checked; `ready` fields are taken as they are."""
+    require(isinstance(content, dict), prefix.rstrip("."), content, "a group of keys")
+    types = {name: kind for name, kind in get_type_hints(cls).items() if name in _field_names(cls) - set(ready)}
+    for key in content:
+        if key not in types:
+            raise SettingError(f"unknown key {prefix + str(key)!r}: {suggestion(str(key), types)}")
+    for name in types:
+        if content.get(name, MISSING) == MISSING:
+            raise SettingError(f"{prefix + name} is missing from the configuration")
+    groups = {
+        name: _build(kind, content[name], f"{prefix}{name}.")
+        for name, kind in types.items()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    }
+    leaves = {name: kind for name, kind in types.items() if name not in groups}
+    return cls(**_typed(leaves, {name: content[name] for name in leaves}, prefix), **groups, **ready)
+
+
+def _field_names(cls: type[Any]) -> set[str]:
+    return {item.name for item in dataclasses.fields(cls)}
+
+
+def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values converted to their types by OmegaConf, or refused."""
+    schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
+    try:
+        merged: Any = OmegaConf.merge(schema, OmegaConf.create(values))
+    except OmegaConfBaseException as error:
+        raise SettingError(_one_line(error, prefix)) from None
+    return {
+        name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
+    }
+
+
+def _one_line(error: OmegaConfBaseException, prefix: str = "") -> str:
+    reason = str(error).splitlines()[0].rstrip(".")
+    key = getattr(error, "full_key", None)
+    return f"{prefix}{key}: {reason}" if key else reason

@@ -1,0 +1,1 @@
+"""Tables to figures, one module per paper; sees tables and nothing else. `registry` finds figures by name."""

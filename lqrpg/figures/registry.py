@@ -1,0 +1,58 @@
+"""Figures by name. A module of this folder declares each of its figures with the decorator `figure`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import lqrpg.figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Tables = Mapping[str, pd.DataFrame]
+"""Tables of a run by name; read from disk when asked for."""
+Draw = Callable[[Tables], "Figure"]
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure.
+
+    Attributes
+    ----------
+    name : such as `azopg_fig3`.
+    experiment : whose tables it shows.
+    shows : what it shows, in a few words, with its number in the paper.
+    draw : tables to figure.
+    """
+
+    name: str
+    experiment: str
+    shows: str
+    draw: Draw
+
+
+_known: dict[str, FigureSpec] = {}
+
+
+def figure(name: str, experiment: str, shows: str) -> Callable[[Draw], Draw]:
+    """Declare a function as the figure of that name."""
+
+    def declare(draw: Draw) -> Draw:
+        _known[name] = FigureSpec(name, experiment, shows, draw)
+        return draw
+
+    return declare
+
+
+def figures() -> dict[str, FigureSpec]:
+    """All figures by name, in the order of their names."""
+    for module in pkgutil.iter_modules(lqrpg.figures.__path__):
+        importlib.import_module(f"lqrpg.figures.{module.name}")
+    return dict(sorted(_known.items()))

@@ -1,0 +1,52 @@
+"""The look that all figures share, and how they are saved: equal tables give equal bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lqrpg.results.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, from dark to light: told apart by colour-blind readers, and in grey by lightness.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)), (0, (2, 3)))
+BAND = 0.18
+
+_WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw with the house's style, whatever the user's own matplotlib settings are, and without a screen."""
+    import matplotlib as mpl
+    from matplotlib import style
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        style.use(Path(__file__).with_name("style.mplstyle"))
+        yield
+
+
+def save(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
+    """Write a figure in each format; return the files."""
+    files = []
+    for kind in formats:
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, metadata=_WITHOUT_TIME[kind])
+        files.append(folder / f"{name}.{kind}")
+        write_atomically(files[-1], stream.getvalue())
+    return files
+
+
+def panel_letters(axes: list[Axes], letters: str = "abcdefgh") -> None:
+    """Put (a), (b), ... before the titles."""
+    for axis, letter in zip(axes, letters, strict=False):
+        axis.set_title(f"({letter})  {axis.get_title(loc='left')}", loc="left")

@@ -1,0 +1,60 @@
+"""Finding finished runs in a results folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.run_directory import read_provenance, read_run_table
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run whose tables can be read.
+
+    Attributes
+    ----------
+    path : its folder.
+    provenance : what `provenance.json` holds.
+    """
+
+    path: Path
+    provenance: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the run: the last part of its folder."""
+        return self.path.name
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of its tables, checked against the digest that was noted when it was written.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file is missing or not as it was written.
+        """
+        return read_run_table(self.path, self.provenance, name)
+
+
+def finished_runs(results: Path, experiment: str) -> list[FinishedRun]:
+    """The finished runs of an experiment, newest first; damaged ones and those that were set aside are left out."""
+    runs = []
+    for file in sorted((results / experiment).glob("*/provenance.json")):
+        if file.parent.suffix == ".previous":
+            continue
+        try:
+            runs.append(FinishedRun(file.parent, read_provenance(file.parent)))
+        except (DamagedFileError, OSError):
+            continue
+    return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
+
+
+def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | None:
+    """The named run of an experiment, or its newest one; None if there is none."""
+    runs = finished_runs(results, experiment)
+    return next((run for run in runs if name in (None, run.name)), None)

@@ -1,0 +1,212 @@
+"""One run on disk: `results/<experiment>/<name>/` with tables, settings, provenance, and shards while it runs.
+
+A run is finished once `provenance.json` is there: it is written last, and lists the digest of every table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lqrpg.results.atomic import DamagedFileError, read_sealed, write_atomically, write_sealed
+from lqrpg.results.rows import Rows, decode, encode
+from lqrpg.results.tables import is_whole, read_table, write_table
+
+
+class BusyError(RuntimeError):
+    """Another process is computing the same run."""
+
+
+class State(enum.Enum):
+    """What a run directory holds, from the point of view of an identity."""
+
+    ABSENT = "absent"
+    FINISHED = "finished"
+    INCOMPLETE = "incomplete"
+    OUTDATED = "outdated"
+    DAMAGED = "damaged"
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Parameters
+    ----------
+    path : `results/<experiment>/<name>`.
+    identity : digest of the settings and the numerical sources; shards and tables of another identity are not used.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path = path
+        self.identity = identity
+
+    @property
+    def _shards(self) -> Path:
+        return self.path / "shards" / self.identity
+
+    @property
+    def previous(self) -> Path:
+        """Where finished tables go when they are set aside."""
+        return self.path.with_name(f"{self.path.name}.previous")
+
+    def state(self) -> State:
+        """Whether the tables are there, whole, complete and of this identity."""
+        try:
+            provenance = read_provenance(self.path)
+        except FileNotFoundError:
+            return State.ABSENT
+        except DamagedFileError:
+            return State.DAMAGED
+        if provenance["identity"] != self.identity:
+            return State.OUTDATED
+        if damaged_tables(self.path, provenance):
+            return State.DAMAGED
+        return State.INCOMPLETE if provenance["trials"]["lost"] else State.FINISHED
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system frees it when the process ends, however it ends.
+
+        Raises
+        ------
+        BusyError
+            If another process holds it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.path.parent / f".{self.path.name}.lock"
+        while True:
+            handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                raise BusyError(f"another process is computing {self.path}") from None
+            with contextlib.suppress(FileNotFoundError):
+                if lock.stat().st_ino == os.fstat(handle).st_ino:
+                    break
+            os.close(handle)  # the last holder removed the file in between: take the new one
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            os.close(handle)
+
+    def open(self, config: str) -> None:
+        """Make the folder ready for shards of this identity, and note the settings."""
+        self._shards.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "config.yaml", config.encode())
+
+    def set_aside(self) -> None:
+        """Move everything to `<name>.previous`, in the place of what an earlier call left there."""
+        if self.path.exists():
+            shutil.rmtree(self.previous, ignore_errors=True)
+            self.path.replace(self.previous)
+
+    def write_shard(self, key: str, rows: Rows) -> None:
+        """Save one trial's rows; the file is whole or absent."""
+        write_sealed(self._shards / f"{key}.npz", encode(rows))
+
+    def read_shard(self, key: str) -> Rows:
+        """One trial's rows.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the trial is not done.
+        DamagedFileError
+            If the file is not as it was written.
+        """
+        return decode(read_sealed(self._shards / f"{key}.npz"))
+
+    def has_shard(self, key: str) -> bool:
+        """Whether a trial is done; a damaged shard is removed and counts as missing."""
+        path = self._shards / f"{key}.npz"
+        try:
+            read_sealed(path)
+        except FileNotFoundError:
+            return False
+        except DamagedFileError:
+            path.unlink()
+            return False
+        return True
+
+    def mark_started(self, key: str) -> None:
+        """Note that a worker has begun a trial."""
+        (self._shards / f"{key}.started").touch()
+
+    def started(self, key: str) -> bool:
+        """Whether a worker has begun a trial, in this attempt or an earlier one."""
+        return (self._shards / f"{key}.started").exists()
+
+    def forget_started(self) -> None:
+        """Remove all notes of begun trials."""
+        for note in self._shards.glob("*.started"):
+            note.unlink()
+
+    def finish(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        description: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Write the tables, then the provenance; drop the shards if no trial is missing."""
+        (self.path / "provenance.json").unlink(missing_ok=True)
+        digests = {
+            name: {
+                "sha256": write_table(self.path / f"{name}.parquet", table, description),
+                "rows": len(table),
+            }
+            for name, table in tables.items()
+        }
+        record = {**description, **provenance, "tables": digests}
+        write_atomically(self.path / "provenance.json", json.dumps(_sealed(record), indent=1).encode())
+        if not provenance["trials"]["lost"]:
+            shutil.rmtree(self.path / "shards", ignore_errors=True)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The provenance of the finished run in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is not finished.
+    DamagedFileError
+        If the file is not as it was written.
+    """
+    file = path / "provenance.json"
+    try:
+        record = json.loads(file.read_bytes())
+        whole = isinstance(record, dict) and _sealed(record) == record
+    except ValueError:
+        whole = False
+    if not whole:
+        raise DamagedFileError(f"{file} is damaged")
+    return dict(record)
+
+
+def read_run_table(path: Path, provenance: Mapping[str, Any], name: str) -> pd.DataFrame:
+    """A table of the finished run in a folder, checked against its digest."""
+    return read_table(path / f"{name}.parquet", provenance["tables"][name]["sha256"])
+
+
+def damaged_tables(path: Path, provenance: Mapping[str, Any]) -> list[str]:
+    """Names of the tables that are missing or not as they were written."""
+    tables = provenance["tables"].items()
+    return [name for name, entry in tables if not is_whole(path / f"{name}.parquet", entry["sha256"])]
+
+
+def _sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in record.items() if name != "seal"}
+    seal = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return {**content, "seal": seal}

@@ -1,0 +1,50 @@
+"""The chain of masses, springs and dampers of Sha et al. (Section V), in continuous time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.linalg import toeplitz
+
+from lqrpg.checks import require
+from lqrpg.lqr.plant import Array, Plant
+
+
+@dataclass(frozen=True)
+class MassSpring:
+    """Unit masses in a row, tied to their neighbours and to both walls; a force acts on each.
+
+    Attributes
+    ----------
+    kind : `mass_spring`.
+    masses : number of masses; the plant has twice as many states (positions, then velocities) and as many inputs.
+    stiffness : spring constant, N/m.
+    damping : damper constant, N s/m.
+    """
+
+    time: ClassVar[str] = "continuous"
+    kind: str
+    masses: int
+    stiffness: float
+    damping: float
+
+    def __post_init__(self) -> None:
+        require(1 <= self.masses <= 16, "system.masses", self.masses, "a whole number from 1 to 16")
+        require(0 < self.stiffness < np.inf, "system.stiffness", self.stiffness, "a positive number")
+        require(0 < self.damping < np.inf, "system.damping", self.damping, "a positive number")
+
+    def plant(self) -> Plant:
+        """A = [[0, I], [-k T, -d T]], B = [[0], [I]] with T tridiagonal (2 and -1); Q = R = Sigma = I."""
+        eye, zero = np.eye(self.masses), np.zeros((self.masses, self.masses))
+        coupling = toeplitz(np.r_[2.0, -1.0, np.zeros(self.masses)][: self.masses])
+        A = np.block([[zero, eye], [-self.stiffness * coupling, -self.damping * coupling]])
+        return Plant(A, np.vstack([zero, eye]), np.eye(2 * self.masses), eye, np.eye(2 * self.masses))
+
+    def initial_gain(self) -> Array:
+        """K0 = 0, shape (masses, 2 masses): the dampers alone stabilise the chain."""
+        return np.zeros((self.masses, 2 * self.masses))
+
+
+SYSTEM = MassSpring

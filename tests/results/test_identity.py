@@ -1,0 +1,70 @@
+"""What is part of a run's identity, and what is not."""
+
+import ast
+
+from lqrpg.results import identity
+from lqrpg.results.identity import sources_digest
+
+SOURCE = '''
+"""A module."""
+import numpy as np
+
+RATE = 0.5  # chosen
+
+
+def double(x: float) -> float:
+    """Twice x."""
+    return 2.0 * x
+'''
+
+
+def canonical(source: str) -> str:
+    return identity._canonical(ast.parse(source))
+
+
+def test_comments_docstrings_and_layout_do_not_matter():
+    changed = SOURCE.replace("A module.", "Another text.").replace("  # chosen", "").replace("Twice x.", "2 x.")
+    assert canonical(changed.replace("\n\n\ndef", "\n\ndef")) == canonical(SOURCE)
+
+
+def test_numbers_operators_and_names_matter():
+    for old, new in (("0.5", "0.6"), ("2.0 * x", "2.0 + x"), ("double", "twice"), ("x: float", "x: int")):
+        assert canonical(SOURCE.replace(old, new)) != canonical(SOURCE)
+
+
+def test_fields_that_later_python_versions_add_do_not_matter():
+    tree = ast.parse(SOURCE)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node._fields = (*type(node)._fields, "added_later")
+            node.added_later = []
+    assert identity._canonical(tree) == canonical(SOURCE)
+
+
+def test_the_closure_holds_the_kernels_and_not_the_figures():
+    modules = set(identity._closure(["lqrpg.experiments.azopg"]))
+    assert {"lqrpg.algorithms.azopg", "lqrpg.lqr.rollout", "lqrpg.lqr.compiled"} <= modules
+    assert not any(
+        name.startswith(("lqrpg.figures", "lqrpg.claims", "lqrpg.cli", "lqrpg.backends")) for name in modules
+    )
+
+
+def test_the_digest_follows_a_change_in_an_imported_kernel(tmp_path, monkeypatch):
+    package = tmp_path / "lqrpg"
+    for room in ("experiments", "lqr"):
+        (package / room).mkdir(parents=True)
+    (package / "experiments" / "own.py").write_text("from lqrpg.lqr import kernel\n")
+    (package / "lqr" / "kernel.py").write_text("RATE = 1.0\n")
+    monkeypatch.setattr(identity, "_PACKAGE", package)
+    before = sources_digest(["lqrpg.experiments.own"])
+    (package / "lqr" / "kernel.py").write_text("RATE = 1.0  # a comment\n")
+    assert sources_digest(["lqrpg.experiments.own"]) == before
+    (package / "lqr" / "kernel.py").write_text("RATE = 1.5\n")
+    assert sources_digest(["lqrpg.experiments.own"]) != before
+
+
+def test_settings_make_the_identity():
+    one = identity.identity("azopg", {"seed": 0, "x": 0.1}, "abc")
+    assert one == identity.identity("azopg", {"x": 0.1, "seed": 0}, "abc")
+    assert one != identity.identity("azopg", {"seed": 1, "x": 0.1}, "abc")
+    assert one != identity.identity("azopg", {"seed": 0, "x": 0.1}, "abd")

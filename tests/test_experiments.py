@@ -1,0 +1,104 @@
+"""Every experiment, at its smallest scale: the same bits anywhere, the contract's columns, figures, statuses."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lqrpg.backends.loky import LokyBackend
+from lqrpg.backends.serial import SerialBackend
+from lqrpg.cli.complete import choices
+from lqrpg.cli.compose import requests
+from lqrpg.cli.plot import RunTables
+from lqrpg.experiments import execute as execution
+from lqrpg.experiments.execute import Reporter, Result, execute
+from lqrpg.figures.registry import figures
+from lqrpg.figures.style import house_style, save
+from lqrpg.results.lookup import find_run
+from lqrpg.results.run_directory import RunDirectory
+
+EXPERIMENTS = choices("experiment")
+QUIET = Reporter(say=lambda line: None, begin=lambda trials, done: None, advance=lambda trial: None)
+TIMINGS = ("runtime", "wall_clock")
+
+
+def compute(experiment, folder, monkeypatch, *, workers=1, chunk=1):
+    (request,) = requests(
+        [f"experiment={experiment}", "scale=smoke", f"results_dir={folder}", f"chunk={chunk}"], None, multirun=False
+    )
+    place = SerialBackend() if workers == 1 else LokyBackend(workers)
+    monkeypatch.setattr(execution, "backend", lambda name, processes: place)
+    directory = execution.run_directory(request.job, request.run_name)
+    assert execute(request.job, directory, force=False, report=QUIET) is Result.COMPUTED
+    return directory
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    """Serial runs, each computed once."""
+    runs: dict[str, RunDirectory] = {}
+
+    def get(experiment):
+        if experiment not in runs:
+            with pytest.MonkeyPatch.context() as patch:
+                runs[experiment] = compute(experiment, tmp_path_factory.mktemp("serial"), patch)
+        return runs[experiment]
+
+    return get
+
+
+def bits(directory):
+    files = sorted(directory.path.glob("*.parquet"))
+    return {file.name: file.read_bytes() for file in files if file.stem not in TIMINGS}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(("workers", "chunk"), [(1, 3), (2, 1), (4, 2)])
+def test_tables_are_the_same_bits_for_any_workers_and_chunks(experiment, workers, chunk, serial, tmp_path, monkeypatch):
+    other = compute(experiment, tmp_path, monkeypatch, workers=workers, chunk=chunk)
+    assert bits(other) == bits(serial(experiment))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_tables_have_the_contracts_columns_and_no_silent_nan(experiment, serial):
+    run = find_run(serial(experiment).path.parent.parent, experiment, None)
+    (request,) = requests([f"experiment={experiment}", "scale=smoke"], None, multirun=False)
+    assert set(run.provenance["tables"]) == set(request.job.experiment.TABLES)
+    for name, columns in request.job.experiment.TABLES.items():
+        table = run.table(name)
+        assert list(table.columns) == list(columns)
+        assert len(table) > 0
+        assert table.attrs["settings"] == request.job.settings
+        floats = table.select_dtypes("float")
+        broken = ~np.isfinite(floats).all(axis=1)
+        explained = pd.Series(False, index=table.index)
+        if "censored" in table:
+            explained |= table["censored"]
+        if "fail_step" in table:
+            explained |= table["fail_step"] >= 0
+        assert not (broken & ~explained).any()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial, tmp_path):
+    tables = RunTables(find_run(serial(experiment).path.parent.parent, experiment, None))
+    specs = [spec for spec in figures().values() if spec.experiment == experiment]
+    assert specs
+    for attempt in ("one", "two"):
+        (tmp_path / attempt).mkdir()
+        with house_style():
+            for spec in specs:
+                save(spec.draw(tables), tmp_path / attempt, spec.name, ("pdf", "png", "svg"))
+    first, second = sorted((tmp_path / "one").iterdir()), sorted((tmp_path / "two").iterdir())
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    assert all(file.stat().st_size > 2000 for file in first)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_provenance_says_where_numbers_come_from(experiment, serial):
+    record = find_run(serial(experiment).path.parent.parent, experiment, None).provenance
+    assert record["settings"]["name"] == experiment
+    assert record["libraries"]["numpy"] == np.__version__
+    assert record["machine"]["cores"] == os.cpu_count()
+    assert {"identity", "sources", "started", "finished", "seconds", "argv", "seed", "workers", "commit"} <= set(record)
