@@ -127,3 +127,19 @@ class CeilingGrowth:
     def __call__(self, i: int) -> float:
         """Value at iteration i >= 1."""
         return float(schedule_value(self.code, i))
+
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "constant": ("value",),
+    "power": ("value", "exponent"),
+    "ceiling": ("value", "exponent", "period"),
+    "staircase": ("value", "period"),
+}
+"""Kinds of schedules by the names that settings use, with the parameters that each takes."""
+
+
+def schedule(kind: str, **parameters: float) -> Schedule:
+    """The schedule of a kind in `KINDS`: `ceiling` is `CeilingDecay`, `staircase` is `CeilingGrowth`."""
+    classes = {"constant": Constant, "power": Power, "ceiling": CeilingDecay, "staircase": CeilingGrowth}
+    built: Schedule = classes[kind](**parameters)  # type: ignore[operator]
+    return built

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from lqrpg.checks import require
 from lqrpg.lqr.discrete_small import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
 
@@ -31,12 +33,15 @@ class Boeing747:
 
     Attributes
     ----------
+    kind : `boeing747`.
     noise : variance of each entry of the process noise, Sigma = noise I.
     initial_variance : variance of each entry of a rollout's first state.
     state_weight, input_weight : Q = state_weight I, R = input_weight I.
     initial_factor : the initial gain is the optimum of the weights (initial_factor Q, R).
     """
 
+    time: ClassVar[str] = "discrete"
+    kind: str = "boeing747"
     noise: float = 1e-3
     initial_variance: float = 1e-6
     state_weight: float = 1.0
@@ -45,10 +50,10 @@ class Boeing747:
 
     def __post_init__(self) -> None:
         for name in ("noise", "state_weight", "input_weight", "initial_factor"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not self.initial_variance >= 0.0:
-            raise ValueError(f"initial_variance must not be negative, got {self.initial_variance}")
+            value = getattr(self, name)
+            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
+        start = self.initial_variance
+        require(0 <= start < np.inf, "system.initial_variance", start, "a number not below 0")
 
     def plant(self) -> Plant:
         """The plant, with the covariance of its process noise."""
@@ -63,3 +68,6 @@ class Boeing747:
         """The gain K0 from which the policy gradient starts, shape (4, 5)."""
         heavier = replace(self, state_weight=self.initial_factor * self.state_weight)
         return optimal_gain(heavier.plant())
+
+
+SYSTEM = Boeing747
