@@ -141,5 +141,5 @@ KINDS: dict[str, tuple[str, ...]] = {
 def schedule(kind: str, **parameters: float) -> Schedule:
     """The schedule of a kind in `KINDS`: `ceiling` is `CeilingDecay`, `staircase` is `CeilingGrowth`."""
     classes = {"constant": Constant, "power": Power, "ceiling": CeilingDecay, "staircase": CeilingGrowth}
-    built: Schedule = classes[kind](**parameters)  # type: ignore[operator]
+    built: Schedule = classes[kind](**parameters)
     return built

@@ -15,7 +15,7 @@ from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import find_run
+from lqrpg.results.lookup import MissingRunError, find_run
 
 _WIDTH_OF_FILES = 140
 _MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_REPRODUCED: "red"}
@@ -29,20 +29,27 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
         if wanted not in names:
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
     rows, missing = [], []
+    incomplete: dict[str, str] = {}
     for name in experiments or names:
         run = find_run(results, name, run_name)
         if run is None:
             missing.append(name)
             continue
         tables = RunTables(run)
-        rows += [_check(claim, tables) for claim in known if claim.experiment == name]
+        for claim in (claim for claim in known if claim.experiment == name):
+            try:
+                rows.append(_check(claim, tables))
+            except MissingRunError as error:
+                incomplete[claim.name] = str(error)
     if as_json:
-        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": missing}, indent=1))
+        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *incomplete]}, indent=1))
     else:
         _print(rows)
     for name in missing:
         click.echo(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
-    if missing:
+    for name, reason in incomplete.items():
+        click.echo(f"lqrpg: {name} is not checked: {reason}", err=True)
+    if missing or incomplete:
         return MISSING_TABLES
     return 1 if any(row["outcome"] is Outcome.NOT_REPRODUCED for row in rows) else 0
 

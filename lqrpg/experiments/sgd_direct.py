@@ -117,7 +117,9 @@ class SgdDirect:
 
     def _check(self, key: str, parameters: Parameters) -> None:
         parameters.check(key)
-        require(parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step")
+        require(
+            parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step"
+        )
         try:
             parameters.oracle(self.baseline)
         except ValueError as error:
@@ -187,9 +189,7 @@ class SgdDirect:
         parameters = self._parameters(case)
         real = not case.startswith("surrogate")
         oracle = (
-            parameters.oracle(self.baseline)
-            if real
-            else parameters.surrogate(self.baseline, self.surrogate.refresh)
+            parameters.oracle(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
         )
         run = run_sgd(
             *start_of(self.system),

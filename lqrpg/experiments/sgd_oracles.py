@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -96,7 +96,7 @@ class SgdOracles:
         own = self.direct
         require(1 <= own.rollouts <= 10**6, "direct.rollouts", own.rollouts, "a whole number from 1 to 1000000")
         require(1 <= own.length <= 10**6, "direct.length", own.length, "a whole number from 1 to 1000000")
-        require(0 < own.least_radius, "direct.least_radius", own.least_radius, "a positive number")
+        require(own.least_radius > 0, "direct.least_radius", own.least_radius, "a positive number")
         larger = own.least_radius < own.largest_radius < np.inf
         require(larger, "direct.largest_radius", own.largest_radius, "a number above direct.least_radius")
         require(2 <= own.radii <= 1000, "direct.radii", own.radii, "a whole number from 2 to 1000")
@@ -201,14 +201,14 @@ class SgdOracles:
         return {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
 
 
-def _moments(estimates: Array, exact: Array, order: str | int) -> dict[str, Any]:
+def _moments(estimates: Array, exact: Array, order: Literal["fro"] | int) -> dict[str, Any]:
     """Moments over the estimates that exist and are finite; `lost` counts the others, censored: fewer than two."""
     kept = estimates[np.nan_to_num(np.abs(estimates), nan=np.inf).max(axis=(1, 2)) < LARGEST]
     if len(kept) < 2:
         gone = dict.fromkeys(("mean_error", "bias_norm", "variance", "mean_error_se"), np.nan)
         return {**gone, "lost": len(estimates) - len(kept), "censored": True}
     error, bias, variance = oracle_moments(kept, exact, order)
-    spread = np.linalg.norm(kept - exact, ord=order, axis=(1, 2)).std(ddof=1)  # type: ignore[call-overload]
+    spread = np.array([np.linalg.norm(error, ord=order) for error in kept - exact]).std(ddof=1)
     return {
         "mean_error": float(error),
         "bias_norm": float(bias),
