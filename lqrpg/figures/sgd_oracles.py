@@ -104,11 +104,11 @@ def _capped(axis: Axes, rows: pd.DataFrame, column: str, index: int, label: str)
     top = _top(rows[column])
     inside = rows[rows[column] <= top]
     axis.plot(inside["radius"], inside[column], marker=MARKERS[index], ms=3, label=label, **look(index))
-    last = float(inside[column].iloc[-1])
-    for row in rows[~(rows[column] <= top)].itertuples():
-        value = getattr(row, column)
-        text = f"{value:.0e} ↑" if np.isfinite(value) else "not finite ↑"
-        axis.annotate(text, (row.radius, last * 2.0), ha="right", va="bottom", fontsize=6.5, color=look(index)["color"])
+    outside = rows[~(rows[column] <= top)]
+    for place, (radius, value) in enumerate(zip(outside["radius"], outside[column], strict=True)):
+        text = f"v = {radius:.2g}: {value:.0e} ↑" if np.isfinite(value) else f"v = {radius:.2g}: not finite ↑"
+        at = (0.93, 0.97 - 0.05 * (index + 2 * place))
+        axis.text(*at, text, transform=axis.transAxes, ha="right", va="top", fontsize=6.5, color=look(index)["color"])
 
 
 def _shade_unstable(axis: Axes, table: pd.DataFrame) -> None:
