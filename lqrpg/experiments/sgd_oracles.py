@@ -167,6 +167,8 @@ class SgdOracles:
             baseline=own.baseline,
         )
         moments = _moments(estimates, gradient(plant, gain), "fro")
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = self._expected(plant, start, gain, radius)
         return {
             "direct_oracle": repeated(
                 1,
@@ -176,9 +178,9 @@ class SgdOracles:
                 samples=self.samples,
                 bias_norm=moments["bias_norm"],
                 variance=moments["variance"],
-                censored=moments["censored"],
+                censored=moments["censored"] or not np.isfinite(expected["expected_bias"]),
                 unstable_fraction=unstable_fraction(plant, gain, radius, seed=stream(self.seed, self.name, index)),
-                **self._expected(plant, start, gain, radius),
+                **expected,
             )
         }
 
@@ -191,7 +193,7 @@ class SgdOracles:
         mean, variance, _ = rollout_moments(plant, start, gain, own.length, loop)
         second = variance + (0.0 if own.baseline == "mean" else mean**2)
         return {
-            "expected_bias": float(np.linalg.norm(smoothed - gradient(plant, gain))),
+            "expected_bias": float(np.sqrt(np.sum((smoothed - gradient(plant, gain)) ** 2))),
             "expected_variance": (gain.size / radius) ** 2 * second / own.rollouts,
         }
 
