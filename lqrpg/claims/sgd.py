@@ -79,7 +79,7 @@ def direct_variance_u_shape(tables: Tables) -> float:
     accepted=(3.0, np.inf),
     because="Monte Carlo: the norm of nine normal means varies by a quarter, and the minimum is the least of 25",
     change="this is the mean of 500 samples, as in the paper: its left arm is Monte Carlo noise; the exact bias, "
-    "drawn beside it, is flat up to the cliff",
+    "drawn beside it, does not rise before the cliff",
 )
 def direct_bias_u_shape(tables: Tables) -> float:
     """How far both ends stand above the minimum."""
