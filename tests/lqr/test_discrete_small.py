@@ -122,7 +122,7 @@ def test_a_gain_that_does_not_stabilise_is_refused_or_infinitely_costly():
 
 
 def test_systems_refuse_settings_that_make_no_sense():
-    with pytest.raises(ValueError, match="noise must be positive"):
+    with pytest.raises(ValueError, match=r"system.noise=0.0: expected a positive number"):
         Boeing747(noise=0.0)
     with pytest.raises(ValueError, match="initial_variance"):
         ThreeState(initial_variance=-1.0)
