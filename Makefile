@@ -12,7 +12,7 @@ figures: $(READY)
 
 # Style, types and the quick tests.
 test: check
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The tests that start processes, build packages, or take long.
 test-slow: $(READY)

@@ -11,3 +11,7 @@ def require(holds: bool, key: str, value: object, expected: str) -> None:
     """Raise `SettingError` naming the key, its value and what was expected, unless the condition holds."""
     if not holds:
         raise SettingError(f"{key}={value!r}: expected {expected}")
+
+
+class SettingWarning(UserWarning):
+    """A setting that can be run but is unlikely to be meant; the message is one line for the user."""

@@ -13,7 +13,7 @@ from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.results.lookup import FinishedRun, find_companion, find_run
 
 MISSING_TABLES = 3
 
@@ -23,7 +23,10 @@ class EmptyTableError(LookupError):
 
 
 class RunTables(Mapping[str, pd.DataFrame]):
-    """Tables of a finished run, read when asked for."""
+    """Tables of a finished run, read when asked for; `experiment/table` is a table of the run's companion.
+
+    See `lqrpg.results.lookup.find_companion`, which also says what is raised if there is none.
+    """
 
     def __init__(self, run: FinishedRun) -> None:
         self.run = run
@@ -32,7 +35,9 @@ class RunTables(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table; a copy, so that nobody changes another's."""
         if name not in self._read:
-            self._read[name] = self.run.table(name)
+            companion, _, table = name.rpartition("/")
+            run = find_companion(self.run, companion) if companion else self.run
+            self._read[name] = run.table(table)
         if self._read[name].empty:
             raise EmptyTableError(f"table {name!r} of {self.run.path} has no rows")
         return self._read[name].copy()

@@ -16,7 +16,7 @@ from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.one_run import compute
 from lqrpg.cli.plot import plot
-from lqrpg.cli.verify import outcomes
+from lqrpg.cli.verify import check_run
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.execute import Result, run_directory
 from lqrpg.experiments.registry import suggestion
@@ -40,7 +40,11 @@ class Row:
 
 
 def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
-    """Bring the wanted experiments to the finished state, draw, check, and print a table; return the exit code."""
+    """Bring the wanted experiments to the finished state, draw, check, and print a table; return the exit code.
+
+    A claim that does not hold is a result: it is in the table, and `lqrpg verify` says more. Only a trial without a
+    result makes this command fail.
+    """
     wanted = _requests(words)
     _compile([request for request in wanted if _has_work(request, force=force)])
     started = time.monotonic()
@@ -51,11 +55,9 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
         incomplete |= compute(request, force=force) is Result.INCOMPLETE
         rows.append(_finish(request, out, time.monotonic() - begun))
     _print(rows, time.monotonic() - started)
-    failed = any(row.counts[Outcome.NOT_REPRODUCED] for row in rows)
     if wanted[0].job.scale != _PAPER:
         click.echo("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
-        failed = False
-    return 1 if failed or incomplete else 0
+    return 1 if incomplete else 0
 
 
 def _requests(words: Sequence[str]) -> list[Request]:
@@ -96,7 +98,7 @@ def _finish(request: Request, out: Path | None, seconds: float) -> Row:
     own = [spec.name for spec in figures().values() if spec.experiment == name]
     plot(own, results, request.run_name, folder, svg=False)
     run = find_run(results, name, request.run_name)
-    found = [outcome for _, _, outcome in outcomes(name, run)] if run else []
+    found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
     return Row(name, request.run_name, seconds, len(own), {kind: found.count(kind) for kind in Outcome})
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from omegaconf import OmegaConf
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.sweep import sweep
@@ -18,7 +19,11 @@ from lqrpg.cli.sweep import sweep
 
 def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:
     """Run one job, or with `multirun` every combination; return the exit code."""
-    wanted = requests(overrides, config_dir, multirun=multirun)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SettingWarning)
+        wanted = requests(overrides, config_dir, multirun=multirun)
+    for line in dict.fromkeys(str(warning.message) for warning in caught):
+        click.echo(f"lqrpg: warning: {line}", err=True)
     if show:
         for request in wanted:
             click.echo(settings_text(request), nl=False)

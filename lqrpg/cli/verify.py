@@ -16,7 +16,7 @@ from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.results.lookup import FinishedRun, MissingRunError, find_run
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,30 +33,41 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     for wanted in experiments:
         if wanted not in names:
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
-    rows, missing = [], []
+    rows: list[dict[str, Any]] = []
+    missing = []
+    incomplete: dict[str, str] = {}
     for name in experiments or names:
         run = find_run(results, name, run_name)
         if run is None:
             missing.append(name)
             continue
-        tables = RunTables(run)
-        rows += [check(claim, tables) for claim in known if claim.experiment == name]
+        checked, unchecked = check_run(name, run)
+        rows += checked
+        incomplete |= unchecked
     if as_json:
-        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": missing}, indent=1))
+        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *incomplete]}, indent=1))
     else:
         _print(rows)
     for name in missing:
         click.echo(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
-    if missing:
+    for name, reason in incomplete.items():
+        click.echo(f"lqrpg: {name} is not checked: {reason}", err=True)
+    if missing or incomplete:
         return MISSING_TABLES
     failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
     return 1 if any(row["outcome"] in failures for row in rows) else 0
 
 
-def outcomes(experiment: str, run: FinishedRun) -> list[tuple[Claim, float, Outcome]]:
-    """The claims of an experiment on the tables of a run: each with its measured number and its outcome."""
-    rows = [check(claim, RunTables(run)) for claim in claims() if claim.experiment == experiment]
-    return [(row["claim"], row["measured"], row["outcome"]) for row in rows]
+def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The claims of an experiment on a run's tables, and why some cannot be checked there."""
+    tables = RunTables(run)
+    rows, unchecked = [], {}
+    for claim in (claim for claim in claims() if claim.experiment == experiment):
+        try:
+            rows.append(check(claim, tables))
+        except MissingRunError as error:
+            unchecked[claim.name] = str(error)
+    return rows, unchecked
 
 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Tables = Mapping[str, pd.DataFrame]
-"""Tables of a run by name; read from disk when asked for."""
+"""Tables of a run by name, and of its companions by `experiment/table`; read from disk when asked for."""
 Draw = Callable[[Tables], "Figure"]
 
 

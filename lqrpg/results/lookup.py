@@ -89,3 +89,30 @@ def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | 
     """The named run of an experiment, or its newest one; None if there is none."""
     runs = finished_runs(results, experiment)
     return next((run for run in runs if name in (None, run.name)), None)
+
+
+class MissingRunError(LookupError):
+    """A run that a figure or a claim needs beside its own is not there; the message says how to compute it."""
+
+
+def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
+    """The newest finished run in the same results folder, of the same scale, that answers a short description.
+
+    Parameters
+    ----------
+    run : the run that it stands beside.
+    wanted : an experiment, such as `sgd_indirect`, or one with a setting, such as `sgd_direct?part=adjusted`.
+
+    Raises
+    ------
+    MissingRunError
+        If there is none.
+    """
+    experiment, _, condition = wanted.partition("?")
+    key, _, value = condition.partition("=")
+    scale = run.name.partition("-")[0]
+    for other in finished_runs(run.path.parent.parent, experiment):
+        if other.name.partition("-")[0] == scale and str(other.provenance["settings"].get(key, "")) == value:
+            return other
+    command = " ".join(["lqrpg run", f"experiment={experiment}", f"scale={scale}", condition]).strip()
+    raise MissingRunError(f"no finished run of {wanted.replace('?', ' ')} of scale {scale}: {command}")

@@ -1,0 +1,220 @@
+"""P4, Fig. 6: descent with the direct oracle, as printed, with its Gaussian surrogate, and in an adjusted setting."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from lqrpg.algorithms.direct_oracle import unstable_fraction
+from lqrpg.algorithms.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
+from lqrpg.algorithms.short_rollouts import smoothed_optimum
+from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.experiments.sgd_settings import (
+    RUN_TABLES,
+    SORT_KEYS,
+    ScheduleSettings,
+    require_common,
+    require_sizes,
+    run_rows,
+    start_of,
+)
+from lqrpg.results.rows import Rows
+
+PARTS = {
+    "default": ("printed", "surrogate"),
+    "adjusted": ("adjusted",),
+    "all": ("printed", "surrogate", "adjusted"),
+}
+"""What each value of the setting `part` runs."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Rollouts n, length l, radius v and step over the iterations."""
+
+    rollouts: ScheduleSettings
+    length: ScheduleSettings
+    radius: ScheduleSettings
+    step: ScheduleSettings
+
+    def check(self, key: str) -> None:
+        """Refuse what is no positive schedule."""
+        for name in ("rollouts", "length", "radius", "step"):
+            getattr(self, name).check(f"{key}.{name}")
+
+    def oracle(self, baseline: str) -> DirectOracle:
+        """Algorithm 2 with these parameters."""
+        return DirectOracle(self.rollouts.schedule(), self.length.schedule(), self.radius.schedule(), baseline)
+
+    def surrogate(self, baseline: str, refresh: int) -> GaussianSurrogate:
+        """The Gaussian surrogate of Algorithm 2 with these parameters."""
+        own = self.oracle(baseline)
+        return GaussianSurrogate(own.rollouts, own.length, own.radius, baseline, refresh)
+
+
+@dataclass(frozen=True)
+class RealPart:
+    """Constant and varying parameters with real rollouts."""
+
+    runs: int
+    iterations: int
+    constant: Parameters
+    varying: Parameters
+
+
+@dataclass(frozen=True)
+class SurrogatePart:
+    """The surrogate with the printed parameters; `refresh`: see `GaussianSurrogate`."""
+
+    runs: int
+    iterations: int
+    refresh: int
+
+
+@dataclass(frozen=True)
+class SgdDirect:
+    """Settings of `sgd_direct`; `conf/experiment/sgd_direct.yaml` says what each key is and where it is from."""
+
+    name: str
+    seed: int
+    part: str
+    points: int
+    baseline: str
+    turns: int
+    printed: RealPart
+    surrogate: SurrogatePart
+    adjusted: RealPart
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        **RUN_TABLES,
+        "rollout_bias": ("case", "length", "radius", "gap", "gap_spread"),
+    }
+    exclusive: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_common(self)
+        require(self.part in PARTS, "part", self.part, "one of " + ", ".join(PARTS))
+        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
+        require(self.baseline in ("none", "mean"), "baseline", self.baseline, "one of none, mean")
+        require_sizes(self, turns=1000)
+        require_sizes(self.surrogate, refresh=10**6)
+        for name in ("printed", "surrogate", "adjusted"):
+            part = getattr(self, name)
+            require(1 <= part.runs <= 100_000, f"{name}.runs", part.runs, "a whole number from 1 to 100000")
+            upto = 10**9
+            require(1 <= part.iterations <= upto, f"{name}.iterations", part.iterations, f"a whole number to {upto}")
+        for name in ("printed", "adjusted"):
+            for kind in ("constant", "varying"):
+                self._check(f"{name}.{kind}", getattr(getattr(self, name), kind))
+        self._warn()
+
+    def _check(self, key: str, parameters: Parameters) -> None:
+        parameters.check(key)
+        require(
+            parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step"
+        )
+        try:
+            parameters.oracle(self.baseline)
+        except ValueError as error:
+            raise SettingError(f"{key}: {error}") from None
+
+    def _warn(self) -> None:
+        """Say when the radius is so large that most first rollouts are of unstable loops."""
+        plant, _, gain = start_of(self.system)
+        radii = {case.split("-")[0]: self._parameters(case).radius.schedule()(1) for case in self._cases()}
+        for part, radius in radii.items():
+            fraction = unstable_fraction(plant, gain, radius)
+            if part != "surrogate" and fraction > 0.5:
+                warnings.warn(
+                    f"{part}: {fraction:.0%} of the perturbed gains K0 + U with radius {radius:g} do not stabilise "
+                    "the plant, so most rollouts of the first iteration grow without bound; a smaller radius helps",
+                    SettingWarning,
+                    stacklevel=4,
+                )
+
+    def _cases(self) -> list[str]:
+        return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]
+
+    def _parameters(self, case: str) -> Parameters:
+        part, kind = case.split("-")
+        found: Parameters = getattr(self.adjusted if part == "adjusted" else self.printed, kind)
+        return found
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """Every run of every case, and the bias of the short rollouts of each constant case."""
+        runs = []
+        for case in self._cases():
+            part = getattr(self, case.split("-")[0])
+            for number in range(part.runs):
+                cost = self._cost(case, part.iterations)
+                runs.append(Trial(f"{case}-{number}", {"case": case, "number": number}, cost))
+        constant = [case for case in self._cases() if case.endswith("constant")]
+        return runs + [Trial(f"bias-{case}", {"case": case}, cost=1e6) for case in constant]
+
+    def _cost(self, case: str, iterations: int) -> float:
+        """Expected microseconds; half of the printed runs are lost within some thousand iterations."""
+        if case.startswith("surrogate"):
+            return 8.0 * iterations
+        if case.startswith("printed"):
+            return 150.0 * min(iterations, 3000)
+        points = [max(1, round(iterations * share)) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
+        oracle = self._parameters(case).oracle(self.baseline)
+        return 0.025 * iterations * sum(math.ceil(oracle.rollouts(i)) * math.ceil(oracle.length(i)) for i in points) / 5
+
+    def compile(self) -> None:
+        """Compile both loops by two iterations each, and the bias by a small design."""
+        for case in self._cases():
+            if case.endswith("constant"):
+                self._descend(case, 0, 2)
+        plant, start, _ = start_of(self.system)
+        smoothed_optimum(plant, start, 2, 1e-3, turns=1)
+
+    def run(self, trial: Trial) -> Rows:
+        """One run, or the bias of one case."""
+        if trial.key.startswith("bias-"):
+            return self._bias(**trial.values)
+        part = getattr(self, trial.values["case"].split("-")[0])
+        return self._descend(**trial.values, iterations=part.iterations)
+
+    def _descend(self, case: str, number: int, iterations: int) -> Rows:
+        parameters = self._parameters(case)
+        real = not case.startswith("surrogate")
+        oracle = (
+            parameters.oracle(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
+        )
+        run = run_sgd(
+            *start_of(self.system),
+            oracle,
+            parameters.step.schedule(),
+            iterations,
+            log_spaced(iterations, self.points),
+            stream(self.seed, self.name, case, number),
+        )
+        return run_rows(case, number, run)
+
+    def _bias(self, case: str) -> Rows:
+        """The gap of the gain that the oracle's mean vanishes at; the surrogate's mean is not smoothed."""
+        plant, start, _ = start_of(self.system)
+        oracle = self._parameters(case).oracle(self.baseline)
+        length = math.ceil(oracle.length(1))
+        radius = 0.0 if case.startswith("surrogate") else oracle.radius(1)
+        found = smoothed_optimum(plant, start, length, radius, turns=self.turns)
+        columns = {"length": length, "radius": radius, "gap": found.gap, "gap_spread": found.gap_spread}
+        return {"rollout_bias": repeated(1, case=case, **columns)}
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """Trajectories, outcomes, and the bias of the short rollouts."""
+        keys = {**SORT_KEYS, "rollout_bias": ("case",)}
+        return {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
+
+
+EXPERIMENT = SgdDirect

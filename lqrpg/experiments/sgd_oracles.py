@@ -1,0 +1,224 @@
+"""P4, Figs. 2 and 3: error, bias and variance of the two gradient oracles at a fixed gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.direct_oracle import direct_estimates, unstable_fraction
+from lqrpg.algorithms.indirect_oracle import indirect_estimates, oracle_moments
+from lqrpg.algorithms.sgd import log_spaced
+from lqrpg.algorithms.short_rollouts import ball_design, smoothed_gradient
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.lqr.discrete_small import gradient, make_loop
+from lqrpg.lqr.finite_horizon import rollout_moments
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.results.rows import Rows
+
+READINGS = ("noise", "initial")
+LARGEST = 1e150  # an estimate of a larger norm counts as not finite: its square would be
+
+
+@dataclass(frozen=True)
+class Indirect:
+    """The indirect oracle: samples of the first estimate, dither, iterations, rows of the table a noise."""
+
+    start: int
+    dither: float
+    iterations: int
+    points: int
+
+
+@dataclass(frozen=True)
+class Direct:
+    """The direct oracle: rollouts and their length, radii (log-spaced), baseline, size of the exact predictions."""
+
+    rollouts: int
+    length: int
+    least_radius: float
+    largest_radius: float
+    radii: int
+    baseline: str
+    turns: int
+
+
+@dataclass(frozen=True)
+class SgdOracles:
+    """Settings of `sgd_oracles`; `conf/experiment/sgd_oracles.yaml` says what each key is and where it is from."""
+
+    name: str
+    seed: int
+    noises: list[float]
+    samples: int
+    reading: str
+    indirect: Indirect
+    direct: Direct
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "indirect_oracle": (
+            *("noise", "iteration", "mean_error", "bias_norm", "variance"),
+            *("mean_error_se", "known_samples", "lost", "censored"),
+        ),
+        "direct_oracle": (
+            *("noise", "radius", "bias_norm", "variance", "nonfinite", "samples"),
+            *("expected_bias", "expected_variance", "unstable_fraction", "censored"),
+        ),
+    }
+    exclusive: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_common(self)
+        require_sizes(self, samples=1_000_000)
+        noises = self.noises
+        right = bool(noises) and len(set(noises)) == len(noises) and all(0 < noise < np.inf for noise in noises)
+        require(right, "noises", list(noises), "distinct positive numbers")
+        require(self.samples >= 2, "samples", self.samples, "at least 2, for a variance")
+        require(self.reading in READINGS, "reading", self.reading, "one of " + ", ".join(READINGS))
+        self._check_indirect()
+        self._check_direct()
+
+    def _check_indirect(self) -> None:
+        own, plant = self.indirect, self.system.plant()
+        least = plant.n_states + plant.n_inputs
+        require(least <= own.start <= 10**6, "indirect.start", own.start, f"a whole number from n + m = {least} on")
+        require(0 < own.dither < np.inf, "indirect.dither", own.dither, "a positive number")
+        require(1 <= own.iterations <= 10**8, "indirect.iterations", own.iterations, "a whole number from 1 to 10^8")
+        require(2 <= own.points <= 10_000, "indirect.points", own.points, "a whole number from 2 to 10000")
+
+    def _check_direct(self) -> None:
+        own = self.direct
+        require(1 <= own.rollouts <= 10**6, "direct.rollouts", own.rollouts, "a whole number from 1 to 1000000")
+        require(1 <= own.length <= 10**6, "direct.length", own.length, "a whole number from 1 to 1000000")
+        require(own.least_radius > 0, "direct.least_radius", own.least_radius, "a positive number")
+        larger = own.least_radius < own.largest_radius < np.inf
+        require(larger, "direct.largest_radius", own.largest_radius, "a number above direct.least_radius")
+        require(2 <= own.radii <= 1000, "direct.radii", own.radii, "a whole number from 2 to 1000")
+        require(own.baseline in ("none", "mean"), "direct.baseline", own.baseline, "one of none, mean")
+        enough = own.baseline == "none" or own.rollouts > 1
+        require(enough, "direct.baseline", own.baseline, "none, as there is one rollout only (direct.rollouts=1)")
+        require(1 <= own.turns <= 1000, "direct.turns", own.turns, "a whole number from 1 to 1000")
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """The indirect oracle at each noise; the direct one at each noise and radius."""
+        cost = self.samples * float(self.indirect.iterations)
+        identified = [Trial(f"indirect-{level}", {"noise": noise}, cost) for level, noise in enumerate(self.noises)]
+        radii = np.geomspace(self.direct.least_radius, self.direct.largest_radius, self.direct.radii)
+        return identified + [
+            Trial(f"direct-{level}-{index}", {"noise": noise, "radius": float(radius), "index": index}, cost / 20.0)
+            for level, noise in enumerate(self.noises)
+            for index, radius in enumerate(radii)
+        ]
+
+    def _start(self, noise: float) -> tuple[Plant, Array, Array]:
+        plant, start, gain = start_of(self.system)
+        return plant._replace(Sigma=noise * np.eye(plant.n_states)), start, gain
+
+    def compile(self) -> None:
+        """Compile both oracles and the predictions."""
+        plant, start, gain = self._start(self.noises[0])
+        indirect_estimates(plant, start, gain, np.array([1, 2]), 0, start=self.indirect.start)
+        self._expected(plant, start, gain, 1e-3)
+        direct_estimates(plant, start, gain, radius=1e-3, rollouts=self.direct.rollouts, length=2, samples=2, seed=0)
+
+    def run(self, trial: Trial) -> Rows:
+        """The rows of one noise, or of one noise and radius."""
+        return self._run_direct(**trial.values) if "radius" in trial.values else self._run_indirect(**trial.values)
+
+    def _run_indirect(self, noise: float) -> Rows:
+        plant, start, gain = self._start(noise)
+        own, initial = self.indirect, self.reading == "initial"
+        records = log_spaced(own.iterations, own.points)[1:]
+        seeds = stream(self.seed, self.name, "indirect", repr(noise)).spawn(self.samples)
+        options = {"start": own.start, "dither": own.dither, "gradient_covariance": start if initial else None}
+        estimates = np.array(
+            [indirect_estimates(plant, start, gain, records, seed, **options) for seed in seeds]  # type: ignore[arg-type]
+        )
+        exact = gradient(plant._replace(Sigma=start) if initial else plant, gain)
+        if initial:  # the reading under which the paper's fitted line is met: no factor 2 either
+            estimates, exact = 0.5 * estimates, 0.5 * exact
+        moments = [_moments(estimates[:, i], exact, 2 if initial else "fro") for i in range(len(records))]
+        columns = {name: np.array([row[name] for row in moments]) for name in moments[0]}
+        known = own.start + records - 1
+        return {
+            "indirect_oracle": repeated(len(records), noise=noise, iteration=records, known_samples=known, **columns)
+        }
+
+    def _run_direct(self, noise: float, radius: float, index: int) -> Rows:
+        plant, start, gain = self._start(noise)
+        own = self.direct
+        estimates = direct_estimates(
+            plant,
+            start,
+            gain,
+            radius=radius,
+            rollouts=own.rollouts,
+            length=own.length,
+            samples=self.samples,
+            seed=stream(self.seed, self.name, "direct", repr(noise), index),
+            baseline=own.baseline,
+        )
+        moments = _moments(estimates, gradient(plant, gain), "fro")
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = self._expected(plant, start, gain, radius)
+        return {
+            "direct_oracle": repeated(
+                1,
+                noise=noise,
+                radius=radius,
+                nonfinite=moments["lost"],
+                samples=self.samples,
+                bias_norm=moments["bias_norm"],
+                variance=moments["variance"],
+                censored=moments["censored"] or not np.isfinite(expected["expected_bias"]),
+                unstable_fraction=unstable_fraction(plant, gain, radius, seed=stream(self.seed, self.name, index)),
+                **expected,
+            )
+        }
+
+    def _expected(self, plant: Plant, start: Array, gain: Array, radius: float) -> dict[str, float]:
+        """The bias of smoothed, finite rollouts, and the variance to leading order in the radius."""
+        own = self.direct
+        design = ball_design(gain.shape, radius, own.turns, 0)
+        _, smoothed = smoothed_gradient(plant, start, gain, own.length, design)
+        loop = make_loop(plant.n_states, plant.n_inputs)
+        mean, variance, _ = rollout_moments(plant, start, gain, own.length, loop)
+        second = variance + (0.0 if own.baseline == "mean" else mean**2)
+        return {
+            "expected_bias": float(np.sqrt(np.sum((smoothed - gradient(plant, gain)) ** 2))),
+            "expected_variance": (gain.size / radius) ** 2 * second / own.rollouts,
+        }
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """Both tables."""
+        keys = {"indirect_oracle": ("noise", "iteration"), "direct_oracle": ("noise", "radius")}
+        return {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
+
+
+def _moments(estimates: Array, exact: Array, order: Literal["fro"] | int) -> dict[str, Any]:
+    """Moments over the estimates that exist and are finite; `lost` counts the others, censored: fewer than two."""
+    kept = estimates[np.nan_to_num(np.abs(estimates), nan=np.inf).max(axis=(1, 2)) < LARGEST]
+    if len(kept) < 2:
+        gone = dict.fromkeys(("mean_error", "bias_norm", "variance", "mean_error_se"), np.nan)
+        return {**gone, "lost": len(estimates) - len(kept), "censored": True}
+    error, bias, variance = oracle_moments(kept, exact, order)
+    spread = np.array([np.linalg.norm(error, ord=order) for error in kept - exact]).std(ddof=1)
+    return {
+        "mean_error": float(error),
+        "bias_norm": float(bias),
+        "variance": float(variance),
+        "mean_error_se": float(spread / np.sqrt(len(kept))),
+        "lost": len(estimates) - len(kept),
+        "censored": False,
+    }
+
+
+EXPERIMENT = SgdOracles

@@ -1,0 +1,120 @@
+"""What the four experiments on stochastic gradient descent share: schedules as settings, checks, rows of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lqrpg.algorithms.direct_oracle import require_stabilising
+from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
+from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
+from lqrpg.checks import SettingError, require
+from lqrpg.experiments.base import repeated
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.results.rows import Rows
+
+TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
+OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
+RUN_TABLES: Mapping[str, Sequence[str]] = {"trajectories": TRAJECTORIES, "outcomes": OUTCOME_COLUMNS}
+SORT_KEYS: Mapping[str, Sequence[str]] = {"trajectories": ("case", "run", "iteration"), "outcomes": ("case", "run")}
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """A sequence over the iterations i = 1, 2, ...; a parameter that the kind does not take is null.
+
+    Attributes
+    ----------
+    kind : `constant` (value), `power` (value / i^exponent), `ceiling` (value / ceil(i^exponent / period)) or
+        `staircase` (value * ceil(i / period)).
+    value, exponent, period : its parameters, all positive.
+    """
+
+    kind: str
+    value: float
+    exponent: float | None
+    period: float | None
+
+    def check(self, key: str) -> None:
+        """Refuse, with the name of the key, what is no positive schedule."""
+        require(self.kind in KINDS, f"{key}.kind", self.kind, "one of " + ", ".join(KINDS))
+        for name in ("value", "exponent", "period"):
+            given = getattr(self, name)
+            if name in KINDS[self.kind]:
+                right = given is not None and math.isfinite(given) and given > 0.0
+                require(right, f"{key}.{name}", given, f"a positive number, for a schedule of kind {self.kind}")
+            else:
+                require(given is None, f"{key}.{name}", given, f"null: a schedule of kind {self.kind} has no {name}")
+
+    def schedule(self) -> Schedule:
+        """The schedule itself."""
+        return schedule(self.kind, **{name: getattr(self, name) for name in KINDS[self.kind]})
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The two step sizes that are compared."""
+
+    constant: ScheduleSettings
+    decreasing: ScheduleSettings
+
+    def check(self) -> None:
+        """Refuse what is no positive schedule."""
+        self.constant.check("steps.constant")
+        self.decreasing.check("steps.decreasing")
+
+
+def require_sizes(settings: Any, **limits: int) -> None:
+    """Refuse whole numbers out of 1 to their limit."""
+    for key, limit in limits.items():
+        require(1 <= getattr(settings, key) <= limit, key, getattr(settings, key), f"a whole number from 1 to {limit}")
+
+
+def require_common(settings: Any) -> None:
+    """Refuse a seed that is no seed, and a plant on which discrete-time descent cannot start."""
+    require(0 <= settings.seed < 2**63, "seed", settings.seed, "a whole number not below 0")
+    system = settings.system
+    require(system.time == "discrete", "system.kind", system.kind, "a plant in discrete time")
+    try:
+        require_stabilising(system.plant(), system.initial_gain())
+    except ValueError as error:
+        raise SettingError(f"system.kind={system.kind!r}: {error}") from None
+
+
+def start_of(system: Any) -> tuple[Plant, Array, Array]:
+    """Plant, covariance of a rollout's first state, initial gain.
+
+    A plant that does not say how rollouts start starts them with the covariance of its process noise.
+    """
+    plant = system.plant()
+    declared = getattr(system, "initial_covariance", None)
+    return plant, plant.Sigma if declared is None else declared(), system.initial_gain()
+
+
+def run_rows(case: str, number: int, run: SgdRun) -> Rows:
+    """The rows of one run: its gap at the recorded iterations until it is lost, and how it ended."""
+    reached = ~np.isnan(run.gaps)
+    return {
+        "trajectories": repeated(
+            int(reached.sum()),
+            case=case,
+            run=number,
+            iteration=run.iterations[reached],
+            gap=run.gaps[reached],
+            samples=run.samples[reached],
+        ),
+        "outcomes": repeated(
+            1,
+            case=case,
+            run=number,
+            final_gap=run.final_gap,
+            min_gap=run.min_gap,
+            fail_step=run.fail_step,
+            samples=run.total_samples,
+            status=OUTCOMES[run.outcome],
+        ),
+    }

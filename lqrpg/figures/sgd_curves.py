@@ -1,0 +1,73 @@
+"""Curves that the figures on stochastic gradient descent share: medians with ranges, lost runs, their legends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GAP = "gap tr(P − P*) / tr(P*)"
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour and dashes of the curve of an index: told apart in colour and in grey."""
+    return {"color": COLOURS[index + 1], "ls": DASHES[index]}
+
+
+def gap_curve(
+    axis: Axes, rows: pd.DataFrame, outcomes: pd.DataFrame, index: int, label: str, x: str = "iteration"
+) -> None:
+    """Median and range over the runs still alive, and a cross in the curve's colour where each run is lost.
+
+    Below three runs alive at a point there is no median: then each run is drawn.
+    """
+    kept = rows[rows["iteration"] > 0]
+    style = look(index)
+    if outcomes["run"].nunique() < 3:
+        for _, run in kept.groupby("run"):
+            axis.plot(run[x], run["gap"], label=label if run["run"].iloc[0] == 0 else None, **style)
+    else:
+        groups = kept.groupby("iteration")
+        at = groups[x].median()
+        axis.plot(at, groups["gap"].median(), label=label, **style)
+        axis.fill_between(at, groups["gap"].min(), groups["gap"].max(), color=style["color"], alpha=BAND, lw=0)
+    lost = outcomes[outcomes["fail_step"] >= 0]
+    last = kept.sort_values("iteration").groupby("run").tail(1).set_index("run")["gap"]
+    steps = lost["fail_step"] if x == "iteration" else lost[x]
+    axis.plot(
+        steps,
+        last.reindex(lost["run"]).to_numpy(),
+        ls="",
+        marker=MARKERS[index + 3],
+        mfc="white",
+        mec=style["color"],
+        ms=4,
+        zorder=5,
+    )
+
+
+def fate(outcomes: pd.DataFrame) -> str:
+    """How many runs, how many of them lost, and when."""
+    lost = outcomes.loc[outcomes["fail_step"] >= 0, "fail_step"]
+    if lost.empty:
+        return f"{len(outcomes)} runs, none lost"
+    first, last = int(lost.min()), int(lost.max())
+    when = f"at i = {first}" if first == last else f"at i = {first} to {last}"
+    return f"{len(lost)} of {len(outcomes)} runs lost, {when}"
+
+
+def iterations_axis(axis: Axes, rows: pd.DataFrame) -> None:
+    """Both axes logarithmic, named."""
+    axis.set(xscale="log", yscale="log", xlabel="iteration i", ylabel=GAP)
+    axis.set_xlim(1, max(10, int(rows["iteration"].max())) if len(rows) else 10)
+
+
+def guide(axis: Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
+    """A thin grey line of a law."""
+    axis.plot(x, y, color="#777777", lw=1.0, ls=(0, (1, 1.5)), label=label, zorder=1)

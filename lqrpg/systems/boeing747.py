@@ -1,0 +1,73 @@
+"""Longitudinal dynamics of a Boeing 747, discretised: the plant of Figures 4 to 6 (eq. (56))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lqrpg.checks import require
+from lqrpg.lqr.discrete_small import optimal_gain
+from lqrpg.lqr.plant import Array, Plant
+
+_A = (
+    (1.0, -1.13, -0.65, -0.807, 1.59),
+    (0.0, 0.77, 0.32, -0.98, -2.97),
+    (0.0, 0.12, 0.02, 0.0, -0.36),
+    (0.0, 0.01, 0.01, -0.03, -0.04),
+    (0.0, 0.14, -0.09, 0.29, 0.76),
+)
+_B = (
+    (89.20, -50.17, 1.13, -19.35),
+    (5.22, 6.36, 0.23, -0.32),
+    (-9.47, 5.93, -0.12, 0.99),
+    (-0.32, 0.32, -0.01, -0.01),
+    (-4.53, 3.21, -0.14, 0.09),
+)
+
+
+@dataclass(frozen=True)
+class Boeing747:
+    """Settings of the aircraft; five states, four inputs.
+
+    Attributes
+    ----------
+    kind : `boeing747`.
+    noise : variance of each entry of the process noise, Sigma = noise I.
+    initial_variance : variance of each entry of a rollout's first state.
+    state_weight, input_weight : Q = state_weight I, R = input_weight I.
+    initial_factor : the initial gain is the optimum of the weights (initial_factor Q, R).
+    """
+
+    time: ClassVar[str] = "discrete"
+    kind: str = "boeing747"
+    noise: float = 1e-3
+    initial_variance: float = 1e-6
+    state_weight: float = 1.0
+    input_weight: float = 1.0
+    initial_factor: float = 40.0
+
+    def __post_init__(self) -> None:
+        for name in ("noise", "state_weight", "input_weight", "initial_factor"):
+            value = getattr(self, name)
+            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
+        start = self.initial_variance
+        require(0 <= start < np.inf, "system.initial_variance", start, "a number not below 0")
+
+    def plant(self) -> Plant:
+        """The plant, with the covariance of its process noise."""
+        Q, R = self.state_weight * np.eye(5), self.input_weight * np.eye(4)
+        return Plant(np.array(_A), np.array(_B), Q, R, self.noise * np.eye(5))
+
+    def initial_covariance(self) -> Array:
+        """Covariance of a rollout's first state, shape (5, 5)."""
+        return self.initial_variance * np.eye(5)
+
+    def initial_gain(self) -> Array:
+        """The gain K0 from which the policy gradient starts, shape (4, 5)."""
+        heavier = replace(self, state_weight=self.initial_factor * self.state_weight)
+        return optimal_gain(heavier.plant())
+
+
+SYSTEM = Boeing747

@@ -1,0 +1,157 @@
+"""The SGD experiments: options a reader would try, bad input, companions of a run, claims on made-up tables."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lqrpg.checks import SettingError, SettingWarning
+from lqrpg.claims.registry import claims
+from lqrpg.cli.compose import requests
+from lqrpg.experiments.base import Trial
+from lqrpg.results.lookup import FinishedRun, MissingRunError, find_companion
+from lqrpg.results.parts import part_table
+
+
+def experiment(name, *overrides):
+    (request,) = requests([f"experiment={name}", "scale=smoke", *overrides], None, multirun=False)
+    return request.job.experiment
+
+
+def first_rows(settings, key):
+    (trial,) = [trial for trial in settings.trials() if trial.key == key]
+    return settings.run(trial)
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("sgd_biased", "steps.constant.value=-0.05", "steps.constant.value=-0.05: expected a positive number"),
+        ("sgd_biased", "steps.constant.value=nan", "steps.constant.value=nan: expected a positive number"),
+        ("sgd_biased", "biases.vanishing.kind=cubic", "one of constant, power, ceiling, staircase"),
+        ("sgd_biased", "steps.constant.kind=power", "steps.constant.exponent=None: expected a positive number"),
+        ("sgd_biased", "steps.constant.period=7", "null: a schedule of kind constant has no period"),
+        ("sgd_biased", "system=mass_spring", "a plant in discrete time"),
+        ("sgd_biased", "system.noise=0", "system.noise=0.0: expected a positive number"),
+        ("sgd_indirect", "start=8", r"n \+ m = 9"),
+        ("sgd_indirect", "dither=0", "dither=0.0: expected a positive number"),
+        ("sgd_oracles", "noises=[]", "distinct positive numbers"),
+        ("sgd_oracles", "direct.baseline=mean", "one rollout only"),
+        ("sgd_oracles", "direct.largest_radius=0.001", "above direct.least_radius"),
+        ("sgd_direct", "part=most", "part='most': expected one of default, adjusted, all"),
+        ("sgd_direct", "adjusted.varying.radius.period=0", "adjusted.varying.radius.period=0.0"),
+        ("sgd_direct", "printed.constant.length.value=1", "more than one step"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(name, override, message):
+    with pytest.raises(SettingError, match=message) as refused:
+        experiment(name, override)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["sgd_oracles", "sgd_biased", "sgd_indirect", "sgd_direct"])
+def test_an_initial_gain_that_does_not_stabilise_is_refused(name, monkeypatch):
+    from lqrpg.systems.boeing747 import Boeing747
+
+    monkeypatch.setattr(Boeing747, "initial_gain", lambda self: np.zeros((4, 5)))
+    with pytest.raises(SettingError, match="the initial gain does not stabilise the plant: spectral radius"):
+        experiment(name, "system=boeing747")
+
+
+def test_a_radius_for_which_most_perturbed_gains_are_unstable_is_warned_of_with_the_fraction(lqrpg):
+    huge = [f"{part}.{kind}.radius.value=1.0" for part in ("printed", "adjusted") for kind in ("constant", "varying")]
+    with pytest.warns(SettingWarning, match=r"printed: \d\d+% of the perturbed gains K0 \+ U with radius 1"):
+        experiment("sgd_direct", *huge)
+    ended = lqrpg("run", "--cfg", "job", "experiment=sgd_direct", *huge)
+    assert ended.code == 0
+    assert ended.err.count("lqrpg: warning: ") == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        experiment("sgd_direct")
+
+
+def test_any_discrete_plant_schedule_and_baseline_runs():
+    settings = experiment("sgd_direct", "system=three_state", "baseline=mean", "printed.iterations=3")
+    assert settings.baseline == "mean"
+    assert len(first_rows(settings, "printed-varying-1")["trajectories"]["gap"]) >= 2
+    powers = experiment("sgd_biased", "steps.constant={kind: power, value: 0.01, exponent: 0.6, period: null}")
+    assert powers.steps.constant.schedule()(4) == pytest.approx(0.01 * 4**-0.6)
+    assert first_rows(experiment("sgd_indirect", "system=three_state"), "off_policy-constant_step-0")
+
+
+def test_a_lost_run_stays_in_both_tables_with_its_step():
+    rows = first_rows(experiment("sgd_biased"), "constant_bias-constant_step-0")
+    (step,) = rows["outcomes"]["fail_step"]
+    assert 40 < step < 70
+    assert rows["outcomes"]["final_gap"][0] == np.inf
+    assert rows["outcomes"]["status"][0] == "gain left the stabilising set"
+    assert np.all(np.isfinite(rows["trajectories"]["gap"]))
+    assert rows["trajectories"]["iteration"].max() < step
+
+
+def test_cases_are_those_of_the_paper():
+    def cases(settings):
+        return {trial.values["case"] for trial in settings.trials()}
+
+    assert cases(experiment("sgd_direct", "part=all")) == {
+        f"{part}-{kind}" for part in ("printed", "surrogate", "adjusted") for kind in ("constant", "varying")
+    }
+    assert cases(experiment("sgd_direct", "part=adjusted")) == {"adjusted-constant", "adjusted-varying"}
+
+
+def test_the_other_reading_of_the_covariance_is_another_gradient():
+    tables = [
+        first_rows(experiment("sgd_oracles", f"reading={reading}"), "indirect-0") for reading in ("noise", "initial")
+    ]
+    errors = [table["indirect_oracle"]["mean_error"][-1] for table in tables]
+    assert 50.0 < errors[1] / errors[0] < 1000.0  # Sigma_0 / Sigma_w = 1000, halved, in a smaller norm
+
+
+def test_direct_samples_that_are_not_finite_are_counted():
+    settings = experiment("sgd_oracles", "direct.largest_radius=1e80", "direct.least_radius=1e79", "direct.radii=2")
+    rows = settings.run(Trial("direct-0-0", {"noise": 1e-4, "radius": 1e3, "index": 0}))["direct_oracle"]
+    assert rows["nonfinite"][0] > 0
+
+
+class Companions(dict):
+    """Tables without a companion."""
+
+    def __missing__(self, key):
+        raise MissingRunError(f"no run for {key}")
+
+
+def made_up(part, gaps, lost=-1):
+    iterations = np.arange(1, 301)
+    cases = {f"{kept}-{kind}": gaps[kind](iterations) for kept in part for kind in ("constant", "varying")}
+    rows = [pd.DataFrame({"case": case, "run": 0, "iteration": iterations, "gap": gap}) for case, gap in cases.items()]
+    outcomes = pd.DataFrame({"case": list(cases), "run": 0, "fail_step": lost, "final_gap": 1.0})
+    tables = Companions(trajectories=pd.concat(rows), outcomes=outcomes)
+    for table in tables.values():
+        table.attrs["settings"] = {"part": "default" if "printed" in part else "adjusted"}
+    return tables
+
+
+def measured(name, tables):
+    (found,) = [claim for claim in claims() if claim.name == name]
+    return found.outcome(found.measure(tables)).name
+
+
+def test_claims_on_figure_6_can_fail():
+    good = made_up(["printed", "surrogate"], {"constant": lambda i: 0.1 + 0.0 * i, "varying": lambda i: 1.0 / i})
+    bad = made_up(["printed", "surrogate"], {"constant": lambda i: i**-0.5, "varying": lambda i: 1.0 + 0.0 * i}, 7)
+    names = ("sgd_direct_printed_stable", "sgd_direct_surrogate_stalls", "sgd_direct_surrogate_varying_lower")
+    assert [measured(name, good) for name in names] == ["REPRODUCED", "CHANGED", "CHANGED"]
+    assert [measured(name, bad) for name in names] == ["NOT_REPRODUCED"] * 3
+    with pytest.raises(MissingRunError):
+        measured("sgd_direct_adjusted_stalls", good)
+
+
+def test_a_part_comes_from_the_run_that_holds_it(tmp_path):
+    tables = made_up(["adjusted"], {"constant": lambda i: 1.0 / i, "varying": lambda i: 1.0 / i})
+    assert set(part_table(tables, "adjusted", "outcomes")["case"]) == {"adjusted-constant", "adjusted-varying"}
+    with pytest.raises(MissingRunError):
+        part_table(tables, "printed", "outcomes")
+    run = FinishedRun(tmp_path / "sgd_direct" / "small", {})
+    with pytest.raises(MissingRunError, match="lqrpg run experiment=sgd_direct scale=small part=adjusted"):
+        find_companion(run, "sgd_direct?part=adjusted")
