@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PUSH, _REPLY, _FAILURE = 4, 5, 6
 _HEAD, _REPLY_HEAD = 4, 3  # numbers before F and before K
 _HELLO, _FAILED = -1.0, -2.0  # tickets of a worker that is ready, and of one that raised
-_NAP_S = 2.5e-4  # the longest: replies are near, and a late one would slow the fleet
+_LONGEST_NAP_S = 5e-4  # a late reply would slow the fleet
 _START_S, _SILENCE_S = 120.0, 5.0
 
 
@@ -106,7 +106,7 @@ class _MasterRank:
     def _next(self, timeout_s: float) -> int | None:
         from lqrpg.backends.mpi_world import ANYONE, wait
 
-        return wait(self._comm, ANYONE, _PUSH, longest_nap_s=_NAP_S, timeout_s=timeout_s)
+        return wait(self._comm, ANYONE, _PUSH, longest_nap_s=_LONGEST_NAP_S, timeout_s=timeout_s)
 
     def _receive(self, working: set[int]) -> int:
         """The rank whose push is now in the buffer; nobody may stay silent for too long meanwhile."""
@@ -192,6 +192,6 @@ class _WorkerRank:
         self._push[:_HEAD] = ticket, self._reply[0], pulled_s, time.perf_counter()
         self._push[_HEAD:] = estimate.ravel()
         self._comm.Send(self._push, dest=0, tag=_PUSH)
-        wait(self._comm, 0, _REPLY, longest_nap_s=_NAP_S)
+        wait(self._comm, 0, _REPLY, longest_nap_s=_LONGEST_NAP_S)
         self._comm.Recv(self._reply, source=0, tag=_REPLY)
         return time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -42,18 +43,14 @@ class DaskBackend:
 
 @contextlib.contextmanager
 def _client(workers: int) -> Iterator[Any]:
-    from dask import config
-    from distributed import Client, LocalCluster
-
-    address = config.get("scheduler-address", None)
-    if address is None:
-        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
-            with Client(cluster) as client:
-                yield client
-        return
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, TimeoutError):
-        raise SettingError(f"no Dask scheduler answers at {address} (from DASK_SCHEDULER_ADDRESS)") from None
-    with client:
-        yield client
+    distributed: Any = importlib.import_module("distributed")
+    address = importlib.import_module("dask").config.get("scheduler-address", None)
+    with contextlib.ExitStack() as stack:
+        if address is None:
+            local = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            address = stack.enter_context(local)
+        try:
+            client = distributed.Client(address, timeout=10)
+        except (OSError, TimeoutError):
+            raise SettingError(f"no Dask scheduler answers at {address} (DASK_SCHEDULER_ADDRESS)") from None
+        yield stack.enter_context(client)

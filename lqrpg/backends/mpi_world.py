@@ -29,6 +29,7 @@ ANYONE = MPI.ANY_SOURCE
 ORDERS = 1
 LONGEST_NAP_S = 0.01
 _SHORTEST_NAP_S = 2e-5
+_NAP_SHARE = 0.125
 
 
 class _Entered:
@@ -41,13 +42,17 @@ class _Entered:
 def wait(
     comm: Comm, source: int, tag: int, *, longest_nap_s: float = LONGEST_NAP_S, timeout_s: float | None = None
 ) -> int | None:
-    """Wait for a message, with naps that grow up to a limit; return its sender, or None after the timeout."""
-    status, nap_s, begin = MPI.Status(), _SHORTEST_NAP_S, time.perf_counter()
+    """Wait for a message and return its sender, or None after the timeout.
+
+    Naps last a fraction of what was waited already: a message is late by little of its time, and long waits cost
+    next to nothing.
+    """
+    status, begin = MPI.Status(), time.perf_counter()
     while not comm.Iprobe(source, tag, status):
-        if timeout_s is not None and time.perf_counter() - begin > timeout_s:
+        waited_s = time.perf_counter() - begin
+        if timeout_s is not None and waited_s > timeout_s:
             return None
-        time.sleep(nap_s)
-        nap_s = min(2.0 * nap_s, longest_nap_s)
+        time.sleep(min(max(_SHORTEST_NAP_S, _NAP_SHARE * waited_s), longest_nap_s))
     return status.Get_source()
 
 

@@ -62,4 +62,6 @@ def _ranks(size: int, *more: str) -> str:
 def _typed(*more: str) -> str:
     """What the user typed, with some settings put in the place of others."""
     replaced = tuple(setting.split("=")[0] + "=" for setting in more)
-    return shlex.join(["lqrpg", *(word for word in sys.argv[1:] if not replaced or not word.startswith(replaced)), *more])
+    return shlex.join(
+        ["lqrpg", *(word for word in sys.argv[1:] if not replaced or not word.startswith(replaced)), *more]
+    )
