@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -70,6 +71,7 @@ class _Launched:
         self._log = folder / "log"
         self._socket = folder / "rank0"
         self._size = size
+        self._begin = time.time()
 
     def __enter__(self) -> _Launched:
         command = [require_mpiexec("a run on MPI ranks"), "-n", str(self._size), sys.executable, "-m", "mpi4py"]
@@ -119,22 +121,50 @@ class _Launched:
             if select.select([listener], [], [], 0.05)[0]:
                 return Connection(listener.accept()[0].detach())
             if self._mpiexec.poll() is not None:
-                raise self._refusal()
+                raise self._what_the_log_says()
         raise SettingError(f"{self._mpiexec.args!r} started no world of {self._size} ranks in {_START_S:.0f} s")
 
-    def _refusal(self) -> SettingError:
+    def _what_the_log_says(self) -> Exception:
         """Why nothing started: our own word if a rank could still say it, else what the launcher says."""
         lines = [line.strip(" =-") for line in self._log.read_text(errors="replace").splitlines()]
         said = [line for line in lines if line]
         own = [line.removeprefix("lqrpg: ") for line in said if line.startswith("lqrpg: ")]
+        if not own and any(re.search(r"signal:? \d", line) for line in said):
+            return WorkerLostError("an MPI rank was killed while its world started")
         errors = [line for line in said if "error" in line.lower()]
         return SettingError((own or [f"mpiexec: {line}" for line in errors or said or ["no word of explanation"]])[0])
 
     def _end(self) -> None:
         """End the launcher, and with it the ranks; the hard way if it must be."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._mpiexec.poll() is not None:
-                return
-            os.kill(self._mpiexec.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._mpiexec.wait(_GRACE_S)
+            if self._mpiexec.poll() is None:
+                os.kill(self._mpiexec.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._mpiexec.wait(_GRACE_S)
+        if self._mpiexec.returncode != 0:
+            _forget_shared_memory(self._begin)
+
+
+def _forget_shared_memory(since: float) -> None:
+    """Unlink what MPICH leaves in memory if it is killed while it starts: files of ours that nobody has open."""
+    left = [file for file in Path("/dev/shm").glob("mpich_shm_*") if _is_newer(file, since)]
+    for _ in range(2):  # twice: another world may have made its file just now, and be about to open it
+        time.sleep(0.1 if left else 0.0)
+        left = [file for file in left if not _is_open(file)]
+    for file in left:
+        file.unlink(missing_ok=True)
+
+
+def _is_newer(file: Path, since: float) -> bool:
+    try:
+        return file.stat().st_uid == os.getuid() and file.stat().st_ctime >= since
+    except OSError:
+        return False
+
+
+def _is_open(file: Path) -> bool:
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            if str(file) in maps.read_text():
+                return True
+    return False

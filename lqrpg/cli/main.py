@@ -114,6 +114,15 @@ def list_(results: Path, as_json: bool) -> int:
     return command.listing(results, as_json=as_json)
 
 
+@cli.command()
+@_JSON
+def info(as_json: bool) -> int:
+    """Show versions, BLAS, MPI, cores and the cache of compiled kernels."""
+    from lqrpg.cli import info as command
+
+    return command.info(as_json=as_json)
+
+
 def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     signal.signal(signal.SIGTERM, _interrupt)
