@@ -89,7 +89,7 @@ def waiting_and_starting(seconds: float) -> None:
 
 
 def seconds_of(folder: str, *overrides: str) -> float:
-    command = [sys.executable, "-m", "lqrpg", "run", *overrides, f"results_dir={folder}/{len(os.listdir(folder))}"]
+    command = [sys.executable, "-m", "lqrpg", "run", *overrides, f"results_dir={folder}/{time.monotonic_ns()}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(json.loads((Path(done.stdout.strip()) / "provenance.json").read_text())["seconds"])
 

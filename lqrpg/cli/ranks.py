@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import sys
+import warnings
 
 import click
 
@@ -20,6 +21,7 @@ def serves_another() -> bool:
         return False
     try:
         require_mpi(f"a run on {here.size} ranks")
+        warnings.filterwarnings("ignore", "suspicious MPI")  # mpi4py's word on what `enter` refuses
         from lqrpg.backends.mpi_world import enter
 
         return not enter(here)

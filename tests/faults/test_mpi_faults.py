@@ -193,11 +193,11 @@ def test_a_dead_or_stopped_worker_of_a_fleet_is_noticed_and_its_fleet_run_again(
     time.sleep(4.0)
     os.kill(rank(tmp_path, 1), number)
     begin = time.monotonic()
-    noticed = [line for line in iter(process.stderr.readline, "") if "worker died" in line][:1]
-    assert time.monotonic() - begin < 60.0
+    noticed = next((line for line in process.stderr if "worker died" in line), "")
+    assert "tried again, alone" in noticed
+    assert time.monotonic() - begin < 15.0
     process.communicate(timeout=120)
-    assert process.returncode == 0, noticed
-    assert "tried again, alone" in noticed[0]
+    assert process.returncode == 0
 
 
 def test_a_rank_that_is_killed_while_its_world_starts_is_made_good(start, tmp_path, undisturbed):
