@@ -152,7 +152,8 @@ class _Attempt:
         self._place = place
         self._report = report
         self._chunk = job.runner.chunk
-        self._work = partial(run_chunk, job.experiment, directory)
+        elsewhere = RunDirectory(directory.path.resolve(), directory.identity)  # workers may run in another folder
+        self._work = partial(run_chunk, job.experiment, elsewhere)
         self._lost: dict[str, str] = {}
 
     def run(self, pending: Sequence[Trial]) -> dict[str, str]:
