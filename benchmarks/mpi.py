@@ -94,6 +94,17 @@ def seconds_of(folder: str, *overrides: str) -> float:
     return float(json.loads((Path(done.stdout.strip()) / "provenance.json").read_text())["seconds"])
 
 
+def machine() -> None:
+    """What two processes that share nothing gain here: the most that two workers could."""
+    command = [sys.executable, "-c", "for i in range(20_000_000): pass"]
+    begin = time.perf_counter()
+    subprocess.run(command, check=True)
+    alone_s = time.perf_counter() - begin
+    for process in [subprocess.Popen(command) for _ in range(2)]:
+        process.wait()
+    print(f"two plain loops at once: efficiency {alone_s / (time.perf_counter() - begin - alone_s):.2f}")
+
+
 def efficiency(*overrides: str) -> None:
     ways = {
         "serial": ["backend=serial"],
@@ -114,6 +125,7 @@ def main() -> None:
     pushes(1.0 if quick else 5.0)
     waiting_and_starting(1.0 if quick else 5.0)
     throughput(2.0 if quick else 10.0)
+    machine()
     efficiency("scale=small")
     if not quick:
         efficiency("scale=paper", "replicates=4")
