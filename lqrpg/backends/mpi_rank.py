@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import sys
 import threading
 from multiprocessing.connection import Client, Connection
+from pathlib import Path
 
 from mpi4py import MPI
 
@@ -26,12 +28,12 @@ def main() -> None:
         return
     forget_shared_memory()
     with Client(socket) as channel:
-        _direct(comm, channel)
+        _direct(comm, channel, Path(socket).parent)
 
 
-def _direct(comm: Comm, channel: Connection) -> None:
+def _direct(comm: Comm, channel: Connection, folder: Path) -> None:
     director = channel.recv()
-    threading.Thread(target=_end_with_the_launcher, args=(comm, channel), daemon=True).start()
+    threading.Thread(target=_end_with_the_launcher, args=(comm, channel, folder), daemon=True).start()
     try:
         for result in director(comm):
             channel.send(("result", result))
@@ -46,13 +48,14 @@ def _direct(comm: Comm, channel: Connection) -> None:
         channel.send(("end", None))
 
 
-def _end_with_the_launcher(comm: Comm, channel: Connection) -> None:
-    """End the whole world when the launching process goes away, which may be without a word."""
+def _end_with_the_launcher(comm: Comm, channel: Connection, folder: Path) -> None:
+    """End the whole world, and its folder, when the launching process goes away, which may be without a word."""
     try:
         done = channel.recv()
     except (EOFError, OSError):
         done = False
     if not done:
+        shutil.rmtree(folder, ignore_errors=True)
         comm.Abort(1)
 
 

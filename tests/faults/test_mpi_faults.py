@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,13 +37,14 @@ def start(tmp_path):
     """Start the command line with slowed trials, in a process group of its own that is ended afterwards."""
     (tmp_path / "sitecustomize.py").write_text(SLOWLY)
     begun = []
+    folders = Path(tempfile.mkdtemp(prefix="lqrpg-test-"))
 
     def go(*arguments, launcher=(), **environment):
         search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             [*launcher, sys.executable, "-m", "lqrpg", *(arguments or COMMAND), "backend=mpi"],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": search, **environment},
+            env={**os.environ, "PYTHONPATH": search, "TMPDIR": str(folders), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,6 +60,8 @@ def start(tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
     wait_for(lambda: not processes_in(tmp_path), 15)
+    assert not list(folders.glob("lqrpg-mpi-*"))
+    shutil.rmtree(folders)
     assert shared_memory() <= before | of_others()
 
 
