@@ -10,7 +10,7 @@ from lqrpg.backends.loky import LokyBackend
 from lqrpg.backends.serial import SerialBackend
 from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import requests
-from lqrpg.cli.plot import RunTables
+from lqrpg.cli.plot import EmptyTableError, RunTables
 from lqrpg.experiments import execute as execution
 from lqrpg.experiments.execute import Reporter, Result, execute
 from lqrpg.figures.registry import figures
@@ -68,7 +68,7 @@ def test_tables_have_the_contracts_columns_and_no_silent_nan(experiment, serial)
     for name, columns in request.job.experiment.TABLES.items():
         table = run.table(name)
         assert list(table.columns) == list(columns)
-        assert len(table) > 0
+        assert len(table) > 0 or name in TIMINGS  # nothing is timed where the clock is virtual
         assert table.attrs["settings"] == request.job.settings
         floats = table.select_dtypes("float")
         broken = ~np.isfinite(floats).all(axis=1)
@@ -80,6 +80,15 @@ def test_tables_have_the_contracts_columns_and_no_silent_nan(experiment, serial)
         assert not (broken & ~explained).any()
 
 
+def timings_are_missing(spec, tables):
+    """Whether a figure shows a table of timings that has no rows, as where the clock is virtual."""
+    try:
+        spec.draw(tables)
+    except EmptyTableError as error:
+        return any(repr(name) in str(error) for name in TIMINGS)
+    return False
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial, tmp_path):
     tables = RunTables(find_run(serial(experiment).path.parent.parent, experiment, None))
@@ -89,6 +98,8 @@ def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial,
         (tmp_path / attempt).mkdir()
         with house_style():
             for spec in specs:
+                if timings_are_missing(spec, tables):
+                    continue
                 save(spec.draw(tables), tmp_path / attempt, spec.name, ("pdf", "png", "svg"))
     first, second = sorted((tmp_path / "one").iterdir()), sorted((tmp_path / "two").iterdir())
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]

@@ -39,6 +39,10 @@ class Master:
     step_size : eta of eq. (7).
     tolerance : relative gap at which to stop.
     limit_s : time at which to stop in any case, in seconds.
+    gains : all gains so far, the initial one first.
+    stopped : whether workers are told to stop.
+    late : estimates that came after the stop.
+    exchanges_s : what each push and the pull after it took, as its worker saw it, in seconds.
     """
 
     objective: Objective
@@ -49,6 +53,7 @@ class Master:
     gains: list[Array] = field(default_factory=list)
     stopped: bool = False
     late: int = 0
+    exchanges_s: list[float] = field(default_factory=list)
     _tickets: int = 0
     _batch: list[Array] = field(default_factory=list)
     _events: list[tuple[float, float, int, int, int]] = field(default_factory=list)

@@ -17,8 +17,8 @@ Estimator = Callable[[int, Array], Array]
 """An estimate, (m, n), from a ticket and a gain."""
 
 
-def run_fleet(master: Master, estimator: Estimator, estimate_s: Sequence[float]) -> None:
-    """Run a fleet until the master stops it.
+def run_fleet(master: Master, estimator: Estimator, estimate_s: Sequence[float]) -> Master:
+    """Run a fleet until its master stops it, and return the master with what it recorded.
 
     Parameters
     ----------
@@ -54,9 +54,12 @@ def run_fleet(master: Master, estimator: Estimator, estimate_s: Sequence[float])
             pulled = _exchange(worker, pulled, estimate)
 
     def _exchange(worker: int, pulled: Pulled, estimate: Array) -> Pulled:
+        pushed_s = now_s()
         with lock:
             master.push(worker, pulled, estimate, now_s())
-            return master.pull(now_s())
+            answer = master.pull(now_s())
+            master.exchanges_s.append(answer.at_s - pushed_s)
+            return answer
 
     threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in range(len(estimate_s))]
     for thread in threads:
@@ -65,6 +68,7 @@ def run_fleet(master: Master, estimator: Estimator, estimate_s: Sequence[float])
         thread.join()
     if failures:
         raise failures[0]
+    return master
 
 
 def _sleep_until(moment_s: float, now_s: Callable[[], float]) -> None:

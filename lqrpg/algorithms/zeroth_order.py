@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,27 @@ class TicketSamples:
         """Perturbations (count, m, n), uniform on the sphere of radius sqrt(m n), and initial states (count, n)."""
         directions, starts = self._up_to(int(tickets.max()) + 1)
         return directions[tickets], starts[tickets]
+
+
+@dataclass(frozen=True)
+class TicketEstimator:
+    """One estimate from a ticket and a gain: what a worker computes on a real clock.
+
+    Attributes
+    ----------
+    samples : perturbations and initial states of the tickets.
+    rollout_costs : costs of rollouts; picklable if workers are processes.
+    radius : smoothing radius r.
+    """
+
+    samples: TicketSamples
+    rollout_costs: RolloutCosts
+    radius: float
+
+    def __call__(self, ticket: int, gain: Array) -> Array:
+        """The estimate, (m, n)."""
+        directions, starts = self.samples(np.array([ticket]))
+        return np.asarray(two_point_estimates(self.rollout_costs, gain[None], directions, starts, self.radius)[0])
 
 
 def two_point_estimates(

@@ -41,7 +41,8 @@ def _values(key: str, begun: str, words: list[str]) -> list[CompletionItem]:
         "experiment": choices("experiment"),
         "system": choices("system"),
         "scale": list(_read(_experiment_file(words)).get("scales", {})) or ["smoke", "small", "paper"],
-        "backend": ["joblib", "serial"],
+        "backend": ["joblib", "mpi", "serial"],
+        "joblib_backend": ["dask", "loky"],
     }
     return [CompletionItem(value) for value in known.get(key, []) if value.startswith(begun)]
 

@@ -174,6 +174,15 @@ def export(experiments: tuple[str, ...], results: Path, run_name: str | None, ou
     return command.export(experiments, results, run_name, out)
 
 
+@cli.command()
+@_JSON
+def info(as_json: bool) -> int:
+    """Show versions, BLAS, MPI, cores and the cache of compiled kernels."""
+    from lqrpg.cli import info as command
+
+    return command.info(as_json=as_json)
+
+
 def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     signal.signal(signal.SIGTERM, _interrupt)

@@ -13,7 +13,7 @@ from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import FinishedRun, find_companion, find_run
+from lqrpg.results.lookup import FinishedRun, find_companion, finished_runs
 
 MISSING_TABLES = 3
 
@@ -37,6 +37,8 @@ class RunTables(Mapping[str, pd.DataFrame]):
         if name not in self._read:
             companion, _, table = name.rpartition("/")
             run = find_companion(self.run, companion) if companion else self.run
+            if table not in run.provenance["tables"]:
+                raise EmptyTableError(f"{run.path} has no table {table!r}")
             self._read[name] = run.table(table)
         if self._read[name].empty:
             raise EmptyTableError(f"table {name!r} of {self.run.path} has no rows")
@@ -51,30 +53,31 @@ class RunTables(Mapping[str, pd.DataFrame]):
         return len(self.run.provenance["tables"])
 
 
-def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool) -> int:
-    """Draw the wanted figures; return the exit code."""
-    missing, empty = [], False
-    runs: dict[str, RunTables | None] = {}
+def plot(
+    wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool, first: str | None = None
+) -> int:
+    """Draw the wanted figures; return the exit code.
+
+    A figure whose tables have no rows in the newest run is drawn from the newest one in which they have some. If
+    there is none it is reported, and counts as missing only where it was asked for by its full name.
+    """
+    missing, code = [], 0
+    runs: dict[str, list[RunTables]] = {}
     with house_style():
         for spec in _chosen(wanted):
             if spec.experiment not in runs:
-                runs[spec.experiment] = _tables(results, spec.experiment, run_name)
-            tables = runs[spec.experiment]
-            if tables is None:
+                runs[spec.experiment] = _runs(results, spec.experiment, run_name, first)
+            if not runs[spec.experiment]:
                 missing.append(spec.experiment)
-                continue
-            try:
-                _draw(spec, tables, out, ("pdf", "png", "svg") if svg else ("pdf", "png"))
-            except EmptyTableError as error:
-                empty = True
-                click.echo(f"lqrpg: {spec.name}: {error}", err=True)
+            elif not _draw_first(spec, runs[spec.experiment], out, ("pdf", "png", "svg") if svg else ("pdf", "png")):
+                code = MISSING_TABLES if spec.name in wanted else code
     for experiment in dict.fromkeys(missing):
         which = f" named {run_name!r}" if run_name else ""
         click.echo(
             f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}",
             err=True,
         )
-    return MISSING_TABLES if missing or empty else 0
+    return MISSING_TABLES if missing else code
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
@@ -85,12 +88,29 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
     return [spec for name, spec in known.items() if not wanted or name.startswith(tuple(wanted))]
 
 
-def _tables(results: Path, experiment: str, run_name: str | None) -> RunTables | None:
-    run = find_run(results, experiment, run_name)
-    if run is None:
-        return None
-    click.echo(f"{experiment}: from {run.path}", err=True)
-    return RunTables(run)
+def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:
+    """Finished runs that a figure may be drawn from: the one of the name `first`, then newest first."""
+    runs = [run for run in finished_runs(results, experiment) if run_name in (None, run.name)]
+    runs.sort(key=lambda run: run.name != first)
+    if runs:
+        click.echo(f"{experiment}: from {runs[0].path}", err=True)
+    return [RunTables(run) for run in runs]
+
+
+def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats: tuple[str, ...]) -> bool:
+    """Draw from the first run whose tables have rows; False, and a line that says why, if there is none."""
+    reasons = []
+    for tables in runs:
+        try:
+            _draw(spec, tables, out, formats)
+        except EmptyTableError as error:
+            reasons.append(error)
+            continue
+        if reasons:
+            click.echo(f"{spec.name}: from {tables.run.path}", err=True)
+        return True
+    click.echo(f"lqrpg: {spec.name}: {reasons[0]}", err=True)
+    return False
 
 
 def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ...]) -> None:

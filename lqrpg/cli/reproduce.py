@@ -96,7 +96,7 @@ def _finish(request: Request, out: Path | None, seconds: float) -> Row:
     results, name = Path(job.runner.results_dir), job.experiment.name
     folder = out or (Path("figures") if job.scale == _PAPER else Path("figures") / job.scale)
     own = [spec.name for spec in figures().values() if spec.experiment == name]
-    plot(own, results, request.run_name, folder, svg=False)
+    plot(own, results, None, folder, svg=False, first=request.run_name)
     run = find_run(results, name, request.run_name)
     found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
     return Row(name, request.run_name, seconds, len(own), {kind: found.count(kind) for kind in Outcome})

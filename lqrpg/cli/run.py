@@ -14,11 +14,14 @@ from omegaconf import OmegaConf
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.one_run import run_request
+from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
 
 
 def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:
     """Run one job, or with `multirun` every combination; return the exit code."""
+    if serves_another():
+        return 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SettingWarning)
         wanted = requests(overrides, config_dir, multirun=multirun)
@@ -30,6 +33,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
         return 0
     for request in wanted:
         _require_writable(Path(request.job.runner.results_dir))
+        require_workers(request.job)
     if multirun:
         return sweep(overrides, wanted, config_dir, force=force)
     return run_request(wanted[0], force=force)

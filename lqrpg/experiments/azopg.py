@@ -21,18 +21,17 @@ from lqrpg.algorithms.azopg import (
 )
 from lqrpg.algorithms.azopg_master import Master
 from lqrpg.algorithms.barrier import SCHEMES, time_per_update
-from lqrpg.algorithms.thread_clock import run_fleet
-from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketSamples, two_point_estimates
+from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketEstimator, TicketSamples
 from lqrpg.checks import require
+from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.lqr import continuous
-from lqrpg.lqr.plant import Array
 from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
 from lqrpg.results.rows import Columns, Rows
 
-CLOCKS = ("virtual", "threads")
+CLOCKS = ("virtual", *REAL_CLOCKS)
 ROLLOUTS = ("exact", "step")
 
 
@@ -82,6 +81,7 @@ class Azopg:
             *("max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
         ),
         "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
+        "wall_clock": WALL_CLOCK,
     }
 
     def __post_init__(self) -> None:
@@ -117,6 +117,11 @@ class Azopg:
         """Real time must not be shared: on a real clock trials run one at a time."""
         return self.clock != "virtual"
 
+    @property
+    def ranks(self) -> int:
+        """Ranks that a run needs beside the master's, whatever the backend: those of the largest fleet."""
+        return max(*self.fleets, self.timeline.workers) if self.clock == "mpi" else 0
+
     @cached_property
     def _objective(self) -> Objective:
         return Objective.of(self.system.plant(), self.system.initial_gain())
@@ -138,7 +143,8 @@ class Azopg:
     def trials(self) -> list[Trial]:
         """Fleets on tickets and on independent streams, the staleness study, the baselines, the timeline."""
         if self.clock != "virtual":
-            return [self._fleet("tickets", *fleet, 0) for fleet in self._fleets()] + [Trial("timeline")]
+            fleets = [self._fleet("tickets", *fleet, 0) for fleet in self._fleets()]
+            return [*fleets, *self._throughput_trials(), Trial("timeline")]
         fleets = [
             self._fleet(streams, *fleet, replicate)
             for streams in ("tickets", "independent")
@@ -154,6 +160,13 @@ class Azopg:
     def _fleet(self, streams: str, case: str, workers: int, replicate: int) -> Trial:
         values = {"streams": streams, "case": case, "workers": workers, "replicate": replicate}
         return Trial(f"fleet-{streams}-{case}-{workers}-{replicate}", values, cost=float(self.batch_size))
+
+    def _throughput_trials(self) -> list[Trial]:
+        return [
+            Trial(f"throughput-{case}-{workers}-{repeat}", {"case": case, "workers": workers, "repeat": repeat})
+            for case, workers in self._fleets()
+            for repeat in range(self.real_clock.repeats)
+        ]
 
     def _scaling_trials(self) -> list[Trial]:
         return [
@@ -178,6 +191,7 @@ class Azopg:
         kind = trial.key.split("-")[0]
         runners: dict[str, Callable[..., Rows]] = {
             "fleet": self._run_fleet if self.clock == "virtual" else self._run_real_fleet,
+            "throughput": self._run_throughput,
             "scaling": self._run_scaling,
             "barrier": self._run_barrier,
             "timeline": self._run_timeline,
@@ -194,32 +208,31 @@ class Azopg:
         return self._fleet_rows(streams, case, workers, replicate, schedule, result)
 
     def _run_real_fleet(self, streams: str, case: str, workers: int, replicate: int) -> Rows:
-        master = Master(
-            self._objective,
-            self.real_clock.batch_size,
-            self.step_size,
-            self.real_clock.tolerance,
-            self.real_clock.limit_s,
-        )
-        samples = stream(self.seed, self.name, "samples", replicate)
-        self._run_threads(master, case, workers, samples)
+        times = self.real_clock
+        master = self._record(case, workers, replicate, times.batch_size, times.tolerance, times.limit_s)
         schedule = master.schedule()
-        result = self._replay(schedule, samples, self.real_clock.tolerance)
-        if not np.array_equal(result.gains[-1], master.gains[-1]):
-            raise AssertionError("the replay of the recorded schedule gives other gains than the fleet had")
+        result = self._replay(schedule, stream(self.seed, self.name, "samples", replicate), times.tolerance)
+        require_same_gains(result, master)
         return self._fleet_rows(streams, case, workers, replicate, schedule, result)
 
-    def _run_threads(self, master: Master, case: str, workers: int, samples: np.random.SeedSequence) -> None:
-        look_up = TicketSamples(self._objective.plant, samples)
-        costs = self._rollout_costs
+    def _run_throughput(self, case: str, workers: int, repeat: int) -> Rows:
+        times = self.real_clock
+        master = self._record(case, workers, 0, times.batch_size, 0.0, times.throughput_s)
+        result = self._replay(master.schedule(), stream(self.seed, self.name, "samples", 0), 0.0)
+        require_same_gains(result, master)
+        timing = wall_clock_columns(master, self._service, slowed_workers(workers, case))
+        return {"wall_clock": repeated(1, case=case, workers=workers, seed=0, repeat=repeat, **timing)}
 
-        def estimate(ticket: int, gain: Array) -> Array:
-            directions, starts = look_up(np.array([ticket]))
-            return np.asarray(two_point_estimates(costs, gain[None], directions, starts, self.radius)[0])
-
-        service = self._service
+    def _record(
+        self, case: str, workers: int, replicate: int, batch_size: int, tolerance: float, limit_s: float
+    ) -> Master:
+        """Run a fleet in real time; its master knows what happened."""
+        plant, service = self._objective.plant, self._service
+        samples = TicketSamples(plant, stream(self.seed, self.name, "samples", replicate))
+        estimator = TicketEstimator(samples, self._rollout_costs, self.radius)
         estimate_s = 2.0 * service.rollout_s + service.waits(slowed_workers(workers, case))
-        run_fleet(master, estimate, estimate_s.tolist())
+        master = Master(self._objective, batch_size, self.step_size, tolerance, limit_s)
+        return run_real(self.clock, master, estimator, estimate_s.tolist())
 
     def _replay(self, schedule: Schedule, samples: np.random.SeedSequence, tolerance: float) -> Replay:
         return replay(
@@ -301,8 +314,7 @@ class Azopg:
         else:
             longest_s = 2.0 * (self.real_clock.rollout_s + self.real_clock.slow_wait_s)
             limit_s = longest_s * (shape.updates * shape.batch_size / shape.workers + 2)
-            master = Master(self._objective, shape.batch_size, self.step_size, 0.0, limit_s)
-            self._run_threads(master, case, shape.workers, stream(self.seed, self.name, "samples", 0))
+            master = self._record(case, shape.workers, 0, shape.batch_size, 0.0, limit_s)
             schedule = master.schedule().first(shape.updates)
         return repeated(
             len(schedule.worker),
@@ -326,6 +338,7 @@ class Azopg:
             "events": ("case", "pushed_s", "worker"),
             "scaling": ("batch_size", "workers", "seed"),
             "barrier": ("scheme", "case", "workers"),
+            "wall_clock": WALL_CLOCK[:4],
         }
         tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
         tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "seed"], "time_to_tol_s")
@@ -334,6 +347,9 @@ class Azopg:
         single = tables["barrier"].query("scheme == 'async' and case == 'normal' and workers == 1")
         reference = single["time_per_update_s"].iloc[0] if len(single) else np.nan
         tables["barrier"]["speedup"] = reference / tables["barrier"]["time_per_update_s"]
+        timed = tables["wall_clock"]
+        timed["update_s"] = timed["time_s"] / timed["updates"]
+        timed["throughput_speedup"] = _speedup(timed, ["seed", "repeat"], "update_s")
         return {name: tables[name][list(columns)] for name, columns in self.TABLES.items()}
 
 

@@ -44,6 +44,8 @@ class RealClock:
     batch_size: int
     tolerance: float
     limit_s: float
+    throughput_s: float
+    repeats: int
 
     def __post_init__(self) -> None:
         require(1e-4 <= self.rollout_s <= 60, "real_clock.rollout_s", self.rollout_s, "seconds, from 1e-4 to 60")
@@ -56,6 +58,9 @@ class RealClock:
         )
         require(0 < self.tolerance < 1, "real_clock.tolerance", self.tolerance, "a number between 0 and 1")
         require(0 < self.limit_s <= 86400, "real_clock.limit_s", self.limit_s, "seconds, up to a day")
+        seconds, repeats = self.throughput_s, self.repeats
+        require(0 < seconds <= 3600, "real_clock.throughput_s", seconds, "seconds, up to an hour")
+        require(1 <= repeats <= 1000, "real_clock.repeats", repeats, "a whole number from 1 to 1000")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from lqrpg.backends.base import Backend, WorkerLostError
 from lqrpg.backends.choice import backend
+from lqrpg.checks import SettingError
 from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
@@ -96,14 +97,14 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
         job.experiment.compile()  # once, before there are workers: they find the kernels in the cache
     report.begin(trials, done)
     workers = 1 if job.experiment.exclusive else job.runner.processes
-    place = backend(job.runner.backend, workers)
+    place = backend("serial" if job.experiment.exclusive else job.runner.engine, workers)
     lost = _Attempt(job, directory, place, report).run(pending)
     parts = [(trial, directory.read_shard(trial.key)) for trial in trials if trial.key not in lost]
     record = {
         **provenance.describe(),
         "scale": job.scale,
         "seed": job.experiment.seed,
-        "backend": job.runner.backend,
+        "backend": job.runner.engine,
         "workers": workers,
         "started": started,
         "finished": provenance.now(),
@@ -136,8 +137,8 @@ def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[
         try:
             directory.write_shard(trial.key, experiment.run(trial))
             outcomes.append((trial.key, None))
-        except OSError:
-            raise  # a full disk or a lost folder is no property of the trial
+        except (OSError, SettingError, WorkerLostError):
+            raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
         except Exception as error:
             outcomes.append((trial.key, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
     return outcomes
@@ -151,7 +152,8 @@ class _Attempt:
         self._place = place
         self._report = report
         self._chunk = job.runner.chunk
-        self._work = partial(run_chunk, job.experiment, directory)
+        elsewhere = RunDirectory(directory.path.resolve(), directory.identity)  # workers may run in another folder
+        self._work = partial(run_chunk, job.experiment, elsewhere)
         self._lost: dict[str, str] = {}
 
     def run(self, pending: Sequence[Trial]) -> dict[str, str]:

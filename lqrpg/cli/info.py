@@ -1,0 +1,89 @@
+"""`lqrpg info`: what a report of a problem should say about the installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+import click
+
+from lqrpg import __version__
+from lqrpg.backends.mpi_place import mpiexec, place, wheels
+
+_LIBRARIES = (
+    *("numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "joblib", "hydra-core", "omegaconf"),
+    *("mpi4py", "distributed"),
+)
+
+
+def info(*, as_json: bool) -> int:
+    """Print versions, BLAS, MPI, cores and the cache of compiled kernels; return the exit code."""
+    facts = {
+        "lqrpg": __version__,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+        "cores": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}",
+        **{name: _version(name) for name in _LIBRARIES},
+        "BLAS": _blas(),
+        "BLAS threads": os.environ.get("OMP_NUM_THREADS", "not limited"),
+        **_mpi(),
+        **_kernels(),
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return 0
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        click.echo(f"{name:<{width}}  {value}")
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _blas() -> str:
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")
+    found = config["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}"
+
+
+def _mpi() -> dict[str, str]:
+    """The library as mpi4py sees it, asked in a process of its own: to load it is to start it."""
+    here = place()
+    return {
+        "MPI library": _mpi_library(),
+        "MPI wheels": ", ".join(wheels()) or "none",
+        "MPI launcher": mpiexec() or "not found",
+        "MPI world": f"rank {here.rank} of {here.size}" if here else "not under mpiexec or srun",
+    }
+
+
+def _mpi_library() -> str:
+    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    if done.returncode:
+        return f"cannot be loaded: {lines[-1]}" if lines else "cannot be loaded"
+    return " ".join(lines[0].replace(",", "").rstrip("\0").split())
+
+
+def _kernels() -> dict[str, str]:
+    from lqrpg.lqr.compiled import cache_folder
+
+    folder = cache_folder()
+    compiled = len(list(folder.rglob("*.nbc")))
+    return {
+        "kernel cache": str(folder),
+        "kernels": f"{compiled} compiled" if compiled else "none compiled yet: the first run does it",
+    }

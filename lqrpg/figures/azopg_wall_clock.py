@@ -1,0 +1,84 @@
+"""P1 on a real clock: the speedup that was measured, and the one that the virtual clock predicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lqrpg.figures.azopg import CASE_NAMES, slow_share
+from lqrpg.figures.registry import Tables, figure
+from lqrpg.figures.style import COLOURS, panel_letters
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CLOCKS = {"mpi": "MPI ranks", "threads": "threads"}
+
+
+@figure("azopg_wall_clock", "azopg", "P1 in real time (clock=mpi): wall-clock speedup against the prediction")
+def wall_clock(tables: Tables) -> Figure:
+    """Updates a second over those of one worker, and how far the virtual clock's prediction is off."""
+    table = tables["wall_clock"]
+    settings = table.attrs["settings"]
+    canvas = Figure(figsize=(7.6, 3.7))
+    left, right = canvas.subplots(1, 2, width_ratios=[3, 2])
+    _speedups(left, table, settings)
+    _errors(right, table)
+    for axis in (left, right):
+        axis.set_xlabel("number of workers M")
+        axis.set_xlim(0, int(table["workers"].max()) + 0.4)
+    panel_letters([left, right])
+    canvas.supxlabel(_what_was_emulated(settings), fontsize=7)
+    return canvas
+
+
+def _what_was_emulated(settings: dict[str, Any]) -> str:
+    times = settings["real_clock"]
+    return (
+        f"Emulated: each rollout lasts {1e3 * times['rollout_s']:g} ms, as a plant would, and its worker sleeps "
+        f"meanwhile;\nslowed workers sleep {1e3 * times['slow_wait_s']:g} ms more after each. "
+        f"Real: the {_CLOCKS[settings['clock']]}, their messages, the numerics, the clock."
+    )
+
+
+def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None:
+    top, share = int(table["workers"].max()), slow_share(settings)
+    axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="ideal lines")
+    axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
+    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
+    axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
+    predicted = _predicted_speedup(table)
+    for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
+        rows = table["case"] == case
+        runs = table[rows].groupby("workers")["throughput_speedup"]
+        median, least, most = runs.median(), runs.min(), runs.max()
+        bars = [median - least, most - median]
+        axis.errorbar(median.index, median, bars, fmt=marker, color=colour, ms=4, lw=0.9, label=CASE_NAMES[case])
+        forecast = predicted[rows].groupby(table["workers"]).median()
+        axis.plot(forecast.index, forecast, ls="", marker=marker, ms=9, mfc="none", mec=colour, mew=0.8)
+    axis.plot([], [], ls="", marker="o", ms=9, mfc="none", mec="#444444", mew=0.8, label="the virtual clock's word")
+    axis.set(ylabel="updates a second, over one worker's", ylim=(0, 1.35 * top))
+    axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} by the wall clock")
+    title = f"{table['repeat'].nunique()} run(s) each: median, range"
+    axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
+
+
+def _predicted_speedup(table: pd.DataFrame) -> pd.Series[float]:
+    """Predicted updates a second over those of one worker that nothing slows."""
+    rate = table["updates"] / table["predicted_s"]
+    return rate / rate[(table["workers"] == 1) & (table["case"] == "normal")].median()
+
+
+def _errors(axis: Axes, table: pd.DataFrame) -> None:
+    errors = 100.0 * (table["time_s"] / table["predicted_s"] - 1.0)
+    for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
+        rows = table["case"] == case
+        axis.plot(table.loc[rows, "workers"], errors[rows], ls="", marker=marker, color=colour, ms=4)
+    axis.axhline(0.0, color="#888888", lw=0.9)
+    axis.set(ylabel="time over the prediction (%)", ylim=(min(0.0, 1.2 * errors.min()), max(1.0, 1.3 * errors.max())))
+    overhead = table["master_overhead_us"].median()
+    axis.set_title("what the virtual clock leaves out")
+    note = f"a push and the pull after it: {overhead / 1e3:.2g} ms"
+    axis.text(0.97, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize=7)

