@@ -99,7 +99,8 @@ def _finish(request: Request, out: Path | None, seconds: float) -> Row:
     plot(own, results, None, folder, svg=False, first=request.run_name)
     run = find_run(results, name, request.run_name)
     found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
-    return Row(name, request.run_name, seconds, len(own), {kind: found.count(kind) for kind in Outcome})
+    drawn = sum((folder / f"{figure}.pdf").exists() for figure in own)
+    return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome})
 
 
 def _print(rows: Sequence[Row], seconds: float) -> None:
