@@ -74,8 +74,8 @@ def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
     try:
         measured = claim.measure(tables)
-    except EmptyTableError:
-        measured = math.nan
+    except EmptyTableError as error:
+        raise MissingRunError(f"{error}; --run names another run") from None
     except DamagedFileError as error:
         raise SettingError(f"{error}: lqrpg run experiment={claim.experiment} computes it again") from None
     return {"claim": claim, "run": tables.run, "measured": measured, "outcome": claim.outcome(measured)}

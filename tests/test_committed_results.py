@@ -1,0 +1,28 @@
+"""The tables in the repository are those of today's code and settings, and every figure can be drawn from them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lqrpg.cli.complete import choices
+from lqrpg.figures.registry import figures
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_tables_in_the_repository_are_whole_and_current(lqrpg):
+    entries = json.loads(lqrpg("list", "--json", "--results", str(ROOT / "results")).out)
+    assert {entry["experiment"] for entry in entries} == set(choices("experiment"))
+    for entry in entries:
+        states = {run["name"]: run["state"] for run in entry["results"]}
+        assert "paper" in states, f"{entry['experiment']}: lqrpg run experiment={entry['experiment']}"
+        assert set(states.values()) == {"current"}, states
+
+
+@pytest.mark.slow
+def test_all_figures_are_drawn_from_them(lqrpg, tmp_path):
+    ended = lqrpg("plot", "--results", str(ROOT / "results"), "--out", "drawn")
+    assert ended.code == 0, ended.err
+    assert {file.stem for file in (tmp_path / "drawn").glob("*.pdf")} == set(figures())
+    assert {file.stem for file in (ROOT / "figures").glob("*.png")} == set(figures())
