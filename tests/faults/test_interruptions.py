@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import heed_interrupts
+
 pytestmark = pytest.mark.slow
 
 COMMAND = ["run", "experiment=azopg", "scale=smoke", "replicates=6", "backend=joblib", "workers=2"]
@@ -42,6 +44,7 @@ def start(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         begun.append(process)
         return process

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lqrpg.backends.mpi_place import mpiexec
+from tests.faults import heed_interrupts
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +50,7 @@ def start(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         begun.append(process)
         return process
