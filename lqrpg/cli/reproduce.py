@@ -16,6 +16,7 @@ from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.one_run import compute
 from lqrpg.cli.plot import plot
+from lqrpg.cli.run import require_runnable
 from lqrpg.cli.verify import check_run
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.execute import Result, run_directory
@@ -25,7 +26,6 @@ from lqrpg.results.lookup import find_run
 from lqrpg.results.run_directory import State
 
 _PAPER = "paper"
-_WIDTH_OF_FILES = 120
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def _requests(words: Sequence[str]) -> list[Request]:
         if not any(name.startswith(prefix) for name in names):
             raise SettingError(f"unknown experiment {prefix!r}: {suggestion(prefix, names)}")
     chosen = [name for name in names if not prefixes or name.startswith(prefixes)]
-    return [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
+    wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
+    for request in wanted:
+        require_runnable(request)
+    return wanted
 
 
 def _has_work(request: Request, *, force: bool) -> bool:
@@ -104,8 +107,9 @@ def _finish(request: Request, out: Path | None, seconds: float) -> Row:
 
 
 def _print(rows: Sequence[Row], seconds: float) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from lqrpg.cli.console import table_console
 
     table = Table(title=f"{len(rows)} experiment(s) in {seconds:.0f} s", title_justify="left")
     for heading in ("experiment", "run", "time (s)", "figures", "reproduced", "with a change", "not reproduced"):
@@ -113,5 +117,4 @@ def _print(rows: Sequence[Row], seconds: float) -> None:
     for row in rows:
         counts = [str(row.counts[kind]) for kind in (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)]
         table.add_row(row.experiment, row.run, f"{row.seconds:.1f}", str(row.figures), *counts)
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)).print(table)
+    table_console().print(table)

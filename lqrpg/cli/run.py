@@ -32,11 +32,16 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
             click.echo(settings_text(request), nl=False)
         return 0
     for request in wanted:
-        _require_writable(Path(request.job.runner.results_dir))
-        require_workers(request.job)
+        require_runnable(request)
     if multirun:
         return sweep(overrides, wanted, config_dir, force=force)
     return run_request(wanted[0], force=force)
+
+
+def require_runnable(request: Request) -> None:
+    """Refuse a job whose results cannot be written or whose clock needs more workers, before anything starts."""
+    _require_writable(Path(request.job.runner.results_dir))
+    require_workers(request.job)
 
 
 def settings_text(request: Request) -> str:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_WIDTH_OF_FILES = 140
 _MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_REPRODUCED: "red"}
 
 
@@ -101,11 +100,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
+    from lqrpg.cli.console import table_console
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH_OF_FILES)
+    console = table_console()
     for paper, own in _by_paper(rows):
         console.rule(_heading(paper), align="left", characters="─")
         for experiment in dict.fromkeys(row["claim"].experiment for row in own):
