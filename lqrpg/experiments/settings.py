@@ -132,7 +132,9 @@ def job_from(config: DictConfig) -> Job:
     extra = {}
     if system is not None:
         require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
-        extra["system"] = _build(system_class(str(system["kind"])), system, "system.")
+        plant = system_class(str(system["kind"]))
+        expand = getattr(plant, "expand", dict)  # a system that reads a file puts its content in the file's place
+        extra["system"] = _build(plant, expand(system), "system.")
     experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
     _require_ranks(experiment, runner)
     return Job(experiment, runner, scale)
