@@ -20,9 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import CONF
 from lqrpg.experiments.registry import suggestion
 from lqrpg.experiments.settings import RUNNER_KEYS, Job, job_from
+from lqrpg.rooms import choices, config_folders
 
 GROUPS = ("experiment", "system")
 
@@ -63,9 +63,21 @@ def composer(config_dir: Path | None) -> Iterator[None]:
     if config_dir is not None and not config_dir.is_dir():
         raise SettingError(f"--config-dir {config_dir}: no such folder")
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        _composer_options[:] = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    own, *others = config_folders()
+    searched = [*([config_dir.resolve()] if config_dir else []), *others]
+    with initialize_config_dir(str(own), version_base="1.3"):
+        _composer_options[:] = [search_path(searched)]
         yield
+
+
+def search_path(folders: Sequence[Path]) -> str:
+    """Hydra's setting for folders of YAML files beside the package's own."""
+    return "hydra.searchpath=[" + ",".join(quoted(f"file://{folder}") for folder in folders) + "]"
+
+
+def quoted(text: str) -> str:
+    """A text as one word of Hydra's grammar."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 _composer_options: list[str] = []
@@ -127,8 +139,6 @@ def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
         if override.is_sweep_override() and not multirun:
             raise SettingError(f"{text}: a sweep needs -m (for a list write {key}=[...])")
     if "experiment" not in seen:
-        from lqrpg.cli.complete import choices
-
         raise SettingError(f"no experiment given: write experiment=NAME, one of {', '.join(choices('experiment'))}")
     return parsed
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import choices
 from lqrpg.cli.plot import MISSING_TABLES
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.rooms import choices
 
 
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:

@@ -10,12 +10,12 @@ import click
 import yaml
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer, request
 from lqrpg.experiments.settings import sources_of
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
+from lqrpg.rooms import choices, config_text
 
 
 def listing(results: Path, *, as_json: bool) -> int:
@@ -30,7 +30,7 @@ def listing(results: Path, *, as_json: bool) -> int:
 
 
 def _entry(name: str, results: Path) -> dict[str, Any]:
-    content = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(config_text("experiment", name))
     return {
         "experiment": name,
         "command": f"lqrpg run experiment={name}",

@@ -16,7 +16,6 @@ import yaml
 
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
@@ -29,6 +28,7 @@ from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.rooms import choices, config_text
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class _Entry:
 
     @cached_property
     def text(self) -> str:
-        return (CONF / "experiment" / f"{self.choice}.yaml").read_text(encoding="utf-8")
+        return config_text("experiment", self.choice)
 
     @property
     def command(self) -> str:
@@ -83,7 +83,7 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
     options += f" --run {shlex.quote(run_name)}" if run_name else ""
     found: dict[str, _Entry] = {}
     for choice in choices("experiment"):
-        content = yaml.safe_load((CONF / "experiment" / f"{choice}.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load(config_text("experiment", choice))
         name = str(content.get("name", choice))
         if name not in found or name == choice:
             found[name] = _Entry(name, choice, find_run(results, name, run_name), options)

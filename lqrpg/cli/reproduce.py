@@ -12,7 +12,6 @@ import joblib
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
-from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.one_run import compute
 from lqrpg.cli.plot import plot
@@ -24,6 +23,7 @@ from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import find_run
 from lqrpg.results.run_directory import State
+from lqrpg.rooms import choices
 
 _PAPER = "paper"
 
@@ -68,7 +68,7 @@ def _requests(words: Sequence[str]) -> list[Request]:
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
             raise SettingError(f"unknown experiment {prefix!r}: {suggestion(prefix, names)}")
-    chosen = [name for name in names if not prefixes or name.startswith(prefixes)]
+    chosen = [name for name in names if name.startswith(prefixes)] if prefixes else choices("experiment", own=True)
     wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
     for request in wanted:
         require_runnable(request)

@@ -16,6 +16,7 @@ from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
+from lqrpg.rooms import module_of
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
@@ -106,10 +107,10 @@ class Job:
 
 def sources_of(settings: dict[str, Any]) -> str:
     """Digest of the sources behind settings: the experiment's module, its system's, and what they import."""
-    modules = [f"lqrpg.experiments.{settings['name']}"]
+    modules = [module_of("experiments", str(settings["name"]))]
     if settings.get("system"):
-        modules.append(f"lqrpg.systems.{settings['system']['kind']}")
-    return sources_digest(modules)
+        modules.append(module_of("systems", str(settings["system"]["kind"])))
+    return sources_digest([module for module in modules if module])
 
 
 def job_from(config: DictConfig) -> Job:

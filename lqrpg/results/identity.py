@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+from lqrpg.rooms import OWN, packages
+
 _NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "experiments")
+_DRAWING_ROOMS = ("figures", "claims")
 
 
 def sources_digest(modules: Iterable[str]) -> str:
@@ -49,9 +51,15 @@ def _closure(modules: Iterable[str]) -> dict[str, ast.Module]:
 
 
 def _path(module: str) -> Path | None:
-    package, *parts = module.split(".")
-    path = _PACKAGE.joinpath(*parts).with_suffix(".py")
-    return path if package == _PACKAGE.name and parts and path.is_file() else None
+    package = _package(module)
+    parts = module.removeprefix(f"{package}.").split(".")
+    path = packages()[package].joinpath(*parts).with_suffix(".py") if package else None
+    return path if path is not None and path.is_file() else None
+
+
+def _package(module: str) -> str | None:
+    """The package that a module belongs to, if it is one whose sources count."""
+    return next((name for name in packages() if module.startswith(f"{name}.")), None)
 
 
 def _imported(tree: ast.Module) -> list[str]:
@@ -65,7 +73,12 @@ def _imported(tree: ast.Module) -> list[str]:
 
 
 def _is_numerical(module: str) -> bool:
-    return module.startswith(tuple(f"{_PACKAGE.name}.{room}." for room in _NUMERICAL_ROOMS))
+    """Whether a module may change numbers: of a package of the user's own, all but what draws and judges."""
+    package = _package(module)
+    if package is None:
+        return False
+    room = module.removeprefix(f"{package}.").partition(".")[0]
+    return room in _NUMERICAL_ROOMS if package == OWN else room not in _DRAWING_ROOMS
 
 
 def _canonical(node: object) -> str:
