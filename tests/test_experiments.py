@@ -19,7 +19,7 @@ from lqrpg.results.run_directory import RunDirectory
 from lqrpg.rooms import choices
 
 EXPERIMENTS = choices("experiment")
-QUIET = Reporter(say=lambda line: None, begin=lambda trials, done: None, advance=lambda trial: None)
+QUIET = Reporter(say=lambda line: None, begin=lambda tasks, done: None, advance=lambda title, task: None)
 TIMINGS = ("runtime", "wall_clock")
 
 

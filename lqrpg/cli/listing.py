@@ -47,6 +47,7 @@ def _run(run: FinishedRun) -> dict[str, Any]:
         "state": state(run),
         "finished": run.provenance["finished"],
         "seconds": run.provenance["seconds"],
+        "busy_seconds": run.provenance.get("busy_seconds"),
         "rows": {table: entry["rows"] for table, entry in run.provenance["tables"].items()},
     }
 

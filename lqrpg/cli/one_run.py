@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 
 import click
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
 from lqrpg.cli.progress import reporter
-from lqrpg.experiments.execute import Result, execute, run_directory
+from lqrpg.experiments.execute import Result, execute_all, run_directory
 from lqrpg.results.run_directory import BusyError
 
 
@@ -23,19 +24,30 @@ def run_request(request: Request, *, force: bool) -> int:
 
 def compute(request: Request, *, force: bool) -> Result:
     """Run one job with its progress and news on standard error."""
-    job = request.job
-    title = f"{job.experiment.name}/{request.run_name}"
+    title = f"{request.job.experiment.name}/{request.run_name}"
+    result = compute_all([request], title, force=force)[0]
+    _explain(title, result)
+    return result
+
+
+def compute_all(
+    requests: Sequence[Request],
+    title: str,
+    *,
+    force: bool,
+    finished: Callable[[int, Result], None] = lambda number, result: None,
+) -> list[Result]:
+    """Run jobs side by side; `finished` is called with the number and the result of each that has its tables."""
+    jobs = [(request.job, run_directory(request.job, request.run_name)) for request in requests]
     try:
         with reporter(title) as report:
-            result = execute(job, run_directory(job, request.run_name), force=force, report=report)
+            return execute_all(jobs, force=force, report=report, finished=finished)
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
         click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
         raise
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
-    _explain(title, result)
-    return result
 
 
 def _explain(title: str, result: Result) -> None:

@@ -1,27 +1,26 @@
-"""Running a job: pending trials to a backend, shards back, tables and provenance at the end."""
+"""Running jobs: pending trials to a backend, shards back, tables and provenance at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 from omegaconf import OmegaConf
 
-from lqrpg.backends.base import Backend, WorkerLostError
 from lqrpg.backends.choice import backend
-from lqrpg.checks import SettingError
+from lqrpg.experiments.attempt import Attempt, Outcome, Task
 from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
 from lqrpg.results.run_directory import RunDirectory, State
 
 Say = Callable[[str], None]
-Advance = Callable[[Trial], None]
 
 
 class Result(Enum):
@@ -39,13 +38,13 @@ class Reporter:
     Attributes
     ----------
     say : called with one line of news.
-    begin : called with all trials and those already done.
-    advance : called with each trial that is done.
+    begin : called with the tasks of all runs by their titles, those already done included, and with the done ones.
+    advance : called with the title of a run and a task of it that is done.
     """
 
     say: Say
-    begin: Callable[[Sequence[Trial], Sequence[Trial]], None]
-    advance: Advance
+    begin: Callable[[Mapping[str, Sequence[Task]], Mapping[str, Sequence[Task]]], None]
+    advance: Callable[[str, Task], None]
 
 
 def run_directory(job: Job, name: str) -> RunDirectory:
@@ -68,16 +67,59 @@ def execute(job: Job, directory: RunDirectory, *, force: bool, report: Reporter)
     BusyError
         If another process computes the same run.
     """
-    with directory.locked():
-        state = directory.state()
-        if state is State.FINISHED and not force:
-            return Result.UNCHANGED
-        if state in (State.OUTDATED, State.FINISHED) or force:
-            _set_aside(directory, state, report.say)
-        if state is State.DAMAGED:
-            report.say(f"{directory.path}: a file is damaged or missing; computing the run again")
-        directory.open(OmegaConf.to_yaml(OmegaConf.create(job.settings)))
-        return _compute(job, directory, report)
+    return execute_all([(job, directory)], force=force, report=report)[0]
+
+
+def execute_all(
+    jobs: Sequence[tuple[Job, RunDirectory]],
+    *,
+    force: bool,
+    report: Reporter,
+    finished: Callable[[int, Result], None] = lambda number, result: None,
+) -> list[Result]:
+    """Bring several run directories to the finished state, their trials side by side, the longest first.
+
+    Parameters
+    ----------
+    jobs : jobs with their directories; the first says which backend serves all.
+    force, report : as for `execute`.
+    finished : called with the number of a job and its result as soon as its tables are there.
+
+    Raises
+    ------
+    BusyError
+        If another process computes one of the runs.
+    """
+    results = [Result.UNCHANGED] * len(jobs)
+    with ExitStack() as stack:
+        for _, directory in jobs:
+            stack.enter_context(directory.locked())
+        opened = {number: _open(*job, force, report.say) for number, job in enumerate(jobs)}
+        runs = {number: run for number, run in opened.items() if run is not None}
+        for number in set(opened) - set(runs):
+            finished(number, Result.UNCHANGED)
+
+        def conclude(number: int) -> None:
+            results[number] = runs[number].finish()
+            finished(number, results[number])
+
+        _compute(runs, report, conclude)
+    return results
+
+
+def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:
+    """The run of a job, ready for its trials; none if there is nothing to do."""
+    state = directory.state()
+    if state is State.FINISHED and not force:
+        return None
+    if state in (State.OUTDATED, State.FINISHED) or force:
+        _set_aside(directory, state, say)
+    if state is State.DAMAGED:
+        say(f"{directory.path}: a file is damaged or missing; computing the run again")
+    directory.open(OmegaConf.to_yaml(OmegaConf.create(job.settings)))
+    trials = job.experiment.trials()
+    done = [trial for trial in trials if directory.has_shard(trial.key)]
+    return _Run(job, directory, trials, done)
 
 
 def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
@@ -88,31 +130,114 @@ def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
     say(f"{directory.path}: {reason}; what was there is now in {directory.previous}")
 
 
-def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
-    started, clock = provenance.now(), time.monotonic()
-    trials = job.experiment.trials()
-    done = [trial for trial in trials if directory.has_shard(trial.key)]
-    pending = [trial for trial in trials if trial not in done]
+@dataclass
+class _Run:
+    """A run under way."""
+
+    job: Job
+    directory: RunDirectory
+    trials: Sequence[Trial]
+    done: Sequence[Trial]
+    lost: dict[str, str] = field(default_factory=dict)
+    busy: float = 0.0
+    started: str = field(default_factory=provenance.now)
+    clock: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._finished = {trial.key for trial in self.done}
+        self.waiting = {trial.key for trial in self.trials} - self._finished
+
+    @property
+    def title(self) -> str:
+        return f"{self.job.experiment.name}/{self.directory.path.name}"
+
+    def tasks(self, number: int) -> tuple[list[Task], list[Task]]:
+        """All tasks, and those that are done, with the work that is expected of each."""
+        second = self.job.expected_s / max(sum(trial.cost for trial in self.trials), 1e-300)
+        tasks = [Task(number, trial, second * trial.cost) for trial in self.trials]
+        return tasks, [task for task in tasks if task.trial.key in self._finished]
+
+    def settle(self, outcome: Outcome, say: Say) -> None:
+        """Note the outcome of a trial."""
+        self.waiting.discard(outcome.key)
+        self.busy += outcome.seconds
+        if outcome.reason is not None:
+            self.lost[outcome.key] = outcome.reason
+            say(f"{self.title}: trial {outcome.key} has no result ({outcome.reason}); going on")
+
+    def finish(self) -> Result:
+        """Write tables and provenance."""
+        parts = [(trial, self.directory.read_shard(trial.key)) for trial in self.trials if trial.key not in self.lost]
+        record = {
+            **provenance.describe(),
+            "scale": self.job.scale,
+            "seed": self.job.experiment.seed,
+            "backend": self.job.runner.engine,
+            "workers": 1 if self.job.experiment.exclusive else self.job.runner.processes,
+            "started": self.started,
+            "finished": provenance.now(),
+            "seconds": round(time.monotonic() - self.clock, 3),
+            "busy_seconds": round(self.busy, 3),
+            "trials": {"done": len(parts), "resumed": len(self.done), "lost": self.lost},
+        }
+        self.directory.finish(self.job.experiment.tables(parts), describe(self.job), record)
+        return Result.INCOMPLETE if self.lost else Result.COMPUTED
+
+
+def _compute(runs: Mapping[int, _Run], report: Reporter, conclude: Callable[[int], None]) -> None:
+    """Run what is pending, first the trials that may have neighbours, then those that measure real time."""
+    if not runs:
+        return
+    _compile([run.job.experiment for run in runs.values() if run.waiting], next(iter(runs.values())).job)
+    tasks = {number: run.tasks(number) for number, run in runs.items()}
+    report.begin(
+        {runs[number].title: every for number, (every, _) in tasks.items()},
+        {runs[number].title: done for number, (_, done) in tasks.items()},
+    )
+    for exclusive in (False, True):
+        numbers = [number for number, run in runs.items() if run.job.experiment.exclusive is exclusive]
+        _together({number: runs[number] for number in numbers}, tasks, report, conclude, exclusive=exclusive)
+
+
+def _together(
+    runs: Mapping[int, _Run],
+    tasks: Mapping[int, tuple[list[Task], list[Task]]],
+    report: Reporter,
+    conclude: Callable[[int], None],
+    *,
+    exclusive: bool,
+) -> None:
+    pending = [task for number, run in runs.items() for task in tasks[number][0] if task.trial.key in run.waiting]
+
+    def settled(task: Task, outcome: Outcome) -> None:
+        run = runs[task.run]
+        run.settle(outcome, report.say)
+        report.advance(run.title, task)
+        if not run.waiting:
+            conclude(task.run)
+
+    for number, run in runs.items():
+        if not run.waiting:
+            conclude(number)
     if pending:
-        job.experiment.compile()  # once, before there are workers: they find the kernels in the cache
-    report.begin(trials, done)
-    workers = 1 if job.experiment.exclusive else job.runner.processes
-    place = backend("serial" if job.experiment.exclusive else job.runner.engine, workers)
-    lost = _Attempt(job, directory, place, report).run(pending)
-    parts = [(trial, directory.read_shard(trial.key)) for trial in trials if trial.key not in lost]
-    record = {
-        **provenance.describe(),
-        "scale": job.scale,
-        "seed": job.experiment.seed,
-        "backend": job.runner.engine,
-        "workers": workers,
-        "started": started,
-        "finished": provenance.now(),
-        "seconds": round(time.monotonic() - clock, 3),
-        "trials": {"done": len(parts), "resumed": len(done), "lost": lost},
-    }
-    directory.finish(job.experiment.tables(parts), describe(job), record)
-    return Result.INCOMPLETE if lost else Result.COMPUTED
+        runner = next(iter(runs.values())).job.runner
+        place = backend("serial" if exclusive else runner.engine, 1 if exclusive else runner.processes)
+        places = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
+        Attempt(places, place, runner.chunk, report.say, settled).run(pending)
+
+
+def _compile(experiments: Sequence[Experiment], job: Job) -> None:
+    """Compile once, before there are workers, so that these find the kernels in the cache; several side by side."""
+    if len(experiments) == 1 or job.runner.processes == 1:
+        for experiment in experiments:
+            experiment.compile()
+    elif experiments:
+        workers = min(len(experiments), job.runner.processes)
+        joblib.Parallel(n_jobs=workers, batch_size=1)(joblib.delayed(_compile_one)(each) for each in experiments)
+
+
+def _compile_one(experiment: Experiment) -> None:
+    experiment.compile()
 
 
 def describe(job: Job) -> dict[str, Any]:
@@ -123,76 +248,3 @@ def describe(job: Job) -> dict[str, Any]:
         "sources": job.sources,
         "settings": job.settings,
     }
-
-
-Outcomes = list[tuple[str, str | None]]
-"""Trials of a chunk by their keys, each with the reason why it has no rows, or None."""
-
-
-def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[Trial]) -> Outcomes:
-    """What a worker does: run trials and save the rows of each; an exception is an outcome, not an end."""
-    outcomes: Outcomes = []
-    for trial in trials:
-        directory.mark_started(trial.key)
-        try:
-            directory.write_shard(trial.key, experiment.run(trial))
-            outcomes.append((trial.key, None))
-        except (OSError, SettingError, WorkerLostError):
-            raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
-        except Exception as error:
-            outcomes.append((trial.key, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
-    return outcomes
-
-
-class _Attempt:
-    """Trials through a backend until each has a shard or a reason why not."""
-
-    def __init__(self, job: Job, directory: RunDirectory, place: Backend, report: Reporter) -> None:
-        self._directory = directory
-        self._place = place
-        self._report = report
-        self._chunk = job.runner.chunk
-        elsewhere = RunDirectory(directory.path.resolve(), directory.identity)  # workers may run in another folder
-        self._work = partial(run_chunk, job.experiment, elsewhere)
-        self._lost: dict[str, str] = {}
-
-    def run(self, pending: Sequence[Trial]) -> dict[str, str]:
-        """Run the trials; return why the lost ones have no rows, by their keys."""
-        self._directory.forget_started()
-        waiting = sorted(pending, key=lambda trial: -trial.cost)
-        suspects: list[Trial] = []
-        while waiting:
-            try:
-                self._together(waiting)
-                break
-            except WorkerLostError:
-                waiting = [trial for trial in waiting if not self._settled(trial)]
-                fallen = [trial for trial in waiting if self._directory.started(trial.key)] or waiting[:1]
-                suspects += fallen
-                waiting = [trial for trial in waiting if trial not in fallen]
-                self._report.say(f"a worker died; {len(fallen)} unfinished trial(s) will be tried again, alone")
-        for trial in suspects:
-            self._alone(trial)
-        return self._lost
-
-    def _together(self, trials: Sequence[Trial]) -> None:
-        by_key = {trial.key: trial for trial in trials}
-        chunks = [trials[start : start + self._chunk] for start in range(0, len(trials), self._chunk)]
-        for outcomes in self._place.map(self._work, chunks):
-            for key, reason in outcomes:
-                self._note(by_key[key], reason)
-
-    def _alone(self, trial: Trial) -> None:
-        try:
-            self._note(trial, self._place.alone(self._work, [trial])[0][1])
-        except WorkerLostError:
-            self._note(trial, "killed")
-
-    def _note(self, trial: Trial, reason: str | None) -> None:
-        if reason is not None:
-            self._lost[trial.key] = reason
-            self._report.say(f"trial {trial.key} has no result ({reason}); going on")
-        self._report.advance(trial)
-
-    def _settled(self, trial: Trial) -> bool:
-        return trial.key in self._lost or self._directory.has_shard(trial.key)

@@ -83,11 +83,13 @@ class Job:
     experiment : its settings.
     runner : how to run it.
     scale : name of the sizes it started from.
+    expected_s : about how long that takes on two cores, in seconds.
     """
 
     experiment: Experiment
     runner: RunnerSettings
     scale: str
+    expected_s: float = 1.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def job_from(config: DictConfig) -> Job:
         raise SettingError(_one_line(error)) from None
     runner = _build(RunnerSettings, {key: content.pop(key) for key in RUNNER_KEYS}, "")
     scale = content["scale"]
+    expected_s = _seconds((content.get("scales") or {}).get(scale))
     for key in _COMPOSER_KEYS:
         content.pop(key, None)
     system = content.pop("system", None)
@@ -138,7 +141,14 @@ def job_from(config: DictConfig) -> Job:
         extra["system"] = _build(plant, expand(system), "system.")
     experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
     _require_ranks(experiment, runner)
-    return Job(experiment, runner, scale)
+    return Job(experiment, runner, scale, expected_s)
+
+
+def _seconds(sizes: Any) -> float:
+    """What a scale says that it takes, such as `60 s`; one second if it says nothing that can be read."""
+    text = str(sizes.get("expected", "")) if isinstance(sizes, dict) else ""
+    number = text.removesuffix("s").strip()
+    return float(number) if number.replace(".", "", 1).isdigit() else 1.0
 
 
 def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
