@@ -175,6 +175,15 @@ def export(experiments: tuple[str, ...], results: Path, run_name: str | None, ou
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> int:
+    """Write a folder to start from: a plant, an experiment on it, and the three commands to run."""
+    from lqrpg.cli import init as command
+
+    return command.init(folder)
+
+
+@cli.command()
 @_JSON
 def info(as_json: bool) -> int:
     """Show versions, BLAS, MPI, cores and the cache of compiled kernels."""
