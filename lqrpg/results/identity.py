@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "experiments")
+_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "methods", "experiments")
 
 
 def sources_digest(modules: Iterable[str]) -> str:
