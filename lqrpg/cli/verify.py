@@ -13,6 +13,7 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
+from lqrpg.cli.complete import choices
 from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
@@ -30,12 +31,14 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     known = claims()
     names = list(dict.fromkeys(claim.experiment for claim in known))
     for wanted in experiments:
-        if wanted not in names:
+        if wanted not in names and wanted not in choices("experiment"):
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
+        if wanted not in names:
+            click.echo(f"lqrpg: {wanted} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     missing = []
     incomplete: dict[str, str] = {}
-    for name in experiments or names:
+    for name in (name for name in experiments or names if name in names):
         run = find_run(results, name, run_name)
         if run is None:
             missing.append(name)
