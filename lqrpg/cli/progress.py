@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
     """A reporter on standard error, where news and progress go; `title` names all runs together."""
-    with _on_terminal(title) if sys.stderr.isatty() else _in_lines(title) as found:
+    with _on_terminal(title) if sys.stderr.isatty() or _in_notebook() else _in_lines(title) as found:
         yield found
+
+
+def _in_notebook() -> bool:
+    """Whether this is a Jupyter kernel whose notebook can show a bar; without ipywidgets it shows plain lines."""
+    return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from lqrpg.rooms import OWN, packages
 
-_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "experiments")
+_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "methods", "experiments")
 _DRAWING_ROOMS = ("figures", "claims")
 
 

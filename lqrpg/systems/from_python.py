@@ -83,7 +83,7 @@ def _matrices(source: Any) -> dict[str, Any]:
     if isinstance(source, tuple) and len(source) == 2:
         return dict(zip("AB", (np.asarray(part) for part in source), strict=True))
     if hasattr(source, "to_ss"):
-        source = source.to_ss()  # transfer functions and zeros and poles of scipy.signal
+        source = source.to_ss()  # a transfer function
     if not (hasattr(source, "A") and hasattr(source, "B")):
         raise SettingError(
             f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), or a state-space "
