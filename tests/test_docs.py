@@ -18,13 +18,13 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lqrpg.claims.registry import claims
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer, requests
 from lqrpg.cli.main import cli
 from lqrpg.cli.verify import accepted_text
 from lqrpg.experiments.settings import Job, job_from
 from lqrpg.figures.registry import figures
 from lqrpg.report.parameters import notes
+from lqrpg.rooms import choices, config_folders
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -188,11 +188,11 @@ def flat(settings: dict, prefix: str = "") -> dict:
 @cache
 def defaults(experiment: str) -> tuple[dict, dict]:
     """Values and tags of the settings of an experiment."""
-    file = CONF / "experiment" / f"{experiment}.yaml"
+    file = config_folders()[0] / "experiment" / f"{experiment}.yaml"
     found = job(f"experiment={experiment}")
     tags = notes(file.read_text())
     if found.experiment.system is not None:
-        system = CONF / "system" / f"{found.experiment.system.kind}.yaml"
+        system = config_folders()[0] / "system" / f"{found.experiment.system.kind}.yaml"
         tags |= notes(system.read_text(), "system.")
     return flat(found.settings), {key: note.tag for key, note in tags.items()}
 
