@@ -18,6 +18,8 @@ from lqrpg.checks import SettingError
 from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
+from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.rows import Rows
 from lqrpg.results.run_directory import RunDirectory, State
 
 Say = Callable[[str], None]
@@ -69,14 +71,17 @@ def execute(job: Job, directory: RunDirectory, *, force: bool, report: Reporter)
         If another process computes the same run.
     """
     with directory.locked():
-        state = directory.state()
+        state, config = directory.state(), OmegaConf.to_yaml(OmegaConf.create(job.settings))
         if state is State.FINISHED and not force:
+            if not directory.has_config(config):
+                report.say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
+                directory.write_config(config)
             return Result.UNCHANGED
         if state in (State.OUTDATED, State.FINISHED) or force:
             _set_aside(directory, state, report.say)
         if state is State.DAMAGED:
             report.say(f"{directory.path}: a file is damaged or missing; computing the run again")
-        directory.open(OmegaConf.to_yaml(OmegaConf.create(job.settings)))
+        directory.open(config)
         return _compute(job, directory, report)
 
 
@@ -91,7 +96,7 @@ def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
 def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
     started, clock = provenance.now(), time.monotonic()
     trials = job.experiment.trials()
-    done = [trial for trial in trials if directory.has_shard(trial.key)]
+    done = [trial for trial in trials if directory.has_shard(trial.key, report.say)]
     pending = [trial for trial in trials if trial not in done]
     if pending:
         job.experiment.compile()  # once, before there are workers: they find the kernels in the cache
@@ -99,7 +104,7 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
     workers = 1 if job.experiment.exclusive else job.runner.processes
     place = backend("serial" if job.experiment.exclusive else job.runner.engine, workers)
     lost = _Attempt(job, directory, place, report).run(pending)
-    parts = [(trial, directory.read_shard(trial.key)) for trial in trials if trial.key not in lost]
+    parts = [(trial, _rows(directory, trial)) for trial in trials if trial.key not in lost]
     record = {
         **provenance.describe(),
         "scale": job.scale,
@@ -115,6 +120,14 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
     return Result.INCOMPLETE if lost else Result.COMPUTED
 
 
+def _rows(directory: RunDirectory, trial: Trial) -> Rows:
+    """What a finished trial has left, which may have come to harm since."""
+    try:
+        return directory.read_shard(trial.key)
+    except (DamagedFileError, FileNotFoundError) as error:
+        raise SettingError(f"{error}; the same command computes trial {trial.key} again") from None
+
+
 def describe(job: Job) -> dict[str, Any]:
     """What tables carry: everything that determines them, and nothing else."""
     return {
@@ -125,6 +138,7 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
+_OUT_OF_MEMORY = "out of memory"
 Outcomes = list[tuple[str, str | None]]
 """Trials of a chunk by their keys, each with the reason why it has no rows, or None."""
 
@@ -139,6 +153,8 @@ def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[
             outcomes.append((trial.key, None))
         except (OSError, SettingError, WorkerLostError):
             raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
+        except MemoryError as error:
+            outcomes.append((trial.key, f"{_OUT_OF_MEMORY}: {error}".rstrip(": ")))
         except Exception as error:
             outcomes.append((trial.key, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
     return outcomes
@@ -155,6 +171,7 @@ class _Attempt:
         elsewhere = RunDirectory(directory.path.resolve(), directory.identity)  # workers may run in another folder
         self._work = partial(run_chunk, job.experiment, elsewhere)
         self._lost: dict[str, str] = {}
+        self._starved: list[Trial] = []
 
     def run(self, pending: Sequence[Trial]) -> dict[str, str]:
         """Run the trials; return why the lost ones have no rows, by their keys."""
@@ -166,12 +183,14 @@ class _Attempt:
                 self._together(waiting)
                 break
             except WorkerLostError:
-                waiting = [trial for trial in waiting if not self._settled(trial)]
+                waiting = [trial for trial in waiting if not self._settled(trial) and trial not in self._starved]
                 fallen = [trial for trial in waiting if self._directory.started(trial.key)] or waiting[:1]
                 suspects += fallen
                 waiting = [trial for trial in waiting if trial not in fallen]
                 self._report.say(f"a worker died; {len(fallen)} unfinished trial(s) will be tried again, alone")
-        for trial in suspects:
+        if self._starved:
+            self._report.say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
+        for trial in [*suspects, *self._starved]:
             self._alone(trial)
         return self._lost
 
@@ -180,7 +199,10 @@ class _Attempt:
         chunks = [trials[start : start + self._chunk] for start in range(0, len(trials), self._chunk)]
         for outcomes in self._place.map(self._work, chunks):
             for key, reason in outcomes:
-                self._note(by_key[key], reason)
+                if reason is not None and reason.startswith(_OUT_OF_MEMORY):
+                    self._starved.append(by_key[key])  # alone it may find enough
+                else:
+                    self._note(by_key[key], reason)
 
     def _alone(self, trial: Trial) -> None:
         try:
