@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
+from pathlib import Path
 
 import click
 
@@ -25,17 +27,29 @@ def compute(request: Request, *, force: bool) -> Result:
     """Run one job with its progress and news on standard error."""
     job = request.job
     title = f"{job.experiment.name}/{request.run_name}"
+    directory = run_directory(job, request.run_name)
     try:
         with reporter(title) as report:
-            result = execute(job, run_directory(job, request.run_name), force=force, report=report)
+            result = execute(job, directory, force=force, report=report)
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
-        click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
+        with contextlib.suppress(OSError):  # the terminal itself may be gone
+            click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
         raise
+    except OSError as error:
+        raise SettingError(_what_now(error, directory.path)) from error
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
     _explain(title, result)
     return result
+
+
+def _what_now(error: OSError, path: Path) -> str:
+    """What could not be written, and what is to be done."""
+    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if not path.is_dir():
+        return f"{reason}; {path} was moved or removed, or could not be made: the same command starts it again"
+    return f"{reason}; what is done is kept: once that is mended, the same command continues"
 
 
 def _explain(title: str, result: Result) -> None:

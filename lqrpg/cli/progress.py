@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -20,6 +20,12 @@ def reporter(title: str) -> Iterator[Reporter]:
     """A reporter on standard error, where the run's news and progress go."""
     with _on_terminal(title) if sys.stderr.isatty() else _in_lines(title) as found:
         yield found
+
+
+def _say(line: str) -> None:
+    """A line on standard error; a run does not end because nobody reads it, or because its log is on a full disk."""
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 @contextmanager
@@ -55,29 +61,28 @@ def _on_terminal(title: str) -> Iterator[Reporter]:
 
     with bar:
         task = bar.add_task(title, total=None, count="?")
-        yield Reporter(say=lambda line: bar.console.print(line, highlight=False), begin=begin, advance=advance)
+        yield Reporter(
+            say=lambda line: bar.console.print(line, highlight=False, markup=False), begin=begin, advance=advance
+        )
 
 
 @contextmanager
 def _in_lines(title: str) -> Iterator[Reporter]:
     state = {"done": 0.0, "before": 0.0, "total": 0.0, "start": time.monotonic(), "said": time.monotonic()}
 
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     def begin(trials: Sequence[Trial], done: Sequence[Trial]) -> None:
         state["total"] = sum(trial.cost for trial in trials)
         state["done"] = state["before"] = sum(trial.cost for trial in done)
         resumed = f", {len(done)} done before" if done else ""
-        say(f"{title}: {len(trials)} trials{resumed}")
+        _say(f"{title}: {len(trials)} trials{resumed}")
 
     def advance(trial: Trial) -> None:
         state["done"] += trial.cost
         now = time.monotonic()
         if now - state["said"] >= _SECONDS_BETWEEN_LINES:
             state["said"] = now
-            pace = (now - state["start"]) / max(state["done"] - state["before"], 1e-12)
-            left = pace * (state["total"] - state["done"])
-            say(f"{title}: {state['done'] / state['total']:.0%}, about {left:.0f} s left")
+            pace = max(now - state["start"], 0.0) / max(state["done"] - state["before"], 1e-12)
+            left = pace * max(state["total"] - state["done"], 0.0)
+            _say(f"{title}: {state['done'] / state['total']:.0%}, about {left:.0f} s left")
 
-    yield Reporter(say=say, begin=begin, advance=advance)
+    yield Reporter(say=_say, begin=begin, advance=advance)
