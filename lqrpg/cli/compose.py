@@ -64,11 +64,30 @@ def composer(config_dir: Path | None) -> Iterator[None]:
         raise SettingError(f"--config-dir {config_dir}: no such folder")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        _composer_options[:] = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+        folder = quoted(f"file://{config_dir.resolve()}") if config_dir else ""
+        _composer_options[:] = [f"hydra.searchpath=[{folder}]"] if folder else []
         yield
 
 
 _composer_options: list[str] = []
+_PLAIN = re.compile(r"[A-Za-z0-9_/.+-]*|'.*'|\".*\"|.*\$\{.*", re.DOTALL)
+
+
+def quoted(text: str) -> str:
+    """Text as a value in Hydra's grammar, whatever characters it has."""
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def with_plain_folder(overrides: Sequence[str], *, multirun: bool) -> list[str]:
+    """The overrides, with a folder of results that has spaces, accents or quotes in its name taken as it is."""
+    words = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        sweeps = multirun and "," in value
+        is_plain = key != "results_dir" or sweeps or _PLAIN.fullmatch(value)
+        words.append(word if is_plain else f"{key}={quoted(value)}")
+    return words
 
 
 def request(overrides: Sequence[str]) -> Request:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import joblib
 
+from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.complete import choices
-from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.compose import Request, requests, with_plain_folder
 from lqrpg.cli.one_run import compute
 from lqrpg.cli.plot import plot
 from lqrpg.cli.run import require_runnable
@@ -63,7 +65,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 def _requests(words: Sequence[str]) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
     names = choices("experiment")
-    overrides = [word for word in words if "=" in word]
+    overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
     prefixes = tuple(word for word in words if "=" not in word)
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
@@ -84,9 +86,8 @@ def _compile(wanted: Sequence[Request]) -> None:
     workers = min(len(wanted), wanted[0].job.runner.processes) if wanted else 0
     if workers > 1:
         click.echo("compiling", err=True)
-        joblib.Parallel(n_jobs=workers, batch_size=1)(
-            joblib.delayed(_compile_one)(request.job.experiment) for request in wanted
-        )
+        with contextlib.suppress(WorkerLostError):  # a run compiles by itself what is not in the cache
+            list(backend("joblib", workers).map(_compile_one, [request.job.experiment for request in wanted]))
 
 
 def _compile_one(experiment: Experiment) -> None:

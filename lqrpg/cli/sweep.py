@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.complete import CONF
-from lqrpg.cli.compose import Request, composer, request
+from lqrpg.cli.compose import Request, composer, quoted, request
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
 from lqrpg.results.run_directory import State
@@ -30,7 +30,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     os.environ[_FORCE] = "1" if force else ""
     os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
     own = [
-        "hydra.sweep.dir=" + _quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
+        "hydra.sweep.dir=" + quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
         "hydra.output_subdir=null",
         "hydra.job.chdir=false",
         "hydra/job_logging=none",
@@ -79,7 +79,3 @@ def _summary(wanted: Sequence[Request]) -> int:
         failed += not finished
         click.echo(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
     return 1 if failed else 0
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "\\'") + "'"
