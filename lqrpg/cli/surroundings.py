@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
@@ -34,6 +35,13 @@ def heed_signals() -> None:
     for number in _ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    atexit.register(_heed_no_more)  # the first to be registered is the last to be called
+
+
+def _heed_no_more() -> None:
+    """Keep the exit code: Python's own end forgets these handlers, and a signal there would be another ending."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: Any) -> None:
