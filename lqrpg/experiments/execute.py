@@ -113,7 +113,7 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
         "workers": workers,
         "started": started,
         "finished": provenance.now(),
-        "seconds": round(time.monotonic() - clock, 3),
+        "seconds": round(max(time.monotonic() - clock, 0.0), 3),
         "trials": {"done": len(parts), "resumed": len(done), "lost": lost},
     }
     directory.finish(job.experiment.tables(parts), describe(job), record)
@@ -139,6 +139,7 @@ def describe(job: Job) -> dict[str, Any]:
 
 
 _OUT_OF_MEMORY = "out of memory"
+_PATIENCE = 3
 Outcomes = list[tuple[str, str | None]]
 """Trials of a chunk by their keys, each with the reason why it has no rows, or None."""
 
@@ -178,21 +179,34 @@ class _Attempt:
         self._directory.forget_started()
         waiting = sorted(pending, key=lambda trial: -trial.cost)
         suspects: list[Trial] = []
+        fruitless = 0
         while waiting:
+            before = len(waiting)
             try:
                 self._together(waiting)
                 break
             except WorkerLostError:
                 waiting = [trial for trial in waiting if not self._settled(trial) and trial not in self._starved]
-                fallen = [trial for trial in waiting if self._directory.started(trial.key)] or waiting[:1]
+                fallen = [trial for trial in waiting if self._directory.started(trial.key)]
                 suspects += fallen
                 waiting = [trial for trial in waiting if trial not in fallen]
-                self._report.say(f"a worker died; {len(fallen)} unfinished trial(s) will be tried again, alone")
+                fruitless = fruitless + 1 if len(waiting) == before else 0
+                self._say_what_now(fallen, fruitless)
         if self._starved:
             self._report.say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
         for trial in [*suspects, *self._starved]:
             self._alone(trial)
         return self._lost
+
+    def _say_what_now(self, fallen: Sequence[Trial], fruitless: int) -> None:
+        """Say what follows the death of a worker; give up where workers keep dying before they begin a trial."""
+        if fruitless == _PATIENCE:
+            raise SettingError(
+                "workers end before they begin any trial, as they do where memory is short: fewer of them may find "
+                "enough (workers=1), and the same command continues"
+            )
+        what = f"{len(fallen)} unfinished trial(s) will be tried again, alone" if fallen else "starting others"
+        self._report.say(f"a worker died; {what}")
 
     def _together(self, trials: Sequence[Trial]) -> None:
         by_key = {trial.key: trial for trial in trials}
