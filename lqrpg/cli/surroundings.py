@@ -65,9 +65,10 @@ def prepare_streams() -> None:
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if not _is_open(number):
             null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, number, inheritable=True)
             if null != number:
+                os.dup2(null, number)
                 os.close(null)
+            os.set_inheritable(number, True)  # workers need theirs just as much
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

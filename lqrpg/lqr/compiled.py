@@ -60,11 +60,16 @@ def _wanted_root() -> Path:
     return Path(chosen) if chosen else Path(base) / "lqrpg"
 
 
+def _spare_root() -> Path:
+    return Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"
+
+
 @cache
 def cache_folder() -> Path:
     """Folder of the compiled kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
     kernels = f"kernels-{_kernel_sources_hash()}"
-    for root in (_wanted_root(), Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"):
+    for place in (_wanted_root, _spare_root):
+        root = place()
         if _is_ours(root) and _is_ours(root / kernels):
             return root / kernels
     return Path(tempfile.mkdtemp(prefix="lqrpg-"))

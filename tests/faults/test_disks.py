@@ -31,7 +31,8 @@ def full(processes) -> None:
 
 def assert_continues(place, expected, ended, word):
     assert ended.code == 2, ended
-    assert ended.err.strip().splitlines()[-1].startswith("lqrpg: results/azopg/smoke"), ended.err
+    assert ended.err.splitlines()[-1].startswith("lqrpg: "), ended.err
+    assert "results/azopg/smoke/" in ended.err.splitlines()[-1]
     assert word in ended.err
     assert "what is done is kept: once that is mended, the same command continues" in ended.err
     kept = len(place.shards())
@@ -61,6 +62,7 @@ def test_a_disk_that_fills_up_before_the_tables_are_written(place, expected):
 def test_a_disk_that_is_full_from_the_start(place, expected):
     ended = place.call(*RUN, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
     assert ended.code == 2
+    assert ended.err.splitlines()[-1].startswith("lqrpg: "), ended.err
     assert "File too large" in ended.err
     again = place.call(*RUN)
     assert again.code == 0, again
