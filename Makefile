@@ -4,7 +4,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: figures test test-slow check bench clean
+.PHONY: figures test test-slow soak check bench clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -17,6 +17,10 @@ test: check
 # The tests that start processes, build packages, or take long.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# The tests of chance, many more times: processes killed at random moments. An hour.
+soak: $(READY)
+	LQRPG_SOAK=1 $(BIN)/python -m pytest -m soak
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -75,12 +75,25 @@ def search_path(folders: Sequence[Path]) -> str:
     return "hydra.searchpath=[" + ",".join(quoted(f"file://{folder}") for folder in folders) + "]"
 
 
-def quoted(text: str) -> str:
-    """A text as one word of Hydra's grammar."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 _composer_options: list[str] = []
+_PLAIN = re.compile(r"[A-Za-z0-9_/.+-]*|'.*'|\".*\"|.*\$\{.*", re.DOTALL)
+
+
+def quoted(text: str) -> str:
+    """Text as a value in Hydra's grammar, whatever characters it has."""
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def with_plain_folder(overrides: Sequence[str], *, multirun: bool) -> list[str]:
+    """The overrides, with a folder of results that has spaces, accents or quotes in its name taken as it is."""
+    words = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        sweeps = multirun and "," in value
+        is_plain = key != "results_dir" or sweeps or _PLAIN.fullmatch(value)
+        words.append(word if is_plain else f"{key}={quoted(value)}")
+    return words
 
 
 def request(overrides: Sequence[str]) -> Request:

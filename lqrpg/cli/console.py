@@ -7,7 +7,13 @@ from rich.console import Console
 _WIDTH_OF_FILES = 140
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the caller end: Rich would do it here, with an exit code that means something else."""
+        raise BrokenPipeError
+
+
 def table_console() -> Console:
     """A console on standard output for tables."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(highlight=False, width=_WIDTH_OF_FILES)

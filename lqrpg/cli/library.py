@@ -102,7 +102,8 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     SettingError
         If there is no such figure, or no finished run with its tables.
     """
-    from lqrpg.cli.plot import EmptyTableError, RunTables
+    from lqrpg.cli.plot import RunTables
+    from lqrpg.cli.saved import EmptyTableError
     from lqrpg.experiments.registry import suggestion
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style

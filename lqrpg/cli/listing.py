@@ -36,8 +36,12 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
-        "results": [_run(run) for run in finished_runs(results, content["name"])],
+        "results": [_run(run) for run in finished_runs(results, content["name"], _tell)],
     }
+
+
+def _tell(line: str) -> None:
+    click.echo(f"lqrpg: {line}", err=True)
 
 
 def _run(run: FinishedRun) -> dict[str, Any]:
@@ -59,8 +63,11 @@ def state(run: FinishedRun) -> str:
     if run.provenance["trials"]["lost"]:
         return "incomplete"
     settings = run.provenance["settings"]
-    if run.provenance["sources"] != sources_of(settings):
-        return "outdated"
+    try:
+        if run.provenance["sources"] != sources_of(settings):
+            return "outdated"
+    except (LookupError, TypeError, AttributeError):
+        return "outdated"  # the settings are not of this version
     if run.name == run.provenance["scale"]:
         try:
             now = request([f"experiment={settings['name']}", f"scale={run.name}"])
@@ -71,10 +78,11 @@ def state(run: FinishedRun) -> str:
 
 
 def _print(entries: list[dict[str, Any]], results: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from lqrpg.cli.console import table_console
+
+    console = table_console()
     for entry in entries:
         scales = ", ".join(f"{scale} ({expected})" for scale, expected in entry["scales"].items())
         console.print(f"[bold]{entry['experiment']}[/bold]    {entry['command']}    scales: {scales}")

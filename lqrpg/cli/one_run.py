@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
@@ -44,10 +46,22 @@ def compute_all(
             return execute_all(jobs, force=force, report=report, finished=finished)
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
-        click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
+        with contextlib.suppress(OSError):  # the terminal itself may be gone
+            click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
         raise
+    except OSError as error:
+        raise SettingError(_what_now(error, [directory.path for _, directory in jobs])) from error
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
+
+
+def _what_now(error: OSError, paths: Sequence[Path]) -> str:
+    """What could not be written, and what is to be done."""
+    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    gone = next((path for path in paths if not path.is_dir()), None)
+    if gone is not None:
+        return f"{reason}; {gone} was moved or removed, or could not be made: the same command starts it again"
+    return f"{reason}; what is done is kept: once that is mended, the same command continues"
 
 
 def _explain(title: str, result: Result) -> None:

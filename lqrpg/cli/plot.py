@@ -9,17 +9,13 @@ import click
 import pandas as pd
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, find_companion, finished_runs
 
 MISSING_TABLES = 3
-
-
-class EmptyTableError(LookupError):
-    """A table that has no rows in this run."""
 
 
 class RunTables(Mapping[str, pd.DataFrame]):
@@ -90,10 +86,11 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
 
 def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:
     """Finished runs that a figure may be drawn from: the one of the name `first`, then newest first."""
-    runs = [run for run in finished_runs(results, experiment) if run_name in (None, run.name)]
+    runs = [run for run in finished_runs(results, experiment, tell) if run_name in (None, run.name)]
     runs.sort(key=lambda run: run.name != first)
     if runs:
         click.echo(f"{experiment}: from {runs[0].path}", err=True)
+        tell_outdated(runs[0])
     return [RunTables(run) for run in runs]
 
 
@@ -114,9 +111,7 @@ def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats:
 
 
 def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ...]) -> None:
-    try:
+    with fitting(tables.run):
         drawn = spec.draw(tables)
-    except DamagedFileError as error:
-        raise SettingError(f"{error}: lqrpg run experiment={spec.experiment} computes it again") from None
     out.mkdir(parents=True, exist_ok=True)
     click.echo(f"{spec.name}: {save(drawn, out, spec.name, formats)[0].with_suffix('')}.{{{','.join(formats)}}}")

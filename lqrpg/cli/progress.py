@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,12 @@ def reporter(title: str) -> Iterator[Reporter]:
 def _in_notebook() -> bool:
     """Whether this is a Jupyter kernel whose notebook can show a bar; without ipywidgets it shows plain lines."""
     return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
+
+
+def _say(line: str) -> None:
+    """A line on standard error; a run does not end because nobody reads it, or because its log is on a full disk."""
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 @dataclass
@@ -130,23 +136,20 @@ def _bars() -> Progress:
 def _in_lines(title: str) -> Iterator[Reporter]:
     counts, said = _Counts(), [time.monotonic()]
 
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     def begin(every: Mapping[str, Sequence[Task]], done: Mapping[str, Sequence[Task]]) -> None:
         counts.begin(every, done)
         for name, tasks in every.items():
             resumed = f", {len(done[name])} done before" if done[name] else ""
-            say(f"{name}: {len(tasks)} trials{resumed}")
+            _say(f"{name}: {len(tasks)} trials{resumed}")
 
     def advance(name: str, task: Task) -> None:
         counts.runs[name].advance(task)
         if len(counts.runs) > 1 and counts.runs[name].trials == counts.runs[name].total:
-            say(f"{name}: all trials done")
+            _say(f"{name}: all trials done")
         if time.monotonic() - said[0] >= _SECONDS_BETWEEN_LINES:
             said[0] = time.monotonic()
             seconds = counts.seconds_left()
             left = "" if seconds is None else f", about {seconds:.0f} s left"
-            say(f"{title}: {counts.whole.share:.0%}{left}")
+            _say(f"{title}: {counts.whole.share:.0%}{left}")
 
-    yield Reporter(say=say, begin=begin, advance=advance)
+    yield Reporter(say=_say, begin=begin, advance=advance)

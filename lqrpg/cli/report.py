@@ -19,6 +19,7 @@ from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
+from lqrpg.cli.saved import tell
 from lqrpg.cli.verify import accepted_text, check
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
@@ -86,7 +87,7 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
         content = yaml.safe_load(config_text("experiment", choice))
         name = str(content.get("name", choice))
         if name not in found or name == choice:
-            found[name] = _Entry(name, choice, find_run(results, name, run_name), options)
+            found[name] = _Entry(name, choice, find_run(results, name, run_name, tell), options)
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ import click
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
-from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.compose import Request, requests, with_plain_folder
 from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import plot
 from lqrpg.cli.run import require_runnable
@@ -59,7 +59,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 def _requests(words: Sequence[str]) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
     names = choices("experiment")
-    overrides = [word for word in words if "=" in word]
+    overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
     prefixes = tuple(word for word in words if "=" not in word)
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from lqrpg.cli.plot import RunTables
+from lqrpg.cli.saved import fitting
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import drawn_bytes, house_style, save
 from lqrpg.results.lookup import FinishedRun
@@ -32,11 +33,16 @@ def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
             if spec.experiment != a.provenance["experiment"]:
                 continue
             try:
-                pictures = [(title, _pixels(spec, each)) for title, each in tables]
+                pictures = [(title, _fitting_pixels(spec, each)) for title, each in tables]
             except (LookupError, ValueError) as error:
                 click.echo(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
                 continue
             click.echo(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
+
+
+def _fitting_pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:
+    with fitting(tables.run):
+        return _pixels(spec, tables)
 
 
 def _pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:

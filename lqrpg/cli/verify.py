@@ -13,9 +13,9 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
-from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
+from lqrpg.cli.plot import MISSING_TABLES, RunTables
+from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
-from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, MissingRunError, find_run
 from lqrpg.rooms import choices
 
@@ -39,10 +39,11 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     missing = []
     incomplete: dict[str, str] = {}
     for name in (name for name in experiments or names if name in names):
-        run = find_run(results, name, run_name)
+        run = find_run(results, name, run_name, tell)
         if run is None:
             missing.append(name)
             continue
+        tell_outdated(run)
         checked, unchecked = check_run(name, run)
         rows += checked
         incomplete |= unchecked
@@ -75,11 +76,10 @@ def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
     try:
-        measured = claim.measure(tables)
+        with fitting(tables.run):
+            measured = claim.measure(tables)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
-    except DamagedFileError as error:
-        raise SettingError(f"{error}: lqrpg run experiment={claim.experiment} computes it again") from None
     return {"claim": claim, "run": tables.run, "measured": measured, "outcome": claim.outcome(measured)}
 
 

@@ -16,6 +16,9 @@ from lqrpg.results.run_directory import RunDirectory
 Place = tuple[Experiment, RunDirectory]
 """What a worker needs of a run: how a trial is computed, and where its rows go."""
 KILLED = "killed"
+_OUT_OF_MEMORY = "out of memory"
+_PATIENCE = 3
+"""Deaths of a worker before any trial, one after the other, that end an attempt."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Out
         directory.write_shard(key, experiment.run(task.trial))
     except (OSError, SettingError, WorkerLostError):
         raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
+    except MemoryError as error:
+        reason = f"{_OUT_OF_MEMORY}: {error}".rstrip(": ")
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     return Outcome(task.run, key, reason, time.perf_counter() - started)
@@ -91,6 +96,7 @@ class Attempt:
         }
         self._work = partial(run_chunk, elsewhere)
         self._open: set[tuple[int, str]] = set()
+        self._starved: list[Task] = []
 
     def run(self, pending: Sequence[Task]) -> None:
         """Run the tasks, the longest first; those that were under way when a worker died are tried again, alone."""
@@ -99,25 +105,44 @@ class Attempt:
         waiting = sorted(pending, key=lambda task: -task.seconds)
         self._open = {(task.run, task.trial.key) for task in waiting}
         suspects: list[Task] = []
+        fruitless = 0
         while waiting:
+            before = len(waiting)
             try:
                 self._together(waiting)
                 break
             except WorkerLostError:
-                waiting = [task for task in waiting if not self._settled(task)]
-                fallen = [task for task in waiting if self._started(task)] or waiting[:1]
+                waiting = [task for task in waiting if not self._settled(task) and task not in self._starved]
+                fallen = [task for task in waiting if self._started(task)]
                 suspects += fallen
                 waiting = [task for task in waiting if task not in fallen]
-                self._say(f"a worker died; {len(fallen)} unfinished trial(s) will be tried again, alone")
-        for task in suspects:
+                fruitless = fruitless + 1 if len(waiting) == before else 0
+                self._say_what_now(fallen, fruitless)
+        if self._starved:
+            self._say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
+        for task in [*suspects, *self._starved]:
             self._alone(task)
+
+    def _say_what_now(self, fallen: Sequence[Task], fruitless: int) -> None:
+        """Say what follows the death of a worker; give up where workers keep dying before they begin a trial."""
+        if fruitless == _PATIENCE:
+            raise SettingError(
+                "workers end before they begin any trial, as they do where memory is short: fewer of them may find "
+                "enough (workers=1), and the same command continues"
+            )
+        what = f"{len(fallen)} unfinished trial(s) will be tried again, alone" if fallen else "starting others"
+        self._say(f"a worker died; {what}")
 
     def _together(self, tasks: Sequence[Task]) -> None:
         known = {(task.run, task.trial.key): task for task in tasks}
         chunks = [tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk)]
         for outcomes in self._backend.map(self._work, chunks):
             for outcome in outcomes:
-                self._settle(known[outcome.run, outcome.key], outcome)
+                task = known[outcome.run, outcome.key]
+                if outcome.reason is not None and outcome.reason.startswith(_OUT_OF_MEMORY):
+                    self._starved.append(task)  # alone it may find enough
+                else:
+                    self._settle(task, outcome)
 
     def _alone(self, task: Task) -> None:
         try:

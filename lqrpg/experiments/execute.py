@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import joblib
 from omegaconf import OmegaConf
 
+from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
+from lqrpg.checks import SettingError
 from lqrpg.experiments.attempt import Attempt, Outcome, Task
 from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
+from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.rows import Rows
 from lqrpg.results.run_directory import RunDirectory, State
 
 Say = Callable[[str], None]
@@ -109,16 +112,19 @@ def execute_all(
 
 def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:
     """The run of a job, ready for its trials; none if there is nothing to do."""
-    state = directory.state()
+    state, config = directory.state(), OmegaConf.to_yaml(OmegaConf.create(job.settings))
     if state is State.FINISHED and not force:
+        if not directory.has_config(config):
+            say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
+            directory.write_config(config)
         return None
     if state in (State.OUTDATED, State.FINISHED) or force:
         _set_aside(directory, state, say)
     if state is State.DAMAGED:
         say(f"{directory.path}: a file is damaged or missing; computing the run again")
-    directory.open(OmegaConf.to_yaml(OmegaConf.create(job.settings)))
+    directory.open(config)
     trials = job.experiment.trials()
-    done = [trial for trial in trials if directory.has_shard(trial.key)]
+    done = [trial for trial in trials if directory.has_shard(trial.key, say)]
     return _Run(job, directory, trials, done)
 
 
@@ -167,7 +173,7 @@ class _Run:
 
     def finish(self) -> Result:
         """Write tables and provenance."""
-        parts = [(trial, self.directory.read_shard(trial.key)) for trial in self.trials if trial.key not in self.lost]
+        parts = [(trial, _rows(self.directory, trial)) for trial in self.trials if trial.key not in self.lost]
         record = {
             **provenance.describe(),
             "scale": self.job.scale,
@@ -176,7 +182,7 @@ class _Run:
             "workers": 1 if self.job.experiment.exclusive else self.job.runner.processes,
             "started": self.started,
             "finished": provenance.now(),
-            "seconds": round(time.monotonic() - self.clock, 3),
+            "seconds": round(max(time.monotonic() - self.clock, 0.0), 3),
             "busy_seconds": round(self.busy, 3),
             "trials": {"done": len(parts), "resumed": len(self.done), "lost": self.lost},
         }
@@ -233,11 +239,20 @@ def _compile(experiments: Sequence[Experiment], job: Job) -> None:
             experiment.compile()
     elif experiments:
         workers = min(len(experiments), job.runner.processes)
-        joblib.Parallel(n_jobs=workers, batch_size=1)(joblib.delayed(_compile_one)(each) for each in experiments)
+        with suppress(WorkerLostError):  # a worker compiles by itself what is not in the cache
+            list(backend("joblib", workers).map(_compile_one, experiments))
 
 
 def _compile_one(experiment: Experiment) -> None:
     experiment.compile()
+
+
+def _rows(directory: RunDirectory, trial: Trial) -> Rows:
+    """What a finished trial has left, which may have come to harm since."""
+    try:
+        return directory.read_shard(trial.key)
+    except (DamagedFileError, FileNotFoundError) as error:
+        raise SettingError(f"{error}; the same command computes trial {trial.key} again") from None
 
 
 def describe(job: Job) -> dict[str, Any]:

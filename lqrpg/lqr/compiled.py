@@ -22,6 +22,8 @@ from typing import Any
 
 import numba
 
+from lqrpg.lqr.sealed_cache import SealedCache
+
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
@@ -56,16 +58,23 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
+def _wanted_root() -> Path:
+    """What the user asks for; a home that is not known stays `~`, and is then made nowhere."""
+    chosen = os.environ.get("LQRPG_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, pathlib's raises
+    return Path(chosen) if chosen else Path(base) / "lqrpg"
+
+
+def _spare_root() -> Path:
+    return Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"
+
+
 @cache
 def cache_folder(package: str = "lqrpg") -> Path:
     """Folder of a package's kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
     kernels = f"kernels-{_kernel_sources_hash(package)}"
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "lqrpg"
-    chosen = os.environ.get("LQRPG_CACHE")
-    for root in (
-        Path(chosen) if chosen else user_cache,
-        Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}",
-    ):
+    for place in (_wanted_root, _spare_root):
+        root = place()
         if _is_ours(root) and _is_ours(root / kernels):
             return root / kernels
     return Path(tempfile.mkdtemp(prefix="lqrpg-"))
@@ -89,7 +98,9 @@ def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     outside = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
     try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", fastmath=False, **options)(function)
+        compiled: Any = numba.njit(error_model="numpy", fastmath=False, **options)(function)
+        compiled._cache = SealedCache(function)
     finally:
         settings.CACHE_DIR = outside
-    return compiled
+    kernel: Callable[..., Any] = compiled
+    return kernel

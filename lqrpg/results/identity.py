@@ -6,6 +6,7 @@ Comments, docstrings and layout are no part of it, nor is the Python version; a 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ def sources_digest(modules: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for module, source in sorted(_closure(modules).items()):
-        digest.update(f"{module}\n{_canonical(source)}\n".encode())
+        digest.update(f"{module}\n{source}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -37,17 +38,24 @@ def identity(experiment: str, settings: Mapping[str, Any], sources: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _closure(modules: Iterable[str]) -> dict[str, ast.Module]:
-    found: dict[str, ast.Module] = {}
+def _closure(modules: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         path = _path(module)
         if module in found or path is None:
             continue
-        found[module] = ast.parse(path.read_bytes())
-        waiting += [name for name in _imported(found[module]) if _is_numerical(name)]
+        found[module], imported = _read(path.read_bytes())
+        waiting += imported
     return found
+
+
+@functools.cache
+def _read(source: bytes) -> tuple[str, tuple[str, ...]]:
+    """A module's canonical text and the numerical modules that it imports."""
+    tree = ast.parse(source)
+    return _canonical(tree), tuple(name for name in _imported(tree) if _is_numerical(name))
 
 
 def _path(module: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ import pandas as pd
 
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
+
+Tell = Callable[[str], None]
+_RECORD: dict[str, type[Any] | tuple[type[Any], ...]] = {
+    **dict.fromkeys(("experiment", "identity", "sources", "scale", "finished"), str),
+    **dict.fromkeys(("settings", "tables", "trials"), dict),
+    "seconds": (int, float),
+}
+"""What a record has to hold, and of which type."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +48,45 @@ class FinishedRun:
         DamagedFileError
             If the file is missing or not as it was written.
         """
-        return read_run_table(self.path, self.provenance, name)
+        try:
+            return read_run_table(self.path, self.provenance, name)
+        except DamagedFileError:
+            if self._is_as_it_was():
+                raise
+            raise DamagedFileError(f"{self.path} is being computed again at this moment") from None
+
+    def _is_as_it_was(self) -> bool:
+        try:
+            return read_provenance(self.path) == self.provenance
+        except (FileNotFoundError, DamagedFileError):
+            return False
 
 
-def finished_runs(results: Path, experiment: str) -> list[FinishedRun]:
-    """The finished runs of an experiment, newest first; damaged ones and those that were set aside are left out."""
+def _silently(line: str) -> None:
+    pass
+
+
+def finished_runs(results: Path, experiment: str, tell: Tell = _silently) -> list[FinishedRun]:
+    """The finished runs of an experiment, newest first; those that were set aside are left out, and damaged ones told.
+
+    Parameters
+    ----------
+    results : folder of all experiments.
+    experiment : which one.
+    tell : called with a line for each run whose record is damaged, or belongs elsewhere.
+    """
     runs = []
     for file in sorted((results / experiment).glob("*/provenance.json")):
         if file.parent.suffix == ".previous":
             continue
         try:
-            runs.append(open_run(file.parent))
-        except (DamagedFileError, OSError):
+            run = open_run(file.parent)
+            if run.provenance["experiment"] != experiment:
+                raise DamagedFileError(f"{file} is the record of a run of {run.provenance['experiment']}")
+            runs.append(run)
+        except DamagedFileError as error:
+            tell(f"{error}, and the run is left out: the command that made it computes it again")
+        except OSError:
             continue
     return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
 
@@ -73,21 +109,21 @@ def open_run(path: Path) -> FinishedRun:
 
 def _is_record(record: dict[str, Any]) -> bool:
     """Whether the parts that readers build on are there; names of tables are parts of file names, hence no paths."""
-    settings, tables = record.get("settings"), record.get("tables")
+    if any(not isinstance(record.get(key), kind) for key, kind in _RECORD.items()):
+        return False
+    tables = record["tables"]
     return (
-        isinstance(settings, dict)
-        and isinstance(tables, dict)
-        and isinstance(record.get("experiment"), str)
-        and isinstance(record.get("trials"), dict)
-        and "finished" in record
+        isinstance(record["trials"].get("lost"), dict)
+        and isinstance(record["settings"].get("name"), str)
         and all(re.fullmatch(r"\w+", name) for name in tables)
-        and all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in tables.values())
+        and all(isinstance(entry, dict) for entry in tables.values())
+        and all(isinstance(entry.get("sha256"), str) and "rows" in entry for entry in tables.values())
     )
 
 
-def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | None:
-    """The named run of an experiment, or its newest one; None if there is none."""
-    runs = finished_runs(results, experiment)
+def find_run(results: Path, experiment: str, name: str | None, tell: Tell = _silently) -> FinishedRun | None:
+    """The named run of an experiment, or its newest one; None if there is none. For `tell` see `finished_runs`."""
+    runs = finished_runs(results, experiment, tell)
     return next((run for run in runs if name in (None, run.name)), None)
 
 
