@@ -26,10 +26,11 @@ def run_request(request: Request, *, force: bool) -> int:
 
 def compute(request: Request, *, force: bool) -> Result:
     """Run one job with its progress and news on standard error."""
-    title = f"{request.job.experiment.name}/{request.run_name}"
-    result = compute_all([request], title, force=force)[0]
-    _explain(title, result)
-    return result
+    return compute_all([request], _title(request), force=force)[0]
+
+
+def _title(request: Request) -> str:
+    return f"{request.job.experiment.name}/{request.run_name}"
 
 
 def compute_all(
@@ -41,9 +42,14 @@ def compute_all(
 ) -> list[Result]:
     """Run jobs side by side; `finished` is called with the number and the result of each that has its tables."""
     jobs = [(request.job, run_directory(request.job, request.run_name)) for request in requests]
+
+    def conclude(number: int, result: Result) -> None:
+        _explain(_title(requests[number]), result)
+        finished(number, result)
+
     try:
         with reporter(title) as report:
-            return execute_all(jobs, force=force, report=report, finished=finished)
+            return execute_all(jobs, force=force, report=report, finished=conclude)
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
         with contextlib.suppress(OSError):  # the terminal itself may be gone
