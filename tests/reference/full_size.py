@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import Trial
+from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from tests.reference.runs import Tables, compute, experiment_name, experiment_of
 
@@ -85,7 +85,10 @@ class Sample:
 
     def recomputed(self) -> Tables:
         """The tables of these trials alone."""
-        experiment = experiment_of([*self.run, *self.cut])
+        return self.tables_of(experiment_of([*self.run, *self.cut]))
+
+    def tables_of(self, experiment: Experiment) -> Tables:
+        """The same of an experiment that is ready."""
         return compute(experiment, self.chosen(experiment.trials()))
 
 

@@ -26,14 +26,15 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 
-from lqrpg.algorithms import policy_evaluation, short_rollouts
+from lqrpg.algorithms import policy_evaluation
 from lqrpg.experiments.base import Experiment
 from lqrpg.lqr.plant import Array, Plant
 from tests.reference.full_size import SAMPLES
 from tests.reference.runs import Tables, compute, experiment_of, runs
 
-_minimize = short_rollouts.optimize.minimize
+_minimize: Any = optimize.minimize
 DRAWS = 4
 Effects = dict[str, float]
 """Largest change of each column, by `table.column`."""
@@ -62,7 +63,7 @@ def rounded(system: type[Any] | None, draw: int) -> Iterator[None]:
     exact_moments = policy_evaluation._moments
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch.object(policy_evaluation, "_moments", moments))
-        patches.enter_context(mock.patch.object(short_rollouts.optimize, "minimize", _sooner))
+        patches.enter_context(mock.patch.object(optimize, "minimize", _sooner))
         if system is not None and not hasattr(system, "family"):
             patches.enter_context(mock.patch.object(system, "plant", _moved_plant(system.plant, rng)))
         yield
@@ -77,7 +78,8 @@ def _moved_plant(exact: Callable[[Any], Plant], rng: Callable[[], np.random.Gene
         source = rng()
         A, B, Q, R, Sigma = exact(self)
         # the covariance as a whole: the root of a multiple of I is not unique, and random numbers go through it
-        return Plant(*(moved(matrix, source) for matrix in (A, B, Q, R)), Sigma * float(moved(np.ones(()), source)))
+        Sigma = Sigma * moved(np.ones(()), source)
+        return Plant(moved(A, source), moved(B, source), moved(Q, source), moved(R, source), Sigma)
 
     return plant
 
@@ -130,9 +132,7 @@ def main() -> None:
             _print(run, effects(runs()[run]))
             continue
         for sample in (sample for sample in SAMPLES if sample.experiment == run):
-            overrides = [*sample.run, *sample.cut]
-            found = effects(overrides, lambda each, sample=sample: compute(each, sample.chosen(each.trials())))
-            _print(f"{run} ({', '.join(sample.trials)})", found)
+            _print(f"{run} ({', '.join(sample.trials)})", effects([*sample.run, *sample.cut], sample.tables_of))
 
 
 def _print(title: str, found: Effects) -> None:
