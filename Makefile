@@ -5,6 +5,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .PHONY: figures test test-slow soak check bench clean
+.PHONY: figures test test-slow check bench references clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -30,6 +31,10 @@ check: $(READY)
 # Benchmark tables, peers side by side in one run.
 bench: $(READY)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
+
+# What the reference tables of the tests would change to; `make references WRITE=--write` changes them.
+references: $(READY)
+	$(BIN)/python -m tests.reference.renew $(WRITE)
 
 # Pinned versions of everything, the build backend included; quick when nothing has changed.
 $(READY): pyproject.toml constraints.txt
