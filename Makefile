@@ -4,8 +4,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: figures test test-slow soak check bench clean
-.PHONY: figures test test-slow check bench references clean
+.PHONY: figures test test-slow soak check bench references clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
