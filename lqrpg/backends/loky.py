@@ -27,9 +27,10 @@ def _signals_for_the_parent() -> Iterator[None]:
     processes that are started here, and waits for this one. Loky's resource tracker has to be there before: to start
     it unblocks what was blocked.
     """
-    ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
+        ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

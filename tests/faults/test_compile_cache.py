@@ -75,8 +75,7 @@ def test_a_cache_that_cannot_be_made(place, expected, warm, nowhere):
     told = place.call("info", unset=unset, TMPDIR=str(place.folder), **nowhere)
     assert told.code == 0
     assert (str(spare) in told.out) == bool(nowhere)
-    for command in (("plot", "azopg_fig3"), ("verify", "azopg"), ("report",)):
-        assert place.call(*command, unset=unset, **nowhere).code in (0, 1)
+    assert place.call("plot", "azopg_fig3", unset=unset, **nowhere).code == 0
 
 
 def test_a_cache_on_a_full_disk(place, expected, warm):

@@ -24,9 +24,11 @@ def without_a_terminal() -> None:
         os.dup2(null, number)
 
 
-@pytest.mark.parametrize("before", [closed_streams, without_a_terminal])
-@pytest.mark.parametrize("backend", ["serial", "joblib", "mpi"])
-def test_a_run_without_streams(place, expected, backend, before):
+@pytest.mark.parametrize(
+    ("before", "backend"),
+    [(closed_streams, "serial"), (closed_streams, "joblib"), (closed_streams, "mpi"), (without_a_terminal, "joblib")],
+)
+def test_a_run_without_streams(place, expected, before, backend):
     assert place.call(*RUN, f"backend={backend}", before=before).code == 0
     assert place.tables() == expected
     assert place.is_tidy()
@@ -55,7 +57,7 @@ def shell(place, script, **how):
     return place.call(launcher=("bash", "-c", line), **how)
 
 
-@pytest.mark.parametrize("command", ["list", "verify", "list --json", "verify --json", "compare R R"])
+@pytest.mark.parametrize("command", ["list", "verify --json", "compare R R"])
 def test_a_reader_that_leaves(place, finished, command):
     command = command.replace("R", str(finished.folder / "results/azopg/smoke"))
     where = "" if "compare" in command else f"--results '{finished.folder}/results'"
@@ -90,22 +92,21 @@ NARROW = {
 def test_commands_in_a_locale_without_unicode(place, finished, locale):
     results = place.folder / "Résultats"
     results.symlink_to(finished.folder / "results")
-    for command in (("list",), ("verify",), ("report",)):
+    for command in (("list",), ("verify",)):
         ended = place.call(*command, "--results", str(results), **NARROW[locale])
         assert ended.code in (0, 1, 3), ended
-    assert place.call("info", **NARROW[locale]).code == 0
 
 
 def test_a_run_in_a_locale_without_unicode(place, expected):
     results = "Résultats"
     assert place.call(*RUN, f"results_dir={results}", **NARROW["C"]).code == 0
     assert place.tables(results=results) == expected
-    for command in (("plot", "azopg_fig3"), ("export", "azopg")):
+    for command in (("report",), ("export", "azopg")):
         ended = place.call(*command, "--results", results, **NARROW["C"])
         assert ended.code == 0, ended
 
 
-NAMES = ['it\'s "so" in Größe & [x]{y} 50% #1', "~a=b,c", "back\\slash's"]
+NAMES = ['it\'s "so" in Größe & [x]{y} 50% #1', "~a=b,c\\'s"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,8 +125,8 @@ def test_folders_with_strange_names(place, expected, name):
     assert (place.folder / name / "azopg_fig3.pdf").exists()
 
 
-@pytest.mark.parametrize("name", ["two words", "Größe it's"])
-def test_sweeps_and_ranks_in_folders_with_strange_names(place, expected, name):
+def test_sweeps_and_ranks_in_folders_with_strange_names(place, expected):
+    name = "Größe it's"
     place.folder = place.folder / name
     place.folder.mkdir()
     ended = place.call("run", "-m", *SERIAL[1:], f"results_dir={name}")
