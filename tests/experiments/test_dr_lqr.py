@@ -45,7 +45,7 @@ def test_other_cart_poles_simply_work(option):
 def test_few_nodes_stand_for_all_samples():
     """The interpolated Monte Carlo estimate is the sum over the samples, far below its own error."""
     family, seed = cartpole().family(), np.random.SeedSequence(3)
-    lengths = sampled_lengths(family, 5000, seed).lengths
+    lengths = sampled_lengths(family, 5000, seed).points
     A, B = family.systems(lengths)
     costs = evaluate(A, B, START_GAIN, family.Q, family.R, family.Sigma).cost
     nodes = sampled_nodes(family, 5000, seed)
