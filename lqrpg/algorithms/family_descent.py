@@ -21,7 +21,7 @@ from lqrpg.lqr.lanes import all_greater, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, contiguous
 from lqrpg.systems.parameter_family import ParameterFamily
 
-TOGETHER = 1024
+TOGETHER = 512
 """Systems of a trial that are made at once, about."""
 
 

@@ -48,15 +48,17 @@ def _multiply(left, right, out, size, columns):  # type: ignore[no-untyped-def]
 @njit_borrowing
 def _measure(A, period, work, size):  # type: ignore[no-untyped-def]
     """Each lane's halvings and scale, from its row-sum norm; the most halvings of any lane."""
-    n, most = len(size), 0
+    n, most, zero = len(size), 0, splat(0.0)
+    norms = splat(0.0)
+    for i in range(n):
+        total = splat(0.0)
+        for j in range(n):
+            entry = read(A, (i, j))
+            total = total + where_greater(entry, zero, entry, zero - entry)
+        norms = where_greater(total, norms, total, norms)
+    write(work.scale, (), norms)
     for lane in range(LANES):
-        norm = 0.0
-        for i in range(n):
-            total = 0.0
-            for j in range(n):
-                total += abs(A[i, j, lane]) * period
-            norm = max(norm, total)
-        count, scale = 0, period
+        norm, count, scale = work.scale[lane] * period, 0, period
         while norm > SMALL and count < MOST_HALVINGS:
             norm, scale, count = 0.5 * norm, 0.5 * scale, count + 1
         work.scale[lane], work.halvings[lane] = scale, float(count)
