@@ -6,7 +6,7 @@ and its `config.yaml` holds all of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
@@ -17,9 +17,10 @@ from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array
 from lqrpg.systems import family_file
 from lqrpg.systems.expression import Expression
-from lqrpg.systems.parameter_family import Entries, ParameterFamily, unstabilisable
+from lqrpg.systems.parameter_family import ParameterFamily, unstabilisable
 
 _HERE = "system"
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ class CustomFamily:
         body |= {key: value for key, value in overrides.items() if value is not None}
         body["derived"] = body["derived"] or {}
         settings = {"kind": kind, "tolerance": 1e-8, **body}
-        _Parts.of(settings, where)
+        _require_domain(_Parts.of(settings, where).family, where)
         return settings
 
     def __post_init__(self) -> None:
         require(1e-12 <= self.tolerance <= 1e-2, "system.tolerance", self.tolerance, "a number from 1e-12 to 1e-2")
-        _require_domain(self.family())
+        self.family()
 
     @cached_property
     def _parts(self) -> _Parts:
@@ -151,45 +152,38 @@ def _period(content: Mapping[str, Any], where: str) -> float | None:
     return period
 
 
-def _require_domain(family: ParameterFamily) -> None:
+def _require_domain(family: ParameterFamily, where: str) -> None:
     """Refuse a family in which an entry has no value, or a plant that no gain stabilises."""
     grid = family.grid()
-    columns = [np.ascontiguousarray(column) for column in grid.T]
-    found = family.values(columns)
-    for name, expression in family.derived:
-        _require_finite(family, grid, expression, found, f"derived.{name}")
-    for key, entries in (("A", family.state), ("B", family.input)):
-        _require_finite_entries(family, grid, entries, found, key)
+    found = family.values([np.ascontiguousarray(column) for column in grid.T])
+    for place, expression in _places(family):
+        value = np.broadcast_to(expression.value(found), (len(grid),))
+        broken = ~(np.abs(value) < _LARGEST)
+        if broken.any():
+            what = f"{expression.text!r} is {float(value[np.argmax(broken)])} for {_first(family, grid, broken)}"
+            raise SettingError(f"{where}: {place}: {what}: expected a finite number, for all values")
     A, B = family.systems(grid)
-    whole = np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2))
-    if not whole.all():
-        raise SettingError(f"{_HERE}: dt={family.period}: {_first(family, grid, ~whole)}: expected a shorter dt")
+    broken = ~(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
+    if broken.any():
+        raise SettingError(
+            f"{where}: dt: the sampled plant overflows for {_first(family, grid, broken)}: expected less"
+        )
     lost = unstabilisable(A, B)
     if lost.any():
         raise SettingError(
-            f"{_HERE}: the plant with {_first(family, grid, lost)} cannot be stabilised by any gain: "
+            f"{where}: no gain stabilises the plant with {_first(family, grid, lost)}: "
             "expected inputs that reach every mode that does not decay"
         )
 
 
-def _require_finite_entries(
-    family: ParameterFamily, grid: Array, entries: Entries, found: Mapping[str, Any], key: str
-) -> None:
-    for i, row in enumerate(entries):
-        for j, entry in enumerate(row):
-            _require_finite(family, grid, entry, found, f"{key}, row {i + 1}, column {j + 1}")
-
-
-def _require_finite(
-    family: ParameterFamily, grid: Array, entry: Expression, found: Mapping[str, Any], place: str
-) -> None:
-    value = np.broadcast_to(entry.value(found), (len(grid),))
-    broken = ~(np.abs(value) < 1e100)
-    if broken.any():
-        at = float(value[np.argmax(broken)])
-        raise SettingError(
-            f"{_HERE}: {place}: {entry.text!r} is {at} for {_first(family, grid, broken)}: expected a finite number"
-        )
+def _places(family: ParameterFamily) -> Iterator[tuple[str, Expression]]:
+    """All expressions, each with where it stands."""
+    for name, expression in family.derived:
+        yield f"derived.{name}", expression
+    for key, entries in (("A", family.state), ("B", family.input)):
+        for i, row in enumerate(entries):
+            for j, entry in enumerate(row):
+                yield f"{key}, row {i + 1}, column {j + 1}", entry
 
 
 def _first(family: ParameterFamily, grid: Array, marked: Any) -> str:

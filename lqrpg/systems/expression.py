@@ -171,7 +171,8 @@ def _check_name(name: str, known: Collection[str], place: _Place) -> None:
     if name in FUNCTIONS:
         raise place.refuse(f"{name} is a function", f"{name}(...)")
     close = difflib.get_close_matches(name, [*known, *CONSTANTS], n=1)
-    hint = f"{close[0]!r}?" if close else "one of " + ", ".join(sorted({*known, *CONSTANTS}))
+    others = "one of " + ", ".join(sorted({*known, *CONSTANTS})) if known else "a number"
+    hint = f"{close[0]!r}, perhaps" if close else others
     raise place.refuse(f"unknown name {name[:40]!r}", hint)
 
 

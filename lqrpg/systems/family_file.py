@@ -38,13 +38,18 @@ def read(path: str) -> dict[str, Any]:
     require(len(raw) <= _MAX_BYTES, f"system.file={path}: bytes", len(raw), f"at most {_MAX_BYTES}")
     try:
         text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SettingError(f"{path}: not UTF-8: expected YAML as plain text") from None
+    try:
         _require_plain(yaml.parse(text, Loader=yaml.SafeLoader), path)
         _require_unique(yaml.compose(text, Loader=yaml.SafeLoader), path)
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise SettingError(f"{path}{_line_of(error)}: not valid YAML: {_reason(error)}") from None
-    except ValueError as error:
-        raise SettingError(f"{path}: {str(error).splitlines()[0]}: expected YAML in UTF-8") from None
+    except (ValueError, OverflowError) as error:  # such as the date 2020-13-45
+        if isinstance(error, SettingError):
+            raise
+        raise SettingError(f"{path}: {str(error).splitlines()[0]}: expected numbers and expressions") from None
     require_keys(content, path)
     return dict(content)
 
