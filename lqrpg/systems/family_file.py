@@ -213,11 +213,12 @@ def gain(content: object, inputs: int, states: int, where: str) -> list[list[flo
     """K0 row by row (or in one row, for one input), or None if it is not given."""
     if content is None:
         return None
-    rows = (
-        [content]
-        if inputs == 1 and isinstance(content, list) and not isinstance((content or [0])[0], list)
-        else content
-    )
+    shape = f"{inputs} row(s) of {states} numbers, u = -K x, such as [{', '.join(['0'] * states)}]"
+    if not isinstance(content, list) or not content:
+        raise SettingError(f"{where}: {content!r}: expected {shape}")
+    rows = content if any(isinstance(row, list) for row in content) else [content]
+    if len(rows) != inputs or any(not isinstance(row, list) or len(row) != states for row in rows):
+        raise SettingError(f"{where}: {content!r}: expected {shape}")
     entries = matrix(rows, inputs, states, (), where)
     found = [[float(entry.value({})) for entry in row] for row in entries]
     if not np.isfinite(found).all():
