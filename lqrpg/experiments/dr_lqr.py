@@ -205,11 +205,14 @@ class DrLqr:
         mean, nodes = self._mean, len(self._mean.nodes.weights)
         row = {"cost": best.cost, "quadrature_nodes": nodes, "initial_excess": start / best.cost - 1.0}
         expectation = {"rule": mean.rule, "nodes": nodes, "error_estimate": mean.error}
-        ends = self._family.ends().reshape(-1, 1) if self._family.ends().ndim == 1 else self._family.ends()
+        ends = self._family.ends()
         return {
             "optimum": repeated(1, **row, **_entries(best.gain[None])),
             "expectation": repeated(
-                1, **expectation, parameters=ends.shape[1], largest_curvature=mean.largest_curvature
+                1,
+                **expectation,
+                parameters=1 if ends.ndim == 1 else ends.shape[1],
+                largest_curvature=mean.largest_curvature,
             ),
         }
 
