@@ -161,6 +161,12 @@ def test_targets_are_the_medians_of_the_first_recorded_iterations_below_them():
     assert with_lost["iteration"].tolist() == [5.0]  # a lost run never gets there: the upper median
 
 
+def test_the_methods_are_part_of_what_the_tables_depend_on():
+    from lqrpg.results import identity
+
+    assert "lqrpg.methods.zeroth_order" in identity._closure(["lqrpg.experiments.shootout"])
+
+
 def test_verify_says_that_it_checks_no_claim(lqrpg):
     ended = lqrpg("verify", "shootout")
     assert ended.code == 0
