@@ -42,7 +42,7 @@ def tables_of(settings):
         ("start_samples=5", "method indirect: start_samples=5: expected at least"),
         ("samples_per_policy=21", "method qsa_policy_iteration: samples_per_step=21"),
         ("excitation=0", r"method indirect: dither=0\.0"),
-        ("iterations.newton=0", "newton=0"),
+        ("iterations.newton=0", r"iterations\.newton=0: expected a whole number"),
         ("system=mass_spring", "a plant in discrete time"),
         ("system=cartpole", "not a family of plants"),
         ("system.initial_factor=1", "a plant whose initial gain is not optimal already"),
@@ -146,17 +146,17 @@ def test_lost_runs_are_counted_everywhere_and_drawn(monkeypatch, tmp_path):
 
 
 def test_targets_are_the_medians_of_the_first_recorded_iterations_below_them():
-    from lqrpg.experiments.shootout import _targets
+    from lqrpg.experiments.shootout_tables import target_rows
 
     iterations = np.array([0, 1, 2, 5])
     gaps = np.array([[1.0, 0.5, 0.05, 0.05], [1.0, 0.05, 0.5, 0.5], [1.0, 0.5, 0.5, 0.05], [1.0, 0.9, np.inf, np.inf]])
-    rows = _targets("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps[:3]}, [0.1, 0.01])
+    rows = target_rows("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps[:3]}, [0.1, 0.01])
     assert rows["target"].tolist() == [0.1, 0.01]
     assert rows["reached"].tolist() == [3, 0]
     assert (rows["iteration"][0], rows["samples"][0]) == (2.0, 20.0)
     assert np.isnan(rows["iteration"][1])
     assert rows["censored"].tolist() == [False, True]
-    with_lost = _targets("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps}, [0.1])
+    with_lost = target_rows("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps}, [0.1])
     assert with_lost["reached"].tolist() == [3]
     assert with_lost["iteration"].tolist() == [5.0]  # a lost run never gets there: the upper median
 
