@@ -45,7 +45,7 @@ class Optimum:
 
         .. math:: tr (P_K - P^*)\\Sigma = tr (K - K^*)'(R + B'P^*B)(K - K^*)\\Sigma_K
 
-        No difference of costs is taken, so small values keep their digits.
+        No difference of costs is taken, so small values keep their digits, as far as those of K* go.
         """
         plant, difference = self._plant, gains - self.gain
         found = evaluate(plant.A, plant.B, gains, plant.Q, plant.R, plant.Sigma)
@@ -180,4 +180,16 @@ def plot_history(*results: Result) -> Figure:
 
     require(len(results) > 0, "results", results, "one result or more")
     with house_style():
-        return draw_histories([(result.method.name, result.history) for result in results])
+        labels = _labels([result.method for result in results])
+        return draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)])
+
+
+def _labels(methods: Sequence[Method]) -> list[str]:
+    """Names of methods; those of one name are told apart by the settings in which they differ."""
+    settings: list[dict[str, Any]] = [vars(method) for method in methods]
+    found = []
+    for method, own in zip(methods, settings, strict=True):
+        others = [each for other, each in zip(methods, settings, strict=True) if other.name == method.name]
+        differing = [key for key in own if any(each.get(key) != own[key] for each in others)]
+        found.append(", ".join([method.name, *(f"{key} {own[key]}" for key in differing)]))
+    return found

@@ -22,6 +22,7 @@ from lqrpg import (
     optimal_gain,
     plot_history,
 )
+from lqrpg.algorithms.q_moments import evaluate_policy
 from lqrpg.algorithms.rollout_descent import two_point_estimates
 from lqrpg.algorithms.schedules import Constant
 from lqrpg.algorithms.sgd import BiasedOracle, DirectOracle, IndirectOracle, run_sgd
@@ -158,6 +159,13 @@ def test_pairs_that_share_their_noise_have_far_less_variance_than_single_points(
     assert two < 0.05 * one
 
 
+def test_a_two_point_step_uses_half_as_many_pairs_as_rollouts():
+    method = TwoPointZerothOrder(10.0, 0.02, rollouts=40, length=30)
+    settings = {"radius": 0.02, "pairs": 20, "length": 30, "samples": 1, "seed": 3}
+    (estimate,) = two_point_estimates(PLANT, FIRST, START, **settings)
+    np.testing.assert_allclose(method.step(started(method)).gain, START - 10.0 * estimate, rtol=1e-13)
+
+
 def test_a_pair_is_odd_in_its_direction():
     """On a cost that is even about K the two rollouts of a pair are equal: here x stays zero, whatever K."""
     still = PLANT._replace(Sigma=np.zeros((3, 3)))
@@ -183,6 +191,19 @@ def test_qsa_policy_iteration_with_noise_gets_better_with_samples():
         ends = [method.advance(method.start(noisy, START, seed), [8]).state for seed in range(16)]
         errors.append(np.mean([np.linalg.norm(end.gain - best) for end in ends]))
     assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.4)
+
+
+def test_an_evaluation_from_noisy_samples_knows_the_average_cost_of_another_policy():
+    """Off-policy: the trajectory is that of the initial gain, the evaluated policy is the optimum."""
+    noisy = PLANT._replace(Sigma=0.01 * np.eye(3))
+    best, found = optimal_gain(noisy), []
+    for seed in range(16):
+        method = QsaPolicyIteration(samples_per_step=20_000, amplitude=0.03)
+        moments = method.step(method.start(noisy, START, seed)).memory.moments
+        found.append(evaluate_policy(moments, best)[1])
+    error = np.std(found, ddof=1) / math.sqrt(len(found))
+    assert abs(np.mean(found) - cost(noisy, best)) < 4.5 * error
+    assert error < 0.1 * abs(cost(noisy, best) - cost(noisy, START))  # the test can tell
 
 
 # -- statuses ---------------------------------------------------------------------------------------------------------
@@ -252,6 +273,13 @@ def test_histories_are_drawn_also_of_a_single_run_that_was_lost(tmp_path):
     drawn.savefig(tmp_path / "histories.png")
     assert [line.get_label() for line in drawn.axes[1].lines] == ["two-point"]
     runs[0].plot().savefig(tmp_path / "one.png")
+
+
+def test_runs_of_one_method_are_told_apart_by_their_settings():
+    methods = [ExactGradient(100.0), ExactGradient(200.0), NaturalGradient(0.3)]
+    drawn = plot_history(*(minimise(method, PLANT, START, steps=5) for method in methods))
+    labels = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    assert labels == ["exact gradient, step_size 100.0", "exact gradient, step_size 200.0", "natural gradient"]
 
 
 @pytest.mark.parametrize(
