@@ -17,7 +17,7 @@ from lqrpg.results.rows import Columns
 QUARTILES = ("p25", "median", "p75")
 
 Run = tuple[Result, Array, float]
-"""A result, its relative gaps at the marks, and its seconds."""
+"""A result, its relative gaps at the marks, and its seconds of processor time."""
 
 
 def final_rows(name: str, runs: Sequence[Run]) -> Columns:
@@ -51,7 +51,7 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
 
 
 def runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
-    """Median times of the runs; from start to end, without the evaluation of the gaps."""
+    """Median processor times of the runs; from start to end, without the evaluation of the gaps."""
     iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
     seconds = np.array([spent for _, _, spent in runs])
     return repeated(

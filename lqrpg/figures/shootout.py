@@ -56,7 +56,7 @@ def curves(tables: Tables) -> Figure:
             _curve(left, rows, rows["samples"].to_numpy(float), look)
         _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[name]), look)
     left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
-    right.set(xlabel="computing time (s), one core", title="time, that of simulated samples included")
+    right.set(xlabel="processor time (s), one thread", title="time, that of simulated samples included")
     for axis in (left, right):
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
@@ -109,7 +109,8 @@ def summary(tables: Tables) -> Figure:
     canvas = Figure(figsize=(7.0 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
     axis = canvas.add_subplot()
     axis.axis("off")
-    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds on one core of {tables['runtime']['device'][0]}")
+    device = tables["runtime"]["device"].iloc[0]
+    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of processor time, {device}")
     drawn = axis.table(
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
     )
