@@ -102,8 +102,6 @@ class Shootout:
     """Trials may run side by side: what is timed is the processor's time for one thread, not the wall clock."""
 
     def __post_init__(self) -> None:
-        one = not hasattr(self.system, "family")
-        require(one, "system.kind", self.system.kind, "a single plant in discrete time, not a family of plants")
         require_common(self)
         known = bool(self.methods) and set(self.methods) <= set(METHODS)
         distinct = len(set(self.methods)) == len(self.methods)
