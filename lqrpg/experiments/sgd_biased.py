@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
-from lqrpg.algorithms.sgd import BiasedOracle, log_spaced, run_sgd
+from lqrpg.algorithms.sgd import BiasedOracle
 from lqrpg.checks import require
-from lqrpg.experiments.base import Parts, Trial, collect, stream
-from lqrpg.experiments.sgd_settings import (
-    RUN_TABLES,
-    SORT_KEYS,
-    ScheduleSettings,
-    Steps,
-    require_common,
-    require_sizes,
-    run_rows,
-    start_of,
-)
-from lqrpg.results.rows import Rows
+from lqrpg.experiments.sgd_comparison import Comparison
+from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class Biases:
 
 
 @dataclass(frozen=True)
-class SgdBiased:
+class SgdBiased(Comparison):
     """Settings of `sgd_biased`; `conf/experiment/sgd_biased.yaml` says what each key is and where it is from."""
 
     name: str
@@ -53,49 +40,17 @@ class SgdBiased:
     steps: Steps
     system: Any
 
-    TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
-    exclusive: ClassVar[bool] = False
+    ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
+    WORD: ClassVar[str] = "bias"
 
     def __post_init__(self) -> None:
-        require_common(self)
-        require_sizes(self, runs=100_000, iterations=100_000_000)
-        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
+        self.check()
         require(0 <= self.deviation < np.inf, "deviation", self.deviation, "a number not below 0")
         self.biases.check()
-        self.steps.check()
 
-    def trials(self) -> list[Trial]:
-        """Every run of every pair of a bias and a step."""
-        return [
-            Trial(f"{bias}_bias-{step}_step-{number}", {"bias": bias, "step": step, "number": number})
-            for bias, step in product(("constant", "vanishing"), ("constant", "decreasing"))
-            for number in range(self.runs)
-        ]
-
-    def compile(self) -> None:
-        """Compile the loop by two iterations."""
-        self._descend("constant", "constant", 0, iterations=2)
-
-    def run(self, trial: Trial) -> Rows:
-        """One run."""
-        return self._descend(**trial.values, iterations=self.iterations)
-
-    def _descend(self, bias: str, step: str, number: int, iterations: int) -> Rows:
-        case = f"{bias}_bias-{step}_step"
-        oracle = BiasedOracle(self.deviation, getattr(self.biases, bias).schedule())
-        run = run_sgd(
-            *start_of(self.system),
-            oracle,
-            getattr(self.steps, step).schedule(),
-            iterations,
-            log_spaced(iterations, self.points),
-            stream(self.seed, self.name, case, number),
-        )
-        return run_rows(case, number, run)
-
-    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
-        """Trajectories and outcomes."""
-        return {name: collect(parts, name, columns, SORT_KEYS[name]) for name, columns in self.TABLES.items()}
+    def oracle(self, name: str) -> BiasedOracle:
+        """The exact gradient with a bias of that kind, and noise."""
+        return BiasedOracle(self.deviation, getattr(self.biases, name).schedule())
 
 
 EXPERIMENT = SgdBiased

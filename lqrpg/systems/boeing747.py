@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from lqrpg.checks import require
-from lqrpg.lqr.discrete_small import optimal_gain
-from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.heavier_start import HeavierStart, Rows
 
 _A = (
     (1.0, -1.13, -0.65, -0.807, 1.59),
@@ -28,7 +24,7 @@ _B = (
 
 
 @dataclass(frozen=True)
-class Boeing747:
+class Boeing747(HeavierStart):
     """Settings of the aircraft; five states, four inputs.
 
     Attributes
@@ -40,34 +36,15 @@ class Boeing747:
     initial_factor : the initial gain is the optimum of the weights (initial_factor Q, R).
     """
 
-    time: ClassVar[str] = "discrete"
+    A: ClassVar[Rows] = _A
+    B: ClassVar[Rows] = _B
+
     kind: str = "boeing747"
     noise: float = 1e-3
     initial_variance: float = 1e-6
     state_weight: float = 1.0
     input_weight: float = 1.0
     initial_factor: float = 40.0
-
-    def __post_init__(self) -> None:
-        for name in ("noise", "state_weight", "input_weight", "initial_factor"):
-            value = getattr(self, name)
-            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
-        start = self.initial_variance
-        require(0 <= start < np.inf, "system.initial_variance", start, "a number not below 0")
-
-    def plant(self) -> Plant:
-        """The plant, with the covariance of its process noise."""
-        Q, R = self.state_weight * np.eye(5), self.input_weight * np.eye(4)
-        return Plant(np.array(_A), np.array(_B), Q, R, self.noise * np.eye(5))
-
-    def initial_covariance(self) -> Array:
-        """Covariance of a rollout's first state, shape (5, 5)."""
-        return self.initial_variance * np.eye(5)
-
-    def initial_gain(self) -> Array:
-        """The gain K0 from which the policy gradient starts, shape (4, 5)."""
-        heavier = replace(self, state_weight=self.initial_factor * self.state_weight)
-        return optimal_gain(heavier.plant())
 
 
 SYSTEM = Boeing747

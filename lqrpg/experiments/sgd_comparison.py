@@ -1,0 +1,93 @@
+"""Runs of descent with two oracles and two step sizes: what `sgd_biased` and `sgd_indirect` have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.checks import require
+from lqrpg.experiments.base import Parts, Trial, collect, stream
+from lqrpg.experiments.sgd_settings import (
+    RUN_TABLES,
+    SORT_KEYS,
+    Steps,
+    require_common,
+    require_sizes,
+    run_rows,
+    start_of,
+)
+from lqrpg.results.rows import Rows
+
+
+class Comparison(ABC):
+    """Every run of every pair of an oracle and a step, for settings that say what the two oracles are.
+
+    Attributes
+    ----------
+    ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
+    WORD : what they are.
+    """
+
+    ORACLES: ClassVar[tuple[str, str]]
+    WORD: ClassVar[str]
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
+    exclusive: ClassVar[bool] = False
+
+    name: str
+    seed: int
+    runs: int
+    iterations: int
+    points: int
+    steps: Steps
+    system: Any
+
+    @abstractmethod
+    def oracle(self, name: str) -> Oracle:
+        """The oracle of that name."""
+
+    def check(self) -> None:
+        """Refuse sizes, steps and plants with which nothing can run."""
+        require_common(self)
+        require_sizes(self, runs=100_000, iterations=100_000_000)
+        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
+        self.steps.check()
+
+    def trials(self) -> list[Trial]:
+        """Every run of every pair of an oracle and a step."""
+        return [
+            Trial(f"{self._case(oracle, step)}-{number}", {"oracle": oracle, "step": step, "number": number})
+            for oracle, step in product(self.ORACLES, ("constant", "decreasing"))
+            for number in range(self.runs)
+        ]
+
+    def _case(self, oracle: str, step: str) -> str:
+        return f"{oracle}_{self.WORD}-{step}_step"
+
+    def compile(self) -> None:
+        """Compile the loop by two iterations."""
+        self._descend(self.ORACLES[0], "constant", 0, iterations=2)
+
+    def run(self, trial: Trial) -> Rows:
+        """One run."""
+        return self._descend(**trial.values, iterations=self.iterations)
+
+    def _descend(self, oracle: str, step: str, number: int, iterations: int) -> Rows:
+        case = self._case(oracle, step)
+        run = run_sgd(
+            *start_of(self.system),
+            self.oracle(oracle),
+            getattr(self.steps, step).schedule(),
+            iterations,
+            log_spaced(iterations, self.points),
+            stream(self.seed, self.name, case, number),
+        )
+        return run_rows(case, number, run)
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """Trajectories and outcomes."""
+        return {name: collect(parts, name, columns, SORT_KEYS[name]) for name, columns in self.TABLES.items()}
