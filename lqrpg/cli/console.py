@@ -1,13 +1,39 @@
-"""Where tables are printed: the terminal's own width, or one wide enough to read where there is no terminal."""
+"""What is printed: text for a reader, in which nothing is an order to the terminal, and tables as wide as it is.
+
+Names of folders, records of runs and settings may be a stranger's. Their control characters (colours, cursor moves,
+changes of the writing direction, titles of windows) are shown as escapes, and rich's markup in them is text.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDTH_OF_FILES = 140
 
 
+def plain(value: object) -> str:
+    """A value as text on one line that a terminal shows and does not obey."""
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line, made `plain`."""
+    click.echo(plain(text), err=err)
+
+
 def table_console() -> Console:
     """A console on standard output for tables."""
+    from rich.console import Console
+
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from lqrpg.checks import SettingError
 from lqrpg.cli.complete import choices
+from lqrpg.cli.console import say
 from lqrpg.cli.plot import MISSING_TABLES
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
@@ -27,7 +26,7 @@ def export(experiments: Sequence[str], results: Path, run_name: str | None, out:
         if run is None:
             missing = True
             which = f" named {run_name!r}" if run_name else ""
-            click.echo(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
+            say(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
             continue
         _write(run, out / name / run.name)
     return MISSING_TABLES if missing else 0
@@ -43,4 +42,4 @@ def _write(run: FinishedRun, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = table.to_csv(index=False, na_rep="NaN", lineterminator="\n")
         write_atomically(folder / f"{name}.csv", text.encode())
-        click.echo(str(folder / f"{name}.csv"))
+        say(str(folder / f"{name}.csv"))

@@ -14,6 +14,7 @@ import click
 
 from lqrpg import __version__
 from lqrpg.backends.mpi_place import mpiexec, place, wheels
+from lqrpg.cli.console import say
 
 _LIBRARIES = (
     *("numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "joblib", "hydra-core", "omegaconf"),
@@ -39,7 +40,7 @@ def info(*, as_json: bool) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")
     return 0
 
 

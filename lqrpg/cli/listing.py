@@ -12,6 +12,7 @@ import yaml
 from lqrpg.checks import SettingError
 from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer, request
+from lqrpg.cli.console import plain
 from lqrpg.experiments.settings import sources_of
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import FinishedRun, finished_runs
@@ -72,6 +73,7 @@ def state(run: FinishedRun) -> str:
 def _print(entries: list[dict[str, Any]], results: Path) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     for entry in entries:
@@ -82,6 +84,7 @@ def _print(entries: list[dict[str, Any]], results: Path) -> None:
             table.add_row(name, shows)
         console.print(table)
         if not entry["results"]:
-            console.print(f"  no results in {results}")
+            console.print(Text(plain(f"  no results in {results}")))
         for run in entry["results"]:
-            console.print(f"  {run['path']}: {run['state']}, finished {run['finished']} in {run['seconds']} s")
+            ended = f"finished {run['finished']} in {run['seconds']} s"
+            console.print(Text(plain(f"  {run['path']}: {run['state']}, {ended}")))

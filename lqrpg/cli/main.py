@@ -12,12 +12,15 @@ from typing import Any
 import click
 
 from lqrpg import __version__
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
+from lqrpg.cli.console import say
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+
+_LONGEST_MESSAGE = 1000
 
 _RESULTS = click.option(
     "--results",
@@ -218,5 +221,5 @@ def _guarded(command: Callable[[], int | None]) -> int:
 
 
 def _refuse(message: str) -> int:
-    click.echo("lqrpg: " + " ".join(message.split()), err=True)
+    say("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
     return 2

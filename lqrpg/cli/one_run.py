@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 
-import click
-
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
+from lqrpg.cli.console import say
 from lqrpg.cli.progress import reporter
 from lqrpg.experiments.execute import Result, execute, run_directory
 from lqrpg.results.run_directory import BusyError
@@ -17,7 +16,7 @@ from lqrpg.results.run_directory import BusyError
 def run_request(request: Request, *, force: bool) -> int:
     """Run one job; the last line on standard output is its run directory."""
     result = compute(request, force=force)
-    click.echo(str(run_directory(request.job, request.run_name).path))
+    say(str(run_directory(request.job, request.run_name).path))
     return 1 if result is Result.INCOMPLETE else 0
 
 
@@ -30,7 +29,8 @@ def compute(request: Request, *, force: bool) -> Result:
             result = execute(job, run_directory(job, request.run_name), force=force, report=report)
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
-        click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
+        say("interrupted: what is done is kept; continue with", err=True)
+        say(f"  {command}", err=True)
         raise
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
@@ -41,6 +41,6 @@ def compute(request: Request, *, force: bool) -> Result:
 def _explain(title: str, result: Result) -> None:
     if result is Result.UNCHANGED:
         news = "finished before with the same settings and code; nothing to do (--force recomputes)"
-        click.echo(f"{title}: {news}", err=True)
+        say(f"{title}: {news}", err=True)
     if result is Result.INCOMPLETE:
-        click.echo(f"{title}: some trials have no result (see above); the same command tries them again", err=True)
+        say(f"{title}: some trials have no result (see above); the same command tries them again", err=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import click
 import pandas as pd
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.console import say
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
@@ -73,7 +73,7 @@ def plot(
                 code = MISSING_TABLES if spec.name in wanted else code
     for experiment in dict.fromkeys(missing):
         which = f" named {run_name!r}" if run_name else ""
-        click.echo(
+        say(
             f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}",
             err=True,
         )
@@ -93,7 +93,7 @@ def _runs(results: Path, experiment: str, run_name: str | None, first: str | Non
     runs = [run for run in finished_runs(results, experiment) if run_name in (None, run.name)]
     runs.sort(key=lambda run: run.name != first)
     if runs:
-        click.echo(f"{experiment}: from {runs[0].path}", err=True)
+        say(f"{experiment}: from {runs[0].path}", err=True)
     return [RunTables(run) for run in runs]
 
 
@@ -107,9 +107,9 @@ def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats:
             reasons.append(error)
             continue
         if reasons:
-            click.echo(f"{spec.name}: from {tables.run.path}", err=True)
+            say(f"{spec.name}: from {tables.run.path}", err=True)
         return True
-    click.echo(f"lqrpg: {spec.name}: {reasons[0]}", err=True)
+    say(f"lqrpg: {spec.name}: {reasons[0]}", err=True)
     return False
 
 
@@ -119,4 +119,4 @@ def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ..
     except DamagedFileError as error:
         raise SettingError(f"{error}: lqrpg run experiment={spec.experiment} computes it again") from None
     out.mkdir(parents=True, exist_ok=True)
-    click.echo(f"{spec.name}: {save(drawn, out, spec.name, formats)[0].with_suffix('')}.{{{','.join(formats)}}}")
+    say(f"{spec.name}: {save(drawn, out, spec.name, formats)[0].with_suffix('')}.{{{','.join(formats)}}}")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import click
-
+from lqrpg.cli.console import plain
+from lqrpg.cli.console import say as print_line
 from lqrpg.experiments.base import Trial
 from lqrpg.experiments.execute import Reporter
 
@@ -55,7 +55,9 @@ def _on_terminal(title: str) -> Iterator[Reporter]:
 
     with bar:
         task = bar.add_task(title, total=None, count="?")
-        yield Reporter(say=lambda line: bar.console.print(line, highlight=False), begin=begin, advance=advance)
+        yield Reporter(
+            say=lambda line: bar.console.print(plain(line), highlight=False, markup=False), begin=begin, advance=advance
+        )
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def _in_lines(title: str) -> Iterator[Reporter]:
     state = {"done": 0.0, "before": 0.0, "total": 0.0, "start": time.monotonic(), "said": time.monotonic()}
 
     def say(line: str) -> None:
-        click.echo(line, err=True)
+        print_line(line, err=True)
 
     def begin(trials: Sequence[Trial], done: Sequence[Trial]) -> None:
         state["total"] = sum(trial.cost for trial in trials)

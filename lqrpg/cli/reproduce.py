@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import joblib
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.console import say
 from lqrpg.cli.one_run import compute
 from lqrpg.cli.plot import plot
 from lqrpg.cli.run import require_runnable
@@ -50,13 +50,13 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     started = time.monotonic()
     rows, incomplete = [], False
     for number, request in enumerate(wanted, 1):
-        click.echo(f"[{number}/{len(wanted)}] {request.job.experiment.name}", err=True)
+        say(f"[{number}/{len(wanted)}] {request.job.experiment.name}", err=True)
         begun = time.monotonic()
         incomplete |= compute(request, force=force) is Result.INCOMPLETE
         rows.append(_finish(request, out, time.monotonic() - begun))
     _print(rows, time.monotonic() - started)
     if wanted[0].job.scale != _PAPER:
-        click.echo("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
+        say("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
     return 1 if incomplete else 0
 
 
@@ -83,7 +83,7 @@ def _compile(wanted: Sequence[Request]) -> None:
     """Compile the kernels of different experiments side by side; later each finds its own in the cache."""
     workers = min(len(wanted), wanted[0].job.runner.processes) if wanted else 0
     if workers > 1:
-        click.echo("compiling", err=True)
+        say("compiling", err=True)
         joblib.Parallel(n_jobs=workers, batch_size=1)(
             joblib.delayed(_compile_one)(request.job.experiment) for request in wanted
         )

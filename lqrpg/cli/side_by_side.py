@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
+from lqrpg.cli.console import say
 from lqrpg.cli.plot import RunTables
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import drawn_bytes, house_style, save
@@ -34,9 +34,9 @@ def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
             try:
                 pictures = [(title, _pixels(spec, each)) for title, each in tables]
             except (LookupError, ValueError) as error:
-                click.echo(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
+                say(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
                 continue
-            click.echo(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
+            say(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
 
 
 def _pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:

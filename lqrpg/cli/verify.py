@@ -13,6 +13,7 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
+from lqrpg.cli.console import plain, say
 from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
@@ -48,9 +49,9 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     else:
         _print(rows)
     for name in missing:
-        click.echo(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
+        say(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
     for name, reason in incomplete.items():
-        click.echo(f"lqrpg: {name} is not checked: {reason}", err=True)
+        say(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or incomplete:
         return MISSING_TABLES
     failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
@@ -131,7 +132,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"{rows[0]['claim'].experiment}: {rows[0]['run'].path}")
+    title = Text(plain(f"{rows[0]['claim'].experiment}: {rows[0]['run'].path}"))
     table = Table(title=title, title_justify="left", show_lines=True, expand=True)
     for heading, share in (
         ("claim: the paper's word, and where", 4),

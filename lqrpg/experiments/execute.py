@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import OmegaConf
 
 from lqrpg.backends.base import Backend, WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
-from lqrpg.experiments.base import Experiment, Trial
+from lqrpg.experiments.base import Experiment, Parts, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
 from lqrpg.results.run_directory import RunDirectory, State
@@ -94,12 +95,13 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
     done = [trial for trial in trials if directory.has_shard(trial.key)]
     pending = [trial for trial in trials if trial not in done]
     if pending:
-        job.experiment.compile()  # once, before there are workers: they find the kernels in the cache
+        _compile(job.experiment, report.say)
     report.begin(trials, done)
     workers = 1 if job.experiment.exclusive else job.runner.processes
     place = backend("serial" if job.experiment.exclusive else job.runner.engine, workers)
     lost = _Attempt(job, directory, place, report).run(pending)
     parts = [(trial, directory.read_shard(trial.key)) for trial in trials if trial.key not in lost]
+    tables = _tables(job.experiment, parts, lost, report.say)
     record = {
         **provenance.describe(),
         "scale": job.scale,
@@ -111,8 +113,35 @@ def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
         "seconds": round(time.monotonic() - clock, 3),
         "trials": {"done": len(parts), "resumed": len(done), "lost": lost},
     }
-    directory.finish(job.experiment.tables(parts), describe(job), record)
+    directory.finish(tables, describe(job), record)
     return Result.INCOMPLETE if lost else Result.COMPUTED
+
+
+def _compile(experiment: Experiment, say: Say) -> None:
+    """Compile once, before there are workers: they find the kernels in the cache.
+
+    Settings with which that fails make trials fail too, and are recorded there.
+    """
+    try:
+        experiment.compile()
+    except (OSError, SettingError):
+        raise
+    except Exception as error:
+        say(f"nothing could be compiled beforehand ({_reason(error)})")
+
+
+def _tables(experiment: Experiment, parts: Parts, lost: dict[str, str], say: Say) -> dict[str, pd.DataFrame]:
+    """The tables of the parts that are there; none, noted among what was lost, if they cannot be made."""
+    try:
+        return experiment.tables(parts)
+    except Exception as error:
+        lost["tables"] = _reason(error)
+        say(f"no tables can be made of what is there ({_reason(error)})")
+        return {}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def describe(job: Job) -> dict[str, Any]:
@@ -140,7 +169,7 @@ def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[
         except (OSError, SettingError, WorkerLostError):
             raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
         except Exception as error:
-            outcomes.append((trial.key, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
+            outcomes.append((trial.key, _reason(error)))
     return outcomes
 
 
