@@ -72,7 +72,7 @@ def _mpi() -> dict[str, str]:
 
 def _mpi_library() -> str:
     code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     if done.returncode:
         return f"cannot be loaded: {lines[-1]}" if lines else "cannot be loaded"

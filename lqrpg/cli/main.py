@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ from lqrpg.cli.console import say
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+# Python's own processes that are started here (workers, ranks) import nothing from the current folder, which may hold
+# a stranger's files.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 _LONGEST_MESSAGE = 1000
 
@@ -190,6 +194,9 @@ def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter shows its number
     sys.exit(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
 
 

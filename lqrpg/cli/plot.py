@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import FinishedRun, find_companion, finished_runs
+from lqrpg.results.lookup import FinishedRun, MissingRunError, find_companion, finished_runs
 
 MISSING_TABLES = 3
 
@@ -51,6 +52,20 @@ class RunTables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         """Number of tables."""
         return len(self.run.provenance["tables"])
+
+
+@contextmanager
+def fitting(name: str, run: FinishedRun) -> Iterator[None]:
+    """Where a figure or a claim reads tables: what fails there for want of columns or numbers is said in one line.
+
+    Tables may be a stranger's, or of another version.
+    """
+    try:
+        yield
+    except (SettingError, DamagedFileError, EmptyTableError, MissingRunError, OSError):
+        raise
+    except Exception as error:
+        raise SettingError(f"{name}: the tables of {run.path} do not fit: {type(error).__name__}: {error}") from None
 
 
 def plot(
@@ -99,11 +114,11 @@ def _runs(results: Path, experiment: str, run_name: str | None, first: str | Non
 
 def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats: tuple[str, ...]) -> bool:
     """Draw from the first run whose tables have rows; False, and a line that says why, if there is none."""
-    reasons = []
+    reasons: list[LookupError] = []
     for tables in runs:
         try:
             _draw(spec, tables, out, formats)
-        except EmptyTableError as error:
+        except (EmptyTableError, MissingRunError) as error:
             reasons.append(error)
             continue
         if reasons:
@@ -115,8 +130,10 @@ def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats:
 
 def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ...]) -> None:
     try:
-        drawn = spec.draw(tables)
+        with fitting(spec.name, tables.run):
+            drawn = spec.draw(tables)
+            out.mkdir(parents=True, exist_ok=True)
+            saved = save(drawn, out, spec.name, formats)
     except DamagedFileError as error:
         raise SettingError(f"{error}: lqrpg run experiment={spec.experiment} computes it again") from None
-    out.mkdir(parents=True, exist_ok=True)
-    say(f"{spec.name}: {save(drawn, out, spec.name, formats)[0].with_suffix('')}.{{{','.join(formats)}}}")
+    say(f"{spec.name}: {saved[0].with_suffix('')}.{{{','.join(formats)}}}")

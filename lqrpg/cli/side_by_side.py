@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lqrpg.cli.console import say
-from lqrpg.cli.plot import RunTables
+from lqrpg.cli.console import plain, say
+from lqrpg.cli.plot import RunTables, fitting
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import drawn_bytes, house_style, save
 from lqrpg.results.lookup import FinishedRun
@@ -26,17 +26,22 @@ _GAP_PIXELS = 40
 def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
     """Write every figure of the runs' experiment, A on the left and B on the right."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = [(f"A: {a.path}", RunTables(a)), (f"B: {b.path}", RunTables(b))]
+    tables = [(plain(f"A: {a.path}"), RunTables(a)), (plain(f"B: {b.path}"), RunTables(b))]
     with house_style():
         for spec in figures().values():
             if spec.experiment != a.provenance["experiment"]:
                 continue
             try:
-                pictures = [(title, _pixels(spec, each)) for title, each in tables]
+                pictures = [(title, _fitting_pixels(spec, each)) for title, each in tables]
             except (LookupError, ValueError) as error:
                 say(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
                 continue
             say(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
+
+
+def _fitting_pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:
+    with fitting(spec.name, tables.run):
+        return _pixels(spec, tables)
 
 
 def _pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.console import plain, say
-from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables
+from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables, fitting
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, MissingRunError, find_run
@@ -73,7 +73,8 @@ def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
     try:
-        measured = claim.measure(tables)
+        with fitting(claim.name, tables.run):
+            measured = claim.measure(tables)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
     except DamagedFileError as error:

@@ -44,6 +44,8 @@ def read_sealed(path: Path) -> bytes:
     DamagedFileError
         If the digest does not fit the content.
     """
+    if path.exists() and not path.is_file():
+        raise DamagedFileError(f"{path} is no regular file")
     raw = path.read_bytes()
     content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:

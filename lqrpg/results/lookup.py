@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +48,11 @@ def finished_runs(results: Path, experiment: str) -> list[FinishedRun]:
         if file.parent.suffix == ".previous":
             continue
         try:
-            runs.append(open_run(file.parent))
+            run = open_run(file.parent)
         except (DamagedFileError, OSError):
             continue
+        if run.provenance["experiment"] == experiment:
+            runs.append(run)
     return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
 
 
@@ -65,24 +66,7 @@ def open_run(path: Path) -> FinishedRun:
     DamagedFileError
         If its record is not as it was written, or is none of ours.
     """
-    record = read_provenance(path)
-    if not _is_record(record):
-        raise DamagedFileError(f"{path / 'provenance.json'} is not the record of a run")
-    return FinishedRun(path, record)
-
-
-def _is_record(record: dict[str, Any]) -> bool:
-    """Whether the parts that readers build on are there; names of tables are parts of file names, hence no paths."""
-    settings, tables = record.get("settings"), record.get("tables")
-    return (
-        isinstance(settings, dict)
-        and isinstance(tables, dict)
-        and isinstance(record.get("experiment"), str)
-        and isinstance(record.get("trials"), dict)
-        and "finished" in record
-        and all(re.fullmatch(r"\w+", name) for name in tables)
-        and all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in tables.values())
-    )
+    return FinishedRun(path, read_provenance(path))
 
 
 def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | None:

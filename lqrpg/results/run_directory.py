@@ -20,6 +20,7 @@ import pandas as pd
 
 from lqrpg.results.atomic import DamagedFileError, read_sealed, write_atomically, write_sealed
 from lqrpg.results.rows import Rows, decode, encode
+from lqrpg.results.strangers import is_record, read_json
 from lqrpg.results.tables import is_whole, read_table, write_table
 
 
@@ -85,7 +86,7 @@ class RunDirectory:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.parent / f".{self.path.name}.lock"
         while True:
-            handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+            handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -132,7 +133,7 @@ class RunDirectory:
         """Whether a trial is done; a damaged shard is removed and counts as missing."""
         path = self._shards / f"{key}.npz"
         try:
-            read_sealed(path)
+            self.read_shard(key)
         except FileNotFoundError:
             return False
         except DamagedFileError:
@@ -182,16 +183,14 @@ def read_provenance(path: Path) -> dict[str, Any]:
     FileNotFoundError
         If the run is not finished.
     DamagedFileError
-        If the file is not as it was written.
+        If the file is not as it was written, or is none of ours.
     """
     file = path / "provenance.json"
-    try:
-        record = json.loads(file.read_bytes())
-        whole = isinstance(record, dict) and _sealed(record) == record
-    except ValueError:
-        whole = False
-    if not whole:
+    record = read_json(file)
+    if not (isinstance(record, dict) and _sealed(record) == record):
         raise DamagedFileError(f"{file} is damaged")
+    if not is_record(record):
+        raise DamagedFileError(f"{file} is not the record of a run")
     return dict(record)
 
 
