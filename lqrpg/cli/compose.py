@@ -68,23 +68,27 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
     with composer(config_dir):
         _check_keys(parsed)
         found = [request(combination) for combination in _combinations(parsed)]
-    if multirun and config_dir is not None:
+    if multirun:
         _require_that_files_leave_hydra_alone(parsed, found, config_dir)
     return found
 
 
 def _require_that_files_leave_hydra_alone(
-    parsed: Sequence[Override], found: Sequence[Request], config_dir: Path
+    parsed: Sequence[Override], found: Sequence[Request], config_dir: Path | None
 ) -> None:
-    """Refuse a folder of configuration whose files change what Hydra is to do."""
+    """Refuse settings of Hydra that it cannot use, and a folder of configuration whose files change them."""
     own = [str(override.input_line) for override in parsed if is_hydras(override.get_key_element().lstrip("+"))]
+    plain = [f"experiment={choices('experiment')[0]}", *own]
     with composer(None):
-        plain = [f"experiment={choices('experiment')[0]}", *own]
-        expected = _checked(lambda: hydra_settings(plain), plain)
-    with composer(config_dir):
-        for each in found:
-            if _checked(partial(hydra_settings, [*each.overrides, *own, *_composer_options]), own) != expected:
-                raise SettingError(f"--config-dir {config_dir}: a file sets something of Hydra's, which is refused")
+        expected = _checked(partial(hydra_settings, plain), own)
+    for part in ("launcher", "sweeper"):
+        if not (isinstance(expected[part], dict) and "_target_" in expected[part]):
+            raise SettingError(f"{_typed(own)}: expected a {part} that Hydra knows, with its settings")
+    if config_dir is not None:
+        with composer(config_dir):
+            for each in found:
+                if _checked(partial(hydra_settings, [*each.overrides, *own, *_composer_options]), own) != expected:
+                    raise SettingError(f"--config-dir {config_dir}: a file sets something of Hydra's, which is refused")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,10 +59,12 @@ class RunTables(Mapping[str, pd.DataFrame]):
 def fitting(name: str, run: FinishedRun) -> Iterator[None]:
     """Where a figure or a claim reads tables: what fails there for want of columns or numbers is said in one line.
 
-    Tables may be a stranger's, or of another version.
+    Tables may be a stranger's, or of another version. A number out of range is no warning: it makes a claim fail.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
     except (SettingError, DamagedFileError, EmptyTableError, MissingRunError, OSError):
         raise
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def _attribute(package: str, module: str, attribute: str, key: str) -> type[Any]:
     try:
+        if not re.fullmatch(r"\w+", module):
+            raise ImportError(module)
         found: type[Any] = getattr(importlib.import_module(f"{package}.{module}"), attribute)
     except (ImportError, AttributeError, ValueError, TypeError):
         raise SettingError(f"{key}={module!r}: no such module in {package}") from None
