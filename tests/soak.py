@@ -1,12 +1,10 @@
-"""How long tests of chance go on: briefly in CI, for hours where `LQRPG_SOAK=1` asks for it."""
-
-from __future__ import annotations
+"""How often a test repeats itself: a little in CI, a lot under `make soak`, which sets LQRPG_SOAK=1."""
 
 import os
 
-SOAK = bool(os.environ.get("LQRPG_SOAK"))
+SOAKING = os.environ.get("LQRPG_SOAK") == "1"
 
 
-def examples(brief: int, soak: int) -> int:
-    """The number of examples to try."""
-    return soak if SOAK else brief
+def times(usually: int, soaking: int) -> int:
+    """The number of repetitions."""
+    return soaking if SOAKING else usually

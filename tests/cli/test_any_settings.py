@@ -1,5 +1,7 @@
 """Whatever is set, a command is accepted and ends with a record, or is refused in one line that names the key."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,12 @@ from hypothesis import HealthCheck, given, note, settings
 from lqrpg.cli.complete import choices
 from tests.driven import Driven, Ended
 from tests.settings_space import commands, keys_of, short_runs
-from tests.soak import SOAK, examples
+from tests.soak import SOAKING, times
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if SOAK else 900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if SOAKING else 900)]
 TRIED = {
     "deadline": None,
-    "derandomize": not SOAK,
+    "derandomize": not SOAKING,
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 }
@@ -37,7 +39,7 @@ def require_refused(ended: Ended, folder: Path, words: tuple[str, ...]) -> None:
     assert list(folder.iterdir()) == []
 
 
-@settings(max_examples=examples(200, 2000), **TRIED)
+@settings(max_examples=times(200, 2000), **TRIED)
 @given(words=commands())
 def test_every_setting_is_accepted_or_refused_in_one_line(words, driven, tmp_path):
     note(repr(words))
@@ -51,7 +53,7 @@ def test_every_setting_is_accepted_or_refused_in_one_line(words, driven, tmp_pat
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_what_is_accepted_runs_to_a_record(experiment, driven, tmp_path_factory):
-    @settings(max_examples=examples(4, 100), **TRIED)
+    @settings(max_examples=times(2, 100), **TRIED)
     @given(words=short_runs(experiment))
     def accepted_runs(words):
         note(repr(words))
@@ -67,3 +69,10 @@ def test_what_is_accepted_runs_to_a_record(experiment, driven, tmp_path_factory)
         assert ("has no result" in ended.err or "no tables" in ended.err) == (ended.code == 1)
 
     accepted_runs()
+
+
+@pytest.mark.parametrize("word", ["seed=-1", "system.stiffness=1e308", "fleets=[[1]]", "sed=1", "${oc.env:HOME}=1"])
+def test_the_installed_command_refuses_in_one_line(word, tmp_path):
+    command = [sys.executable, "-P", "-c", "from lqrpg.cli.main import main; main()", "run", "experiment=azopg", word]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    require_refused(Ended(done.returncode, done.stdout, done.stderr), tmp_path, ("experiment=azopg", word))
