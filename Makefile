@@ -4,7 +4,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: figures test test-slow check bench clean
+.PHONY: figures test test-slow soak check bench references clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -18,6 +18,10 @@ test: check
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
+# The tests of chance, many more times: processes killed at random moments. An hour.
+soak: $(READY)
+	LQRPG_SOAK=1 $(BIN)/python -m pytest -m soak
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,6 +30,10 @@ check: $(READY)
 # Benchmark tables, peers side by side in one run.
 bench: $(READY)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
+
+# What the reference tables of the tests would change to; `make references WRITE=--write` changes them.
+references: $(READY)
+	$(BIN)/python -m tests.reference.renew $(WRITE)
 
 # Pinned versions of everything, the build backend included; quick when nothing has changed.
 $(READY): pyproject.toml constraints.txt

@@ -1,3 +1,93 @@
-"""Policy gradient and stochastic approximation for the linear quadratic regulator: four papers, one command."""
+"""Policy gradient and stochastic approximation for the linear quadratic regulator: four papers, one command.
+
+The command line is `lqrpg`; these names are for Python and notebooks. They are imported when they are first used.
+
+- `Plant`, `cost`, `cost_gradient`, `optimal_gain`, `solve`, `simulate`: the problem.
+- `ExactGradient`, `NaturalGradient`, `PolicyIteration` are given the model; `TwoPointZerothOrder`,
+  `OnePointZerothOrder`, `IndirectGradient`, `QsaPolicyIteration` learn from samples of the plant. All have one shape:
+  `state = method.start(plant, gain, seed)`, `state = method.step(state)`.
+- `minimise` runs one of them, `plot_history` draws what it did.
+- `load_system`, `save_plant`: plants of your own, from files, python-control and scipy.signal.
+- `run_experiment`, `load_tables`, `figure`: what `lqrpg run` and `lqrpg plot` do.
+- `SettingError` says in one line what will not do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lqrpg.checks import SettingError
+    from lqrpg.cli.library import figure, load_tables, run_experiment
+    from lqrpg.lqr.plant import Plant
+    from lqrpg.methods.base import Method, State, Status
+    from lqrpg.methods.exact_gradient import ExactGradient
+    from lqrpg.methods.indirect_gradient import IndirectGradient
+    from lqrpg.methods.minimise import Result, minimise, plot_history
+    from lqrpg.methods.natural_gradient import NaturalGradient
+    from lqrpg.methods.policy_iteration import PolicyIteration
+    from lqrpg.methods.problem import cost, cost_gradient, optimal_gain, simulate, solve
+    from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
+    from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
+    from lqrpg.systems.from_python import load_system, save_plant
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ExactGradient",
+    "IndirectGradient",
+    "Method",
+    "NaturalGradient",
+    "OnePointZerothOrder",
+    "Plant",
+    "PolicyIteration",
+    "QsaPolicyIteration",
+    "Result",
+    "SettingError",
+    "State",
+    "Status",
+    "TwoPointZerothOrder",
+    "cost",
+    "cost_gradient",
+    "figure",
+    "load_system",
+    "load_tables",
+    "minimise",
+    "optimal_gain",
+    "plot_history",
+    "run_experiment",
+    "save_plant",
+    "simulate",
+    "solve",
+]
+
+_HOMES = {
+    "checks": ("SettingError",),
+    "cli.library": ("figure", "load_tables", "run_experiment"),
+    "lqr.plant": ("Plant",),
+    "methods.base": ("Method", "State", "Status"),
+    "methods.exact_gradient": ("ExactGradient",),
+    "methods.indirect_gradient": ("IndirectGradient",),
+    "methods.minimise": ("Result", "minimise", "plot_history"),
+    "methods.natural_gradient": ("NaturalGradient",),
+    "methods.policy_iteration": ("PolicyIteration",),
+    "methods.problem": ("cost", "cost_gradient", "optimal_gain", "simulate", "solve"),
+    "methods.qsa_policy_iteration": ("QsaPolicyIteration",),
+    "methods.zeroth_order": ("OnePointZerothOrder", "TwoPointZerothOrder"),
+    "systems.from_python": ("load_system", "save_plant"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported from its home when it is first asked for: `lqrpg --help` needs none of them."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'lqrpg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"lqrpg.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

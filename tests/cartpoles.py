@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from lqrpg.cli.complete import CONF
+from lqrpg.rooms import config_folders
 from lqrpg.systems.cartpole import CartPole
 
 
 def cartpole(**options: Any) -> CartPole:
-    content = yaml.safe_load((CONF / "system" / "cartpole.yaml").read_text())
+    content = yaml.safe_load((config_folders()[0] / "system" / "cartpole.yaml").read_text())
     return CartPole(**{**content, **options})
 
 

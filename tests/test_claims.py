@@ -6,8 +6,8 @@ import pytest
 
 from lqrpg.claims import azopg
 from lqrpg.claims.registry import Outcome, claims
-from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import requests
+from lqrpg.rooms import choices
 
 NAMES = {claim.name: claim for claim in claims()}
 

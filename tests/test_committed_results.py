@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lqrpg.cli.complete import choices
 from lqrpg.figures.registry import figures
+from lqrpg.rooms import choices
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.base import collect
+from lqrpg.rooms import choices, config_folders
 
 EXPERIMENTS = choices("experiment")
+CONF = config_folders()[0]
 FILES = sorted(CONF.rglob("*.yaml"))
 TAG = re.compile(r"#.*\[(stated|inferred|chosen)\](.*)")
 

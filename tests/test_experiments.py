@@ -8,7 +8,6 @@ import pytest
 
 from lqrpg.backends.loky import LokyBackend
 from lqrpg.backends.serial import SerialBackend
-from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import requests
 from lqrpg.cli.plot import EmptyTableError, RunTables
 from lqrpg.experiments import execute as execution
@@ -17,9 +16,10 @@ from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.lookup import find_run
 from lqrpg.results.run_directory import RunDirectory
+from lqrpg.rooms import choices
 
 EXPERIMENTS = choices("experiment")
-QUIET = Reporter(say=lambda line: None, begin=lambda trials, done: None, advance=lambda trial: None)
+QUIET = Reporter(say=lambda line: None, begin=lambda tasks, done: None, advance=lambda title, task: None)
 TIMINGS = ("runtime", "wall_clock")
 
 

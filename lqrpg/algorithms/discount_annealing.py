@@ -14,15 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.algorithms.quadrature import NODES, Nodes, gauss_legendre
+from lqrpg.algorithms.quadrature import Nodes, usual_nodes
 from lqrpg.lqr import discrete
 from lqrpg.lqr.evaluation import Evaluation, evaluate
 from lqrpg.lqr.plant import Array
-from lqrpg.systems.length_family import LengthFamily
+from lqrpg.systems.family import Family
 
 LOWEST_RISE, HIGHEST_RISE = 2.5, 8.0  # by what factor a new discount may raise the cost (Algorithm 2)
 NEAR_OPTIMAL = 2.0
 START_MARGIN = 0.9
+STALLED = 1e-6  # relative rise of the discount below which there is no way on: no common gain may exist
 SETTLED = 1e-3  # relative decrease of the cost in a step below which a round's descent has converged
 
 
@@ -55,23 +56,23 @@ class Annealing(NamedTuple):
     stabilising: bool
 
 
-def _evaluate(family: LengthFamily, discount: float, gain: Array, nodes: Nodes) -> Evaluation:
+def _evaluate(family: Family, discount: float, gain: Array, nodes: Nodes) -> Evaluation:
     scaled = family.discounted(discount)
-    return evaluate(*scaled.systems(nodes.lengths), gain, family.Q, family.R, family.Sigma)
+    return evaluate(*scaled.systems(nodes.points), gain, family.Q, family.R, family.Sigma)
 
 
-def _mean_cost(family: LengthFamily, discount: float, gain: Array, nodes: Nodes) -> float:
+def _mean_cost(family: Family, discount: float, gain: Array, nodes: Nodes) -> float:
     return float(nodes.weights @ _evaluate(family, discount, gain, nodes).cost)
 
 
-def _lower_bound(family: LengthFamily, discount: float, nodes: Nodes) -> float:
+def _lower_bound(family: Family, discount: float, nodes: Nodes) -> float:
     """Mean over the family of each system's own optimal cost: no common gain can do better."""
-    plants = [family.discounted(discount).plant(length) for length in nodes.lengths]
+    plants = [family.discounted(discount).plant(point) for point in nodes.points]
     return float(nodes.weights @ [discrete.cost(plant, discrete.optimal_gain(plant)) for plant in plants])
 
 
 def improve(
-    family: LengthFamily, discount: float, gain: Array, nodes: Nodes, max_steps: int = 1000
+    family: Family, discount: float, gain: Array, nodes: Nodes, max_steps: int = 1000
 ) -> tuple[Array, float, int]:
     """Natural-gradient descent on J_DR(. | discount) to within a factor `NEAR_OPTIMAL` of its optimum.
 
@@ -107,7 +108,7 @@ def improve(
     return gain, cost, max_steps
 
 
-def next_discount(family: LengthFamily, discount: float, gain: Array, cost: float, nodes: Nodes) -> float:
+def next_discount(family: Family, discount: float, gain: Array, cost: float, nodes: Nodes) -> float:
     """The largest discount in (discount, 1] that raises the cost by at most the factor `HIGHEST_RISE`.
 
     The cost grows continuously with the discount until it is infinite, so this one also reaches
@@ -126,10 +127,10 @@ def next_discount(family: LengthFamily, discount: float, gain: Array, cost: floa
     return low
 
 
-def _report(family: LengthFamily, discount: float, gain: Array, cost: float, steps: int, lengths: Array) -> Round:
-    plants = [family.plant(length) for length in lengths]
+def _report(family: Family, discount: float, gain: Array, cost: float, steps: int, points: Array) -> Round:
+    plants = [family.plant(point) for point in points]
     radius = max(discrete.spectral_radius(plant.closed_loop(gain)) for plant in plants)
-    scaled = [family.discounted(discount).plant(length) for length in lengths]
+    scaled = [family.discounted(discount).plant(point) for point in points]
     largest = max(float(np.linalg.eigvalsh(discrete.cost_to_go(plant, gain))[-1]) for plant in scaled)
     return Round(discount, gain, cost, radius, largest / float(np.linalg.eigvalsh(family.Q)[0]), steps)
 
@@ -152,27 +153,31 @@ def round_bound(first_discount: float, conditioning: float) -> int:
     return 1 + math.ceil(math.log(1.0 / first_discount) / growth)
 
 
-def anneal(family: LengthFamily, *, nodes: Nodes | None = None, max_rounds: int = 100) -> Annealing:
+def anneal(family: Family, *, nodes: Nodes | None = None, max_rounds: int = 100) -> Annealing:
     """Find a gain that stabilises the whole family, from K = 0 (Algorithm 2).
 
     Parameters
     ----------
     family : the systems; Q must be positive definite for the bound to hold.
-    nodes : where to evaluate J_DR; Gauss-Legendre nodes if not given.
-    max_rounds : give up after so many rounds; the result then says that it is not stabilising.
+    nodes : where to evaluate J_DR; Gauss-Legendre nodes if not given, for a family of lengths.
+    max_rounds : give up after so many rounds, or where the discount rises no further; the result then says that it is
+        not stabilising.
     """
-    nodes = gauss_legendre(family, NODES) if nodes is None else nodes
-    lengths = np.concatenate([family.span[:1], nodes.lengths, family.span[1:2]])
-    gain = np.zeros((family.B.shape[2], family.A.shape[1]))
-    radius = max(discrete.spectral_radius(family.plant(length).A) for length in lengths)
-    discount = min(1.0, START_MARGIN / radius**2)
+    nodes = usual_nodes(family) if nodes is None else nodes
+    points = np.concatenate([nodes.points, family.ends()])
+    gain = np.zeros((len(family.R), len(family.Q)))
+    radius = max(discrete.spectral_radius(family.plant(point).A) for point in points)
+    discount = min(1.0, START_MARGIN / max(radius, 1e-100) ** 2)
     rounds: list[Round] = []
     while len(rounds) < max_rounds:
         gain, cost, steps = improve(family, discount, gain, nodes)
-        rounds.append(_report(family, discount, gain, cost, steps, lengths))
+        rounds.append(_report(family, discount, gain, cost, steps, points))
         if discount >= 1.0:
             break
-        discount = next_discount(family, discount, gain, cost, nodes)
+        following = next_discount(family, discount, gain, cost, nodes)
+        if following <= discount * (1.0 + STALLED):
+            break
+        discount = following
     last = rounds[-1]
     bound = round_bound(rounds[0].discount, max(each.conditioning for each in rounds))
     return Annealing(rounds, bound, last.discount >= 1.0 and last.spectral_radius_max < 1.0)

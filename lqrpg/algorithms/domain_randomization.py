@@ -8,34 +8,20 @@ gradient: it is frozen there.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from lqrpg.algorithms.descent_lanes import RUNNING, Descent, accumulate, lane_group, move
+from lqrpg.algorithms.family_descent import descend_family
 from lqrpg.algorithms.lane_random import State, uniform_lanes
 from lqrpg.lqr.compiled import LANES, njit, njit_borrowing, size_of
 from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
-from lqrpg.lqr.lanes import all_greater, lane_array, read, splat, where_greater, write
+from lqrpg.lqr.lanes import all_greater, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, contiguous
 from lqrpg.systems.length_family import LengthFamily, family_lanes
+from lqrpg.systems.parameter_family import ParameterFamily
 
 METHODS = ("dr", "sa")
-RUNNING = -1
-"""The `fail_step` of a trial that never lost stability."""
-
-
-class Descent(NamedTuple):
-    """Iterates of many trials.
-
-    Attributes
-    ----------
-    gains : (records, trials, m, n) gains at the recorded steps; a frozen trial keeps its last gain.
-    fail_step : (trials,) step whose sample held a system that the gain did not stabilise, or `RUNNING`.
-    """
-
-    gains: Array
-    fail_step: NDArray[np.int64]
 
 
 @njit_borrowing
@@ -47,58 +33,6 @@ def _draw_system(family, state, place, A, B, entries, degrees):  # type: ignore[
     write(place, (), span[2] / length + span[3])
     family_lanes(family.A, place, A, entries[0], degrees)
     family_lanes(family.B, place, B, entries[1], degrees)
-
-
-@njit_borrowing
-def _move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
-    """K <- K - rate * total in the lanes that are still running."""
-    running, half = read(alive, ()), splat(0.5)
-    for p in range(len(inputs)):
-        for j in range(len(size)):
-            old = read(K, (p, j))
-            write(K, (p, j), where_greater(running, half, old - read(total, (p, j)) * rate, old))
-
-
-@njit_borrowing
-def _accumulate(total, gradient, first, size, inputs):  # type: ignore[no-untyped-def]
-    for p in range(len(inputs)):
-        for j in range(len(size)):
-            if first:
-                write(total, (p, j), read(gradient, (p, j)))
-            else:
-                write(total, (p, j), read(total, (p, j)) + read(gradient, (p, j)))
-
-
-class _Group(NamedTuple):
-    """Buffers of one lane group: sampled systems, gains, one gradient and their sum, and the state of each lane."""
-
-    A: Array
-    B: Array
-    K: Array
-    gradient: Array
-    total: Array
-    cost: Array
-    stable: Array
-    place: Array
-    alive: Array
-    state: State
-
-
-@njit
-def _group(kept, size, inputs):  # type: ignore[no-untyped-def]
-    n, m = len(size), len(inputs)
-    return _Group(
-        lane_array(kept * n * n).reshape((kept, n, n, LANES)),
-        lane_array(kept * n * m).reshape((kept, n, m, LANES)),
-        lane_array(m * n).reshape((m, n, LANES)),
-        lane_array(m * n).reshape((m, n, LANES)),
-        lane_array(m * n).reshape((m, n, LANES)),
-        lane_array(1)[0],
-        lane_array(1)[0],
-        lane_array(1)[0],
-        lane_array(1)[0],
-        np.empty((4, LANES), np.uint64),
-    )
 
 
 @njit_borrowing
@@ -119,13 +53,13 @@ def _run_group(  # type: ignore[no-untyped-def]
                     *(a, b, group.K, family.Q, family.R, family.Sigma, work),
                     *(group.cost, group.gradient, group.stable, size, inputs),
                 )
-                _accumulate(group.total, group.gradient, sample == 0, size, inputs)
+                accumulate(group.total, group.gradient, sample == 0, size, inputs)
                 write(group.alive, (), where_greater(read(group.stable, ()), half, read(group.alive, ()), splat(0.0)))
             if not all_greater(read(group.alive, ()), half):
                 for lane in range(occupied):
                     if group.alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
                         fail_step[first + lane] = step
-            _move(group.K, group.total, group.alive, rate, size, inputs)
+            move(group.K, group.total, group.alive, rate, size, inputs)
             step += 1
         for lane in range(occupied):
             for p in range(len(inputs)):
@@ -135,7 +69,7 @@ def _run_group(  # type: ignore[no-untyped-def]
 
 @njit
 def _buffers(family, kept, size, inputs):  # type: ignore[no-untyped-def]
-    return _group(kept, size, inputs), workspace(family.Sigma, size, inputs)
+    return lane_group(kept, size, inputs), workspace(family.Sigma, size, inputs)
 
 
 def _descend(  # type: ignore[no-untyped-def]
@@ -155,7 +89,7 @@ def _descend(  # type: ignore[no-untyped-def]
 
 
 def descend(
-    family: LengthFamily,
+    family: LengthFamily | ParameterFamily,
     gain: Array,
     states: State,
     steps: NDArray[np.int64],
@@ -168,7 +102,7 @@ def descend(
 
     Parameters
     ----------
-    family : the systems to sample from, length uniform on its range.
+    family : the systems to sample from: lengths uniform on their range, or parameters with their distributions.
     gain : (m, n) first gain of all trials.
     states : (trials, 4) generator states from `random_states`; a trial's result depends on its own alone.
     steps : (records,) increasing numbers of steps after which to record the gains; the last one ends the run.
@@ -188,9 +122,11 @@ def descend(
     steps = np.asarray(steps, dtype=np.int64)
     if steps.size == 0 or steps[0] < 0 or np.any(np.diff(steps) <= 0):
         raise ValueError("steps must be increasing numbers of steps, the first at least 0")
+    (gain,) = contiguous(gain)
+    rate = step_size / batch_size
+    if isinstance(family, ParameterFamily):
+        return descend_family(family, gain, states, batch_size, method == "dr", rate, steps)
     family = LengthFamily(*contiguous(*family))
     n, m = family.B.shape[1:]
-    (gain,) = contiguous(gain)
     sizes = size_of(n), size_of(m)
-    rate = step_size / batch_size
     return _descend(family, gain, states, batch_size, method == "dr", rate, steps, *sizes)

@@ -1,7 +1,8 @@
-"""The domain-randomised cost J_DR(K) = E J(K, theta) of a one-parameter family, and its exact minimiser.
+"""The domain-randomised cost J_DR(K) = E J(K, theta) of a family, and its exact minimiser.
 
-The cost is an analytic function of the length, so Gauss-Legendre quadrature gives the mean to rounding with a
-few nodes; `sampled_lengths` gives the Monte Carlo estimate of the same mean, with the paper's error.
+The cost of a cart-pole is an analytic function of the length, so Gauss-Legendre quadrature gives the mean to rounding
+with a few nodes; `sampled_lengths` gives the Monte Carlo estimate of the same mean, with the paper's error. Families
+of several parameters bring nodes of their own (`expectation`).
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
 from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.lanes import lane_array
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.systems.family import Family
 from lqrpg.systems.length_family import LengthFamily
 
 NODES = 24
+DIFFERENCED = 200
+"""Nodes above which the Hessian comes from differences of gradients."""
 
 
 class Nodes(NamedTuple):
-    """Lengths (count,) and weights (count,) that sum to one."""
+    """Points (count,) or (count, d) of the family's parameters, and weights (count,) that sum to one."""
 
-    lengths: Array
+    points: Array
     weights: Array
 
 
@@ -74,9 +78,9 @@ def sampled_nodes(family: LengthFamily, samples: int, seed: np.random.SeedSequen
     Nodes whose weights sum to one; some are negative.
     """
     fixed, drawn = gauss_legendre(family, count), sampled_lengths(family, samples, seed)
-    means = np.array([polynomial.mean() for polynomial in _legendre(family, drawn.lengths, count)])
-    values = np.array(list(_legendre(family, fixed.lengths, count)))
-    return Nodes(fixed.lengths, fixed.weights * ((2.0 * np.arange(count) + 1.0) * means @ values))
+    means = np.array([polynomial.mean() for polynomial in _legendre(family, drawn.points, count)])
+    values = np.array(list(_legendre(family, fixed.points, count)))
+    return Nodes(fixed.points, fixed.weights * ((2.0 * np.arange(count) + 1.0) * means @ values))
 
 
 def _legendre(family: LengthFamily, lengths: Array, count: int) -> Iterator[Array]:
@@ -116,32 +120,45 @@ def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ign
     return costs, gradients, stables
 
 
-def family_cost(family: LengthFamily, gains: Array, nodes: Nodes | None = None) -> FamilyCost:
+def family_cost(family: Family, gains: Array, nodes: Nodes | None = None) -> FamilyCost:
     """J_DR and its gradient for many gains (Nguyen-Le et al., Section II).
 
     Parameters
     ----------
     family : the systems.
     gains : (count, m, n) gains; or one, shape (m, n).
-    nodes : where to evaluate; `NODES` Gauss-Legendre nodes if not given.
+    nodes : where to evaluate; `NODES` Gauss-Legendre nodes if not given, for a family of lengths.
 
     Returns
     -------
     FamilyCost with infinite costs and NaN gradients where a node is unstable.
     """
-    nodes = gauss_legendre(family) if nodes is None else nodes
-    n, m = family.B.shape[1:]
+    nodes = usual_nodes(family) if nodes is None else nodes
+    n, m = len(family.Q), len(family.R)
     gains = np.asarray(gains, dtype=np.float64).reshape(-1, m, n)
     if gains.shape[0] < LANES:  # few gains would leave lanes idle: put the nodes into them instead
         return _few_gains(family, gains, nodes)
     A, B, weights, gains, Q, R, Sigma = contiguous(
-        *family.systems(nodes.lengths), nodes.weights, gains, family.Q, family.R, family.Sigma
+        *family.systems(nodes.points), nodes.weights, gains, family.Q, family.R, family.Sigma
     )
     return FamilyCost(*_family_costs(A, B, weights, gains, Q, R, Sigma, size_of(n), size_of(m)))
 
 
-def _few_gains(family: LengthFamily, gains: Array, nodes: Nodes) -> FamilyCost:
-    A, B = family.systems(nodes.lengths)
+def usual_nodes(family: Family) -> Nodes:
+    """Gauss-Legendre nodes of a family of lengths.
+
+    Raises
+    ------
+    ValueError
+        For any other family: it has no usual nodes.
+    """
+    if not isinstance(family, LengthFamily):
+        raise ValueError("a family of several parameters needs nodes: choose them by expectation.chosen_rule")
+    return gauss_legendre(family)
+
+
+def _few_gains(family: Family, gains: Array, nodes: Nodes) -> FamilyCost:
+    A, B = family.systems(nodes.points)
     found = [evaluate(A, B, gain, family.Q, family.R, family.Sigma) for gain in gains]
     costs, gradients = np.zeros(len(found)), np.zeros(gains.shape)
     # node after node, as in the lanes: the bits do not depend on how many gains were asked for
@@ -151,23 +168,37 @@ def _few_gains(family: LengthFamily, gains: Array, nodes: Nodes) -> FamilyCost:
     return FamilyCost(costs, gradients, np.array([bool(each.stable.all()) for each in found]))
 
 
-def unstable_lengths(family: LengthFamily, gain: Array, count: int = 601) -> Array:
-    """The lengths, on an even grid of the whole range, for which the gain does not stabilise the plant."""
-    lengths = np.linspace(family.span[0], family.span[1], count)
-    A, B = family.systems(lengths)
+def unstable_points(family: Family, gain: Array) -> Array:
+    """The points of the family's grid at which the gain does not stabilise the plant."""
+    points = family.grid()
+    A, B = family.systems(points)
     moduli = np.abs(np.linalg.eigvals(A - B @ gain)).max(axis=1)
-    return np.asarray(lengths[~(moduli < 1.0)])
+    return np.asarray(points[~(moduli < 1.0)])
 
 
-def _hessian(family: LengthFamily, gain: Array, nodes: Nodes) -> Array:
-    A, B = family.systems(nodes.lengths)
+def family_hessian(family: Family, gain: Array, nodes: Nodes) -> Array:
+    """Hessian of J_DR at a gain that stabilises all nodes, (m n, m n), for gains flattened row by row."""
+    if len(nodes.weights) > DIFFERENCED:
+        return _difference_hessian(family, gain, nodes)
+    A, B = family.systems(nodes.points)
     plants = [Plant(a, b, family.Q, family.R, family.Sigma) for a, b in zip(A, B, strict=True)]
     parts = [weight * discrete.hessian(plant, gain) for weight, plant in zip(nodes.weights, plants, strict=True)]
     return np.asarray(np.sum(parts, axis=0))
 
 
+def _difference_hessian(family: Family, gain: Array, nodes: Nodes) -> Array:
+    """Central differences of the gradient: good enough for Newton's direction, and cheap where nodes are many."""
+    step = 1e-6 * max(1.0, float(np.abs(gain).max()))
+    moves = step * np.eye(gain.size).reshape(-1, *gain.shape)
+    slopes = family_cost(family, np.concatenate([gain + moves, gain - moves]), nodes).gradient
+    found = (slopes[: gain.size] - slopes[gain.size :]).reshape(gain.size, -1) / (2.0 * step)
+    if not np.isfinite(found).all():
+        raise ValueError("the gain is too near the edge of stability for a Newton step: start from a better one")
+    return np.asarray(0.5 * (found + found.T))
+
+
 def newton_optimum(
-    family: LengthFamily,
+    family: Family,
     gain: Array,
     nodes: Nodes | None = None,
     tolerance: float = 1e-13,
@@ -184,14 +215,14 @@ def newton_optimum(
     ValueError
         If the first gain does not stabilise all nodes.
     """
-    nodes = gauss_legendre(family) if nodes is None else nodes
+    nodes = usual_nodes(family) if nodes is None else nodes
     here = family_cost(family, gain, nodes)
     if not here.stable[0]:
         raise ValueError("the first gain does not stabilise the family: find one by discount annealing")
     steps = 0
     while steps < max_steps:
         steps += 1
-        values, vectors = np.linalg.eigh(_hessian(family, gain, nodes))
+        values, vectors = np.linalg.eigh(family_hessian(family, gain, nodes))
         slope = vectors.T @ here.gradient[0].ravel()
         move = -(vectors @ (slope / np.abs(values))).reshape(gain.shape)
         decrease = float(np.sum(slope**2 / np.abs(values)))

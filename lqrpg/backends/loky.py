@@ -12,8 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 
 import joblib
+from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from lqrpg.backends.base import Report, Work, WorkerLostError
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
@@ -21,10 +24,13 @@ def _signals_for_the_parent() -> Iterator[None]:
     """Have processes that are started meanwhile ignore Ctrl-C and the like: the parent ends them in good order.
 
     A closed terminal or a batch system signals every process of the group. A blocked signal stays blocked in the
-    processes that are started here, and waits for this one.
+    processes that are started here, and waits for this one. Loky's resource tracker has to be there before: to start
+    it unblocks what was blocked.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
+        ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -32,7 +38,9 @@ def _signals_for_the_parent() -> Iterator[None]:
 
 @cache
 def _watch(parent: int) -> None:
-    """Have this worker end within a second or so of its parent, which may be killed without a word."""
+    """Have this worker end within a second or so of its parent, which may be killed without a word, and not before."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

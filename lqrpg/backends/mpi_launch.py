@@ -71,7 +71,7 @@ class _Launched:
         self._log = folder / "log"
         self._socket = folder / "rank0"
         self._size = size
-        self._begin = time.time()
+        self._before = _shared_memory()
 
     def __enter__(self) -> _Launched:
         command = [require_mpiexec("a run on MPI ranks"), "-n", str(self._size), sys.executable, "-P", "-m", "mpi4py"]
@@ -142,12 +142,12 @@ class _Launched:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._mpiexec.wait(_GRACE_S)
         if self._mpiexec.returncode != 0:
-            _forget_shared_memory(self._begin)
+            _forget_shared_memory(self._before)
 
 
-def _forget_shared_memory(since: float) -> None:
-    """Unlink what MPICH leaves in memory if it is killed while it starts: files of ours that nobody has open."""
-    left = [file for file in Path("/dev/shm").glob("mpich_shm_*") if _is_newer(file, since)]
+def _forget_shared_memory(before: set[Path]) -> None:
+    """Unlink what MPICH leaves in memory if it is killed while it starts: new files of ours that nobody has open."""
+    left = [file for file in _shared_memory() - before if _is_own(file)]
     for _ in range(2):  # twice: another world may have made its file just now, and be about to open it
         time.sleep(0.1 if left else 0.0)
         left = [file for file in left if not _is_open(file)]
@@ -155,9 +155,13 @@ def _forget_shared_memory(since: float) -> None:
         file.unlink(missing_ok=True)
 
 
-def _is_newer(file: Path, since: float) -> bool:
+def _shared_memory() -> set[Path]:
+    return set(Path("/dev/shm").glob("mpich_shm_*"))
+
+
+def _is_own(file: Path) -> bool:
     try:
-        return file.stat().st_uid == os.getuid() and file.stat().st_ctime >= since
+        return file.stat().st_uid == os.getuid()
     except OSError:
         return False
 

@@ -1,16 +1,14 @@
-"""Claims by name. A module of this folder declares each of its claims with the decorator `claim`."""
+"""Claims by name. A module of a folder `claims` declares each of its claims with the decorator `claim`."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import pandas as pd
 
-import lqrpg.claims
+from lqrpg import rooms
 
 Tables = Mapping[str, pd.DataFrame]
 Measure = Callable[[Tables], float]
@@ -87,6 +85,6 @@ def claim(
 
 def claims() -> list[Claim]:
     """All claims, module by module in the order of their declaration."""
-    for module in pkgutil.iter_modules(lqrpg.claims.__path__):
-        importlib.import_module(f"lqrpg.claims.{module.name}")
+    for module in rooms.modules("claims"):
+        rooms.load(module)
     return list(_known.values())

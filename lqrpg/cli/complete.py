@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
-
-
-def choices(group: str) -> list[str]:
-    """Names of the YAML files of a configuration group of the package."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+from lqrpg.rooms import choices, config_text
 
 
 def complete_override(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -40,7 +34,7 @@ def _values(key: str, begun: str, words: list[str]) -> list[CompletionItem]:
     known: dict[str, list[str]] = {
         "experiment": choices("experiment"),
         "system": choices("system"),
-        "scale": list(_read(_experiment_file(words)).get("scales", {})) or ["smoke", "small", "paper"],
+        "scale": list(_read(_experiment_text(words)).get("scales", {})) or ["smoke", "small", "paper"],
         "backend": ["joblib", "mpi", "serial"],
         "joblib_backend": ["dask", "loky"],
     }
@@ -48,15 +42,15 @@ def _values(key: str, begun: str, words: list[str]) -> list[CompletionItem]:
 
 
 def _keys(words: list[str]) -> list[str]:
-    top = [key for key in _read(CONF / "config.yaml") if key != "defaults"]
-    own = _flat(_read(_experiment_file(words)))
+    top = [key for key in _read(config_text("", "config")) if key != "defaults"]
+    own = _flat(_read(_experiment_text(words)))
     return sorted({"experiment", "system", *top, *own})
 
 
-def _experiment_file(words: list[str]) -> Path:
+def _experiment_text(words: list[str]) -> str:
     joined = "".join(words)
     chosen = [name for name in choices("experiment") if f"experiment={name}" in joined]
-    return CONF / "experiment" / f"{max(chosen, key=len)}.yaml" if chosen else CONF / "none"
+    return config_text("experiment", max(chosen, key=len)) if chosen else ""
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> list[str]:
@@ -68,7 +62,7 @@ def _flat(content: dict[str, Any], prefix: str = "") -> list[str]:
     return keys
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(text: str) -> dict[str, Any]:
     import yaml
 
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+    return dict(yaml.safe_load(text) or {})

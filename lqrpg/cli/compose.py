@@ -23,7 +23,6 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lqrpg.checks import SettingError, shortened
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.data_only import (
     hydra_settings,
     is_hydras,
@@ -33,6 +32,7 @@ from lqrpg.cli.data_only import (
 )
 from lqrpg.experiments.registry import suggestion
 from lqrpg.experiments.settings import RUNNER_KEYS, Job, job_from
+from lqrpg.rooms import choices, config_folders
 
 GROUPS = ("experiment", "system")
 
@@ -78,9 +78,9 @@ def _require_that_files_leave_hydra_alone(
 ) -> None:
     """Refuse settings of Hydra that it cannot use, and a folder of configuration whose files change them."""
     own = [str(override.input_line) for override in parsed if is_hydras(override.get_key_element().lstrip("+"))]
-    plain = [f"experiment={choices('experiment')[0]}", *own]
+    plain = [f"experiment={choices('experiment', own=True)[0]}", *own]
     with composer(None):
-        expected = _checked(partial(hydra_settings, plain), own)
+        expected = _checked(partial(hydra_settings, [*plain, *_composer_options]), own)
     for part in ("launcher", "sweeper"):
         if not (isinstance(expected[part], dict) and "_target_" in expected[part]):
             raise SettingError(f"{_typed(own)}: expected a {part} that Hydra knows, with its settings")
@@ -97,16 +97,41 @@ def composer(config_dir: Path | None) -> Iterator[None]:
     if config_dir is not None:
         if not config_dir.is_dir():
             raise SettingError(f"--config-dir {config_dir}: no such folder")
-        if re.search(r"[\\$']", str(config_dir.resolve())):
-            raise SettingError(f"--config-dir {config_dir}: expected a path without backslash, dollar or quote")
+        if "${" in str(config_dir.resolve()):
+            raise SettingError(f"--config-dir {config_dir}: expected a path without ${{, which Hydra would look up")
         require_plain_files(config_dir)
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        _composer_options[:] = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []
+    own, *others = config_folders()
+    searched = [*([config_dir.resolve()] if config_dir else []), *others]
+    with initialize_config_dir(str(own), version_base="1.3"):
+        _composer_options[:] = [search_path(searched)]
         yield
 
 
+def search_path(folders: Sequence[Path]) -> str:
+    """Hydra's setting for folders of YAML files beside the package's own."""
+    return "hydra.searchpath=[" + ",".join(quoted(f"file://{folder}") for folder in folders) + "]"
+
+
 _composer_options: list[str] = []
+_PLAIN = re.compile(r"[A-Za-z0-9_/.+-]*|'.*'|\".*\"|.*\$\{.*", re.DOTALL)
+
+
+def quoted(text: str) -> str:
+    """Text as a value in Hydra's grammar, whatever characters it has."""
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def with_plain_folder(overrides: Sequence[str], *, multirun: bool) -> list[str]:
+    """The overrides, with a folder of results that has spaces, accents or quotes in its name taken as it is."""
+    words = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        sweeps = multirun and "," in value
+        is_plain = key != "results_dir" or sweeps or _PLAIN.fullmatch(value)
+        words.append(word if is_plain else f"{key}={quoted(value)}")
+    return words
 
 
 def request(overrides: Sequence[str]) -> Request:

@@ -35,5 +35,10 @@ def table_console() -> Console:
     """A console on standard output for tables."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the caller end: Rich would do it here, with an exit code that means something else."""
+            raise BrokenPipeError
+
+    console = Ours(highlight=False)
+    return console if console.is_terminal else Ours(highlight=False, width=_WIDTH_OF_FILES)

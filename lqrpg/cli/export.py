@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import choices
 from lqrpg.cli.console import say
 from lqrpg.cli.plot import MISSING_TABLES
+from lqrpg.cli.saved import tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.rooms import choices
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -26,12 +27,13 @@ def export(experiments: Sequence[str], results: Path, run_name: str | None, out:
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, known)}")
     missing = False
     for name in dict.fromkeys(experiments or known):
-        run = find_run(results, name, run_name)
+        run = find_run(results, name, run_name, tell)
         if run is None:
             missing = True
             which = f" named {run_name!r}" if run_name else ""
             say(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
             continue
+        tell_outdated(run)
         _write(run, out / name / run.name)
     return MISSING_TABLES if missing else 0
 

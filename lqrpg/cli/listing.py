@@ -10,13 +10,13 @@ import click
 import yaml
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer, request
 from lqrpg.cli.console import plain
-from lqrpg.experiments.settings import sources_of
+from lqrpg.cli.saved import is_outdated, tell
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
+from lqrpg.rooms import choices, config_text
 
 
 def listing(results: Path, *, as_json: bool) -> int:
@@ -31,13 +31,13 @@ def listing(results: Path, *, as_json: bool) -> int:
 
 
 def _entry(name: str, results: Path) -> dict[str, Any]:
-    content = yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(config_text("experiment", name))
     return {
         "experiment": name,
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
-        "results": [_run(run) for run in finished_runs(results, content["name"])],
+        "results": [_run(run) for run in finished_runs(results, content["name"], tell)],
     }
 
 
@@ -48,6 +48,7 @@ def _run(run: FinishedRun) -> dict[str, Any]:
         "state": state(run),
         "finished": run.provenance["finished"],
         "seconds": run.provenance["seconds"],
+        "busy_seconds": run.provenance.get("busy_seconds"),
         "rows": {table: entry["rows"] for table, entry in run.provenance["tables"].items()},
     }
 
@@ -58,9 +59,9 @@ def state(run: FinishedRun) -> str:
         return "damaged"
     if run.provenance["trials"]["lost"]:
         return "incomplete"
-    settings = run.provenance["settings"]
-    if run.provenance["sources"] != sources_of(settings):
+    if is_outdated(run):
         return "outdated"
+    settings = run.provenance["settings"]
     if run.name == run.provenance["scale"]:
         try:
             now = request([f"experiment={settings['name']}", f"scale={run.name}"])
@@ -71,11 +72,12 @@ def state(run: FinishedRun) -> str:
 
 
 def _print(entries: list[dict[str, Any]], results: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from lqrpg.cli.console import table_console
+
+    console = table_console()
     for entry in entries:
         scales = ", ".join(f"{scale} ({expected})" for scale, expected in entry["scales"].items())
         console.print(f"[bold]{entry['experiment']}[/bold]    {entry['command']}    scales: {scales}")

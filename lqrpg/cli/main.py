@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import signal
 import sys
@@ -16,6 +16,7 @@ from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
 from lqrpg.cli.console import say
+from lqrpg.cli.surroundings import BROKEN_PIPE, Interruption, forget_output, heed_signals, prepare_streams
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -37,7 +38,20 @@ _RUN = click.option("--run", "run_name", metavar="NAME", help="Which run; withou
 _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class NoReaderError(Exception):
+    """The reader of the output has gone."""
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would end at a broken pipe with exit code 1, which means something else here."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise NoReaderError from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lqrpg")
 def cli() -> None:
     """Reproduce the figures of four papers on policy gradient for the linear quadratic regulator."""
@@ -182,6 +196,15 @@ def export(experiments: tuple[str, ...], results: Path, run_name: str | None, ou
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> int:
+    """Write a folder to start from: a plant, an experiment on it, and the three commands to run."""
+    from lqrpg.cli import init as command
+
+    return command.init(folder)
+
+
+@cli.command()
 @_JSON
 def info(as_json: bool) -> int:
     """Show versions, BLAS, MPI, cores and the cache of compiled kernels."""
@@ -192,20 +215,9 @@ def info(as_json: bool) -> int:
 
 def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter shows its number
-    sys.exit(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
-
-
-class _Terminated(KeyboardInterrupt):
-    """An ending by a signal other than Ctrl-C."""
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise _Terminated(number)
+    prepare_streams()
+    heed_signals()
+    sys.exit(_flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False))))
 
 
 def _guarded(command: Callable[[], int | None]) -> int:
@@ -215,18 +227,30 @@ def _guarded(command: Callable[[], int | None]) -> int:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as end:
         cause = end.__cause__ or end  # click wraps an interruption
-        return 128 + (cause.args[0] if isinstance(cause, _Terminated) else signal.SIGINT)
+        return 128 + (cause.number if isinstance(cause, Interruption) else signal.SIGINT)
     except click.ClickException as error:
         return _refuse(error.format_message())
     except SettingError as error:
         return _refuse(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except NoReaderError:
+        return BROKEN_PIPE
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once everything that was printed has found its reader, or has turned out to have none."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        forget_output()
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE
+        return _refuse(f"standard output: {error.strerror}")
+    return code
 
 
 def _refuse(message: str) -> int:
-    say("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        say("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
     return 2

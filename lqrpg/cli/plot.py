@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
+from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, MissingRunError, find_companion, finished_runs
 
 MISSING_TABLES = 3
-
-
-class EmptyTableError(LookupError):
-    """A table that has no rows in this run."""
 
 
 class RunTables(Mapping[str, pd.DataFrame]):
@@ -53,22 +47,6 @@ class RunTables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         """Number of tables."""
         return len(self.run.provenance["tables"])
-
-
-@contextmanager
-def fitting(name: str, run: FinishedRun) -> Iterator[None]:
-    """Where a figure or a claim reads tables: what fails there for want of columns or numbers is said in one line.
-
-    Tables may be a stranger's, or of another version. A number out of range is no warning: it makes a claim fail.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            yield
-    except (SettingError, DamagedFileError, EmptyTableError, MissingRunError, OSError):
-        raise
-    except Exception as error:
-        raise SettingError(f"{name}: the tables of {run.path} do not fit: {type(error).__name__}: {error}") from None
 
 
 def plot(
@@ -108,10 +86,11 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
 
 def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:
     """Finished runs that a figure may be drawn from: the one of the name `first`, then newest first."""
-    runs = [run for run in finished_runs(results, experiment) if run_name in (None, run.name)]
+    runs = [run for run in finished_runs(results, experiment, tell) if run_name in (None, run.name)]
     runs.sort(key=lambda run: run.name != first)
     if runs:
         say(f"{experiment}: from {runs[0].path}", err=True)
+        tell_outdated(runs[0])
     return [RunTables(run) for run in runs]
 
 
@@ -132,11 +111,8 @@ def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats:
 
 
 def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ...]) -> None:
-    try:
-        with fitting(spec.name, tables.run):
-            drawn = spec.draw(tables)
-            out.mkdir(parents=True, exist_ok=True)
-            saved = save(drawn, out, spec.name, formats)
-    except DamagedFileError as error:
-        raise SettingError(f"{error}: lqrpg run experiment={spec.experiment} computes it again") from None
+    with fitting(spec.name, tables.run):
+        drawn = spec.draw(tables)
+        out.mkdir(parents=True, exist_ok=True)
+        saved = save(drawn, out, spec.name, formats)
     say(f"{spec.name}: {saved[0].with_suffix('')}.{{{','.join(formats)}}}")

@@ -1,85 +1,156 @@
-"""Progress of a run: a bar with the time left on a terminal, a plain line now and then elsewhere."""
+"""Progress of one or several runs: bars with the time left on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from lqrpg.cli.console import plain
-from lqrpg.cli.console import say as print_line
-from lqrpg.experiments.base import Trial
+from lqrpg.cli.console import plain, say
+from lqrpg.experiments.attempt import Task
 from lqrpg.experiments.execute import Reporter
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
-    """A reporter on standard error, where the run's news and progress go."""
-    with _on_terminal(title) if sys.stderr.isatty() else _in_lines(title) as found:
+    """A reporter on standard error, where news and progress go; `title` names all runs together."""
+    with _on_terminal(title) if sys.stderr.isatty() or _in_notebook() else _in_lines(title) as found:
         yield found
+
+
+def _in_notebook() -> bool:
+    """Whether this is a Jupyter kernel whose notebook can show a bar; without ipywidgets it shows plain lines."""
+    return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
+
+
+def _say(line: str) -> None:
+    """A line on standard error; a run does not end because nobody reads it, or because its log is on a full disk."""
+    with suppress(OSError):
+        say(line, err=True)
+
+
+@dataclass
+class _Count:
+    """How much of something is done: trials, and the seconds of work that were expected of them."""
+
+    trials: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    expected: float = 0.0
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], done: Sequence[Task]) -> _Count:
+        return cls(len(done), len(tasks), sum(task.seconds for task in done), sum(task.seconds for task in tasks))
+
+    def advance(self, task: Task) -> None:
+        self.trials += 1
+        self.seconds += task.seconds
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.seconds / self.expected) if self.expected > 0 else 1.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.trials}/{self.total}"
+
+
+@dataclass
+class _Counts:
+    """The counts of all runs, and of all together, with the pace since the start."""
+
+    runs: dict[str, _Count] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    before: float = 0.0
+
+    def begin(self, tasks: Mapping[str, Sequence[Task]], done: Mapping[str, Sequence[Task]]) -> None:
+        self.runs = {title: _Count.of(every, done[title]) for title, every in tasks.items()}
+        self.before, self.started = self.whole.seconds, time.monotonic()
+
+    @property
+    def whole(self) -> _Count:
+        parts = list(self.runs.values())
+        trials, total = sum(part.trials for part in parts), sum(part.total for part in parts)
+        return _Count(trials, total, sum(part.seconds for part in parts), sum(part.expected for part in parts))
+
+    def seconds_left(self) -> float | None:
+        """Seconds left at the pace so far; none before there is one."""
+        whole, elapsed = self.whole, max(0.0, time.monotonic() - self.started)
+        achieved = whole.seconds - self.before
+        return elapsed / achieved * max(0.0, whole.expected - whole.seconds) if achieved > 0 else None
 
 
 @contextmanager
 def _on_terminal(title: str) -> Iterator[Reporter]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    counts, bars = _Counts(), _bars()
+    tasks = {title: bars.add_task(title, total=None, count="", left="")}
 
-    bar = Progress(
-        TextColumn("{task.description}"),
+    def begin(every: Mapping[str, Sequence[Task]], done: Mapping[str, Sequence[Task]]) -> None:
+        counts.begin(every, done)
+        if len(every) > 1:
+            tasks.update({name: bars.add_task(f"  {name}", total=1.0, count="", left="") for name in every})
+        show(*every)
+
+    def advance(name: str, task: Task) -> None:
+        counts.runs[name].advance(task)
+        show(name)
+
+    def show(*names: str) -> None:
+        seconds = counts.seconds_left()
+        left = "" if seconds is None else f"{seconds // 60:.0f}:{seconds % 60:02.0f} left"
+        bars.update(tasks[title], total=1.0, completed=counts.whole.share, count=counts.whole.text, left=left)
+        for name in names if len(counts.runs) > 1 else ():
+            bars.update(tasks[name], completed=counts.runs[name].share, count=counts.runs[name].text)
+
+    with bars:
+        yield Reporter(
+            say=lambda line: bars.console.print(plain(line), highlight=False, markup=False),
+            begin=begin,
+            advance=advance,
+        )
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[count]} trials"),
+        TextColumn("{task.fields[count]} trials", markup=False),
         TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
         console=Console(stderr=True),
     )
-    counts = [0, 0]
-
-    def begin(trials: Sequence[Trial], done: Sequence[Trial]) -> None:
-        counts[:] = [len(done), len(trials)]
-        bar.update(task, total=sum(trial.cost for trial in trials), count=f"{counts[0]}/{counts[1]}")
-        bar.advance(task, sum(trial.cost for trial in done))
-
-    def advance(trial: Trial) -> None:
-        counts[0] += 1
-        bar.update(task, advance=trial.cost, count=f"{counts[0]}/{counts[1]}")
-
-    with bar:
-        task = bar.add_task(title, total=None, count="?")
-        yield Reporter(
-            say=lambda line: bar.console.print(plain(line), highlight=False, markup=False), begin=begin, advance=advance
-        )
 
 
 @contextmanager
 def _in_lines(title: str) -> Iterator[Reporter]:
-    state = {"done": 0.0, "before": 0.0, "total": 0.0, "start": time.monotonic(), "said": time.monotonic()}
+    counts, said = _Counts(), [time.monotonic()]
 
-    def say(line: str) -> None:
-        print_line(line, err=True)
+    def begin(every: Mapping[str, Sequence[Task]], done: Mapping[str, Sequence[Task]]) -> None:
+        counts.begin(every, done)
+        for name, tasks in every.items():
+            resumed = f", {len(done[name])} done before" if done[name] else ""
+            _say(f"{name}: {len(tasks)} trials{resumed}")
 
-    def begin(trials: Sequence[Trial], done: Sequence[Trial]) -> None:
-        state["total"] = sum(trial.cost for trial in trials)
-        state["done"] = state["before"] = sum(trial.cost for trial in done)
-        resumed = f", {len(done)} done before" if done else ""
-        say(f"{title}: {len(trials)} trials{resumed}")
+    def advance(name: str, task: Task) -> None:
+        counts.runs[name].advance(task)
+        if len(counts.runs) > 1 and counts.runs[name].trials == counts.runs[name].total:
+            _say(f"{name}: all trials done")
+        if time.monotonic() - said[0] >= _SECONDS_BETWEEN_LINES:
+            said[0] = time.monotonic()
+            seconds = counts.seconds_left()
+            left = "" if seconds is None else f", about {seconds:.0f} s left"
+            _say(f"{title}: {counts.whole.share:.0%}{left}")
 
-    def advance(trial: Trial) -> None:
-        state["done"] += trial.cost
-        now = time.monotonic()
-        if now - state["said"] >= _SECONDS_BETWEEN_LINES:
-            state["said"] = now
-            pace = (now - state["start"]) / max(state["done"] - state["before"], 1e-12)
-            left = pace * (state["total"] - state["done"])
-            say(f"{title}: {state['done'] / state['total']:.0%}, about {left:.0f} s left")
-
-    yield Reporter(say=say, begin=begin, advance=advance)
+    yield Reporter(say=_say, begin=begin, advance=advance)

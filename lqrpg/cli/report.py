@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,31 +15,33 @@ import yaml
 
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import composer
 from lqrpg.cli.console import say
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
+from lqrpg.cli.saved import EmptyTableError, tell
 from lqrpg.cli.verify import accepted_text, check
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
-from lqrpg.report.images import image
+from lqrpg.report.images import Image, image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
-from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.results.lookup import FinishedRun, find_run, finished_runs
+from lqrpg.rooms import choices, config_text
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """An experiment of the package, and the run that is shown."""
+    """An experiment of the package, the run that is shown, and those that may stand in where a table has no rows."""
 
     name: str
     choice: str
     run: FinishedRun | None
+    others: Sequence[FinishedRun]
     options: str
 
     @cached_property
@@ -47,8 +49,13 @@ class _Entry:
         return RunTables(self.run) if self.run else None
 
     @cached_property
+    def readable(self) -> list[RunTables]:
+        """Tables that a figure may be drawn from, those of the run first."""
+        return [self.tables, *map(RunTables, self.others)] if self.tables else []
+
+    @cached_property
     def text(self) -> str:
-        return (CONF / "experiment" / f"{self.choice}.yaml").read_text(encoding="utf-8")
+        return config_text("experiment", self.choice)
 
     @property
     def command(self) -> str:
@@ -83,10 +90,14 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
     options += f" --run {shlex.quote(run_name)}" if run_name else ""
     found: dict[str, _Entry] = {}
     for choice in choices("experiment"):
-        content = yaml.safe_load((CONF / "experiment" / f"{choice}.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load(config_text("experiment", choice))
         name = str(content.get("name", choice))
         if name not in found or name == choice:
-            found[name] = _Entry(name, choice, find_run(results, name, run_name), options)
+            run = find_run(results, name, run_name, tell)
+            others = [] if run_name or not run else finished_runs(results, name)
+            found[name] = _Entry(
+                name, choice, run, [other for other in others if run and other.path != run.path], options
+            )
     return list(found.values())
 
 
@@ -104,11 +115,24 @@ def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
 def _figure(spec: FigureSpec, entry: _Entry) -> FigurePart:
     reads = " ".join((inspect.getdoc(spec.draw) or "").partition("\n\n")[0].split())
     command = f"lqrpg plot {spec.name}{entry.options}"
-    tables = entry.tables
-    if tables is None:
+    if not entry.readable:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}")
-    drawn, problem = _attempt(lambda: image(spec.draw(tables)))
+    found, problem = _attempt(lambda: _drawn(spec, entry.readable))
+    drawn, run = found or (None, entry.run)
+    if run and entry.run and run.path != entry.run.path:
+        reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
     return FigurePart(spec.name, spec.shows, reads, command, drawn, problem)
+
+
+def _drawn(spec: FigureSpec, readable: Sequence[RunTables]) -> tuple[Image, FinishedRun]:
+    """A figure and the run that it shows: the first whose tables have rows."""
+    reasons = []
+    for tables in readable:
+        try:
+            return image(spec.draw(tables)), tables.run
+        except EmptyTableError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 def _claim(claim: Claim, entry: _Entry) -> ClaimPart:

@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.cli.compose import request
 from lqrpg.cli.listing import state
 from lqrpg.report.parameters import Note, Parameter, notes, parameters
 from lqrpg.results.lookup import FinishedRun
+from lqrpg.rooms import choices, config_text
 
 _FULL = "paper"
 _STATES = {
@@ -74,7 +74,7 @@ def parameters_of(run: FinishedRun, choice: str, text: str) -> list[Parameter]:
 def _system_notes(system: Any) -> dict[str, Note]:
     kind = system.get("kind") if isinstance(system, Mapping) else None
     for name in choices("system"):
-        text = (CONF / "system" / f"{name}.yaml").read_text(encoding="utf-8")
+        text = config_text("system", name)
         if yaml.safe_load(text).get("kind") == kind:
             return notes(text, "system.")
     return {}

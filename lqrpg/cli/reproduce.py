@@ -7,30 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
-
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
-from lqrpg.cli.complete import choices
-from lqrpg.cli.compose import Request, requests
+from lqrpg.cli.compose import Request, requests, with_plain_folder
 from lqrpg.cli.console import say
-from lqrpg.cli.one_run import compute
+from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import plot
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.verify import check_run
-from lqrpg.experiments.base import Experiment
-from lqrpg.experiments.execute import Result, run_directory
+from lqrpg.experiments.execute import Result
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import find_run
-from lqrpg.results.run_directory import State
+from lqrpg.rooms import choices
 
 _PAPER = "paper"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one experiment."""
+    """What became of one experiment; `seconds` of work, summed over its trials."""
 
     experiment: str
     run: str
@@ -42,58 +38,39 @@ class Row:
 def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     """Bring the wanted experiments to the finished state, draw, check, and print a table; return the exit code.
 
-    A claim that does not hold is a result: it is in the table, and `lqrpg verify` says more. Only a trial without a
-    result makes this command fail.
+    The trials of all experiments share the workers, the longest first, and each experiment's figures are drawn as soon
+    as its tables are there. A claim that does not hold is a result: it is in the table, and `lqrpg verify` says more.
+    Only a trial without a result makes this command fail.
     """
-    wanted = _requests(words)
-    _compile([request for request in wanted if _has_work(request, force=force)])
-    started = time.monotonic()
-    rows, incomplete = [], False
-    for number, request in enumerate(wanted, 1):
-        say(f"[{number}/{len(wanted)}] {request.job.experiment.name}", err=True)
-        begun = time.monotonic()
-        incomplete |= compute(request, force=force) is Result.INCOMPLETE
-        rows.append(_finish(request, out, time.monotonic() - begun))
-    _print(rows, time.monotonic() - started)
+    wanted, started = _requests(words), time.monotonic()
+    rows: dict[int, Row] = {}
+
+    def finish(number: int, result: Result) -> None:
+        rows[number] = _finish(wanted[number], out)
+
+    results = compute_all(wanted, "reproduce", force=force, finished=finish)
+    _print([rows[number] for number in sorted(rows)], time.monotonic() - started)
     if wanted[0].job.scale != _PAPER:
         say("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
-    return 1 if incomplete else 0
+    return 1 if Result.INCOMPLETE in results else 0
 
 
 def _requests(words: Sequence[str]) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
     names = choices("experiment")
-    overrides = [word for word in words if "=" in word]
+    overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
     prefixes = tuple(word for word in words if "=" not in word)
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
             raise SettingError(f"unknown experiment {prefix!r}: {suggestion(prefix, names)}")
-    chosen = [name for name in names if not prefixes or name.startswith(prefixes)]
+    chosen = [name for name in names if name.startswith(prefixes)] if prefixes else choices("experiment", own=True)
     wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
     for request in wanted:
         require_runnable(request)
     return wanted
 
 
-def _has_work(request: Request, *, force: bool) -> bool:
-    return force or run_directory(request.job, request.run_name).state() is not State.FINISHED
-
-
-def _compile(wanted: Sequence[Request]) -> None:
-    """Compile the kernels of different experiments side by side; later each finds its own in the cache."""
-    workers = min(len(wanted), wanted[0].job.runner.processes) if wanted else 0
-    if workers > 1:
-        say("compiling", err=True)
-        joblib.Parallel(n_jobs=workers, batch_size=1)(
-            joblib.delayed(_compile_one)(request.job.experiment) for request in wanted
-        )
-
-
-def _compile_one(experiment: Experiment) -> None:
-    experiment.compile()
-
-
-def _finish(request: Request, out: Path | None, seconds: float) -> Row:
+def _finish(request: Request, out: Path | None) -> Row:
     """Draw the figures of a run and check its claims."""
     job = request.job
     results, name = Path(job.runner.results_dir), job.experiment.name
@@ -102,6 +79,7 @@ def _finish(request: Request, out: Path | None, seconds: float) -> Row:
     plot(own, results, None, folder, svg=False, first=request.run_name)
     run = find_run(results, name, request.run_name)
     found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
+    seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
     drawn = sum((folder / f"{figure}.pdf").exists() for figure in own)
     return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome})
 
@@ -112,7 +90,7 @@ def _print(rows: Sequence[Row], seconds: float) -> None:
     from lqrpg.cli.console import table_console
 
     table = Table(title=f"{len(rows)} experiment(s) in {seconds:.0f} s", title_justify="left")
-    for heading in ("experiment", "run", "time (s)", "figures", "reproduced", "with a change", "not reproduced"):
+    for heading in ("experiment", "run", "work (s)", "figures", "reproduced", "with a change", "not reproduced"):
         table.add_column(heading, justify="left" if heading in ("experiment", "run") else "right")
     for row in rows:
         counts = [str(row.counts[kind]) for kind in (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)]

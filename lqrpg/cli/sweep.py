@@ -11,12 +11,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.complete import CONF
-from lqrpg.cli.compose import Request, composer, request
+from lqrpg.cli.compose import Request, composer, quoted, request, search_path
 from lqrpg.cli.console import say
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
 from lqrpg.results.run_directory import State
+from lqrpg.rooms import config_folders
 
 _FORCE = "LQRPG_SWEEP_FORCE"
 _CONFIG_DIR = "LQRPG_SWEEP_CONFIG_DIR"
@@ -29,9 +29,11 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     results = Path(wanted[0].job.runner.results_dir).resolve()
     os.environ[_FORCE] = "1" if force else ""
     os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
+    main, *others = config_folders()
     own = [
-        "hydra.sweep.dir=" + _quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
+        "hydra.sweep.dir=" + quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
         "hydra.output_subdir=null",
+        search_path(others),
         "hydra.job.chdir=false",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
@@ -43,7 +45,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
         arguments = ["--config-dir", str(config_dir.resolve()), *arguments]
     before, sys.argv = sys.argv, [sys.argv[0], *arguments]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
     except SystemExit as end:
         if end.code:
             say("lqrpg: the launcher ended early; the same command continues", err=True)
@@ -79,7 +81,3 @@ def _summary(wanted: Sequence[Request]) -> int:
         failed += not finished
         say(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
     return 1 if failed else 0
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "\\'") + "'"

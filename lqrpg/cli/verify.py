@@ -14,10 +14,11 @@ from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.console import plain, say
-from lqrpg.cli.plot import MISSING_TABLES, EmptyTableError, RunTables, fitting
+from lqrpg.cli.plot import MISSING_TABLES, RunTables
+from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
-from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, MissingRunError, find_run
+from lqrpg.rooms import choices
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,16 +32,19 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     known = claims()
     names = list(dict.fromkeys(claim.experiment for claim in known))
     for wanted in experiments:
-        if wanted not in names:
+        if wanted not in names and wanted not in choices("experiment"):
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
+        if wanted not in names:
+            say(f"lqrpg: {wanted} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     missing = []
     incomplete: dict[str, str] = {}
-    for name in experiments or names:
-        run = find_run(results, name, run_name)
+    for name in (name for name in experiments or names if name in names):
+        run = find_run(results, name, run_name, tell)
         if run is None:
             missing.append(name)
             continue
+        tell_outdated(run)
         checked, unchecked = check_run(name, run)
         rows += checked
         incomplete |= unchecked
@@ -77,8 +81,6 @@ def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
             measured = claim.measure(tables)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
-    except DamagedFileError as error:
-        raise SettingError(f"{error}: lqrpg run experiment={claim.experiment} computes it again") from None
     return {"claim": claim, "run": tables.run, "measured": measured, "outcome": claim.outcome(measured)}
 
 

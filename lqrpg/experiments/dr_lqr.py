@@ -1,10 +1,11 @@
-"""P2, domain-randomised LQR: fresh systems at every step against a fixed sample, on a family of cart-poles."""
+"""P2, domain-randomised LQR: fresh systems at every step against a fixed sample, on a family of cart-poles or other."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,26 +13,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lqrpg.algorithms.descent_lanes import RUNNING, Descent
 from lqrpg.algorithms.discount_annealing import anneal
-from lqrpg.algorithms.domain_randomization import METHODS, RUNNING, Descent, descend
+from lqrpg.algorithms.domain_randomization import METHODS, descend
 from lqrpg.algorithms.lane_random import random_states
-from lqrpg.algorithms.quadrature import (
-    NODES,
-    Nodes,
-    Optimum,
-    family_cost,
-    gauss_legendre,
-    newton_optimum,
-    sampled_nodes,
-)
+from lqrpg.algorithms.mean_cost import MeanCost, mean_cost
+from lqrpg.algorithms.quadrature import Nodes, Optimum, family_cost
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
-from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family
+from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family, with_start_gain
 from lqrpg.lqr.compiled import LANES
 from lqrpg.lqr.plant import Array
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.systems.length_family import LengthFamily
+from lqrpg.systems.parameter_family import ParameterFamily
 
 OBJECTIVES = ("quadrature", "monte_carlo")
 AXES = ("excess", "absolute")
@@ -67,6 +63,7 @@ class DrLqr:
         "runtime": ("method", "batch_size", "controllers", "seconds_per_controller", "repeats", "device"),
         "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k0", "k1", "k2", "k3", "bound"),
         "wiggles": ("method", "batch_size", "step", "quadrature", "monte_carlo"),
+        "expectation": ("rule", "nodes", "error_estimate", "parameters", "largest_curvature"),
     }
 
     def __post_init__(self) -> None:
@@ -81,6 +78,7 @@ class DrLqr:
         require(self.axis in AXES, "axis", self.axis, "one of " + ", ".join(AXES))
         points = self.curve_points
         require(2 <= points <= 10_000, "curve_points", points, "a whole number from 2 to 10000")
+        object.__setattr__(self, "system", with_start_gain(self.system))
         require_family(self.system)
 
     @property
@@ -89,13 +87,17 @@ class DrLqr:
         return False
 
     @cached_property
-    def _family(self) -> LengthFamily:
-        family: LengthFamily = self.system.family()
+    def _family(self) -> LengthFamily | ParameterFamily:
+        family: LengthFamily | ParameterFamily = self.system.family()
         return family
 
     @cached_property
+    def _mean(self) -> MeanCost:
+        return mean_cost(self._family, self.system.initial_gain(), getattr(self.system, "tolerance", 0.0))
+
+    @property
     def _optimum(self) -> Optimum:
-        return newton_optimum(self._family, self.system.initial_gain())
+        return self._mean.optimum
 
     @cached_property
     def _steps(self) -> NDArray[np.int64]:
@@ -187,11 +189,10 @@ class DrLqr:
         return np.where(lost, np.inf, costs), np.where(lost[-1], first, RUNNING)
 
     def _costs(self, gains: Array) -> Array:
-        """J_DR by quadrature, infinite where a node or an end of the range of lengths is unstable."""
-        nodes = gauss_legendre(self._family)
-        ends = self._family.span[:2]
-        lengths, weights = np.append(nodes.lengths, ends), np.append(nodes.weights, [0.0, 0.0])
-        found = family_cost(self._family, gains, Nodes(lengths, weights))
+        """J_DR by quadrature, infinite where a node or an end of the family is unstable."""
+        nodes, ends = self._mean.nodes, self._family.ends()
+        points, weights = np.concatenate([nodes.points, ends]), np.append(nodes.weights, np.zeros(len(ends)))
+        found = family_cost(self._family, gains, Nodes(points, weights))
         return np.where(found.stable, found.cost, np.inf)
 
     def _sampled_costs(self, gains: Array) -> Array:
@@ -201,11 +202,22 @@ class DrLqr:
 
     def _run_optimum(self) -> Rows:
         best, start = self._optimum, self._costs(self.system.initial_gain()[None])[0]
-        row = {"cost": best.cost, "quadrature_nodes": NODES, "initial_excess": start / best.cost - 1.0}
-        return {"optimum": repeated(1, **row, **_entries(best.gain[None]))}
+        mean, nodes = self._mean, len(self._mean.nodes.weights)
+        row = {"cost": best.cost, "quadrature_nodes": nodes, "initial_excess": start / best.cost - 1.0}
+        expectation = {"rule": mean.rule, "nodes": nodes, "error_estimate": mean.error}
+        ends = self._family.ends()
+        return {
+            "optimum": repeated(1, **row, **_entries(best.gain[None])),
+            "expectation": repeated(
+                1,
+                **expectation,
+                parameters=1 if ends.ndim == 1 else ends.shape[1],
+                largest_curvature=mean.largest_curvature,
+            ),
+        }
 
     def _run_annealing(self) -> Rows:
-        found = anneal(self._family)
+        found = anneal(self._family, nodes=self._mean.rough)
         rounds = found.rounds
         return {
             "annealing": repeated(
@@ -255,17 +267,29 @@ class DrLqr:
         """All tables; the excess of a cost is relative to the exact optimum, whatever the estimate."""
         keys = {
             "optimum": ("cost",),
+            "expectation": ("rule",),
             "runtime": ("method", "batch_size", "controllers"),
             "annealing": ("round",),
         }
-        tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
-        final = ("cost", *(name for name in self.TABLES["final"] if name != "excess"))
+        columns = self._columns()
+        tables = {name: collect(parts, name, columns[name], key) for name, key in keys.items()}
+        final = ("cost", *(name for name in columns["final"] if name != "excess"))
         tables["final"] = collect(parts, "final", final, ("method", "batch_size", "trial"))
         tables["final"]["excess"] = tables["final"]["cost"] / self._optimum.cost - 1.0
         cases = self._cases(parts)
         tables["curves"] = _stacked([self._curve(case, paths) for case, paths in cases.items()])
         tables["wiggles"] = _stacked([self._wiggles(case, paths) for case, paths in cases.items()])
-        return {name: tables[name].reindex(columns=list(columns)) for name, columns in self.TABLES.items()}
+        return {name: tables[name].reindex(columns=list(wanted)) for name, wanted in columns.items()}
+
+    def _columns(self) -> dict[str, list[str]]:
+        """The columns of each table, with as many entries of a gain as the plant's have."""
+        entries = [f"k{i}" for i in range(self.system.initial_gain().size)]
+        columns = {}
+        for table, names in self.TABLES.items():
+            place = names.index("k0") if "k0" in names else len(names)
+            others = [name for name in names if name not in ("k0", "k1", "k2", "k3")]
+            columns[table] = [*others[:place], *(entries if "k0" in names else []), *others[place:]]
+        return columns
 
     def _cases(self, parts: Parts) -> dict[tuple[str, int], dict[str, Array]]:
         """Excess (records, runs) of all runs of each method and batch size, by estimate."""
@@ -307,11 +331,11 @@ _rules: dict[tuple[object, ...], list[Nodes]] = {}
 
 def _sampled_rules(settings: DrLqr) -> list[Nodes]:
     """The Monte Carlo rules of all records; worked out once in each process."""
-    family, steps = settings._family, settings._steps
-    key = (settings.seed, settings.name, settings.samples, tuple(steps), tuple(family.span))
+    steps, system = settings._steps, json.dumps(asdict(settings.system), sort_keys=True)
+    key = (settings.seed, settings.name, settings.samples, tuple(steps), system)
     if key not in _rules:
         seeds = [stream(settings.seed, settings.name, "objective", int(step)) for step in steps]
-        _rules[key] = [sampled_nodes(family, settings.samples, seed) for seed in seeds]
+        _rules[key] = [settings._mean.sampled(settings.samples, seed) for seed in seeds]
     return _rules[key]
 
 

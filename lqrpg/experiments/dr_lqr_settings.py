@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lqrpg.algorithms.quadrature import unstable_lengths
-from lqrpg.checks import require
-from lqrpg.lqr.plant import Array
+from lqrpg.algorithms.cubature import coarse
+from lqrpg.algorithms.discount_annealing import anneal
+from lqrpg.algorithms.quadrature import Nodes, unstable_points
+from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.systems.custom_family import CustomFamily
+
+ANNEALING_ROUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -45,24 +51,38 @@ def require_batches(batch_sizes: Sequence[int], compared: int) -> None:
     require(compared in batch_sizes, "compared", compared, f"one of batch_sizes, {list(batch_sizes)}")
 
 
-def require_family(system: Any) -> None:
-    """Refuse a plant that is no family of lengths, or whose first gain does not stabilise every length."""
-    is_family = system.time == "discrete" and hasattr(system, "family")
-    require(is_family, "system.kind", system.kind, "a plant with a family of lengths, such as cartpole")
-    unstable = unstable_lengths(system.family(), system.initial_gain())
-    require(
-        unstable.size == 0,
-        "system.start_gain",
-        list(system.start_gain),
-        "a gain that stabilises the whole family, but it does not for " + describe(unstable, system),
+def with_start_gain(system: Any) -> Any:
+    """The system with a first gain, by discount annealing where its settings have none.
+
+    The gain is rounded, and it becomes a setting like any other: a run says in full from where it started.
+    """
+    if not isinstance(system, CustomFamily) or system.start_gain is not None:
+        return system
+    family = system.family()
+    with contextlib.suppress(np.linalg.LinAlgError):
+        rough = coarse(family)
+        found = anneal(family, nodes=Nodes(rough.points, rough.weights), max_rounds=ANNEALING_ROUNDS)
+        gain = np.array([[float(f"{entry:.9g}") for entry in row] for row in found.rounds[-1].gain])
+        if found.stabilising and unstable_points(family, gain).size == 0:
+            text = ", ".join("[" + ", ".join(map(repr, row)) + "]" for row in gain.tolist())
+            line = f"start_gain: [{text}] is by discount annealing; write it into the file to keep it"
+            warnings.warn(line, SettingWarning, stacklevel=2)
+            return replace(system, start_gain=gain.tolist())
+    raise SettingError(
+        "system.start_gain is missing, and discount annealing finds no gain that stabilises the whole family: "
+        "expected a start_gain, or narrower distributions"
     )
 
 
-def describe(unstable: Array, system: Any) -> str:
-    """Lengths of the stability grid in words, neighbours as one range."""
-    if unstable.size == 0:
-        return "no pole length"
-    spacing = (system.longest - system.shortest) / 600
-    groups = np.split(unstable, np.flatnonzero(np.diff(unstable) > 1.5 * spacing) + 1)
-    ranges = [f"{group[0]:.3g} m" if len(group) == 1 else f"{group[0]:.3g} to {group[-1]:.3g} m" for group in groups]
-    return "pole lengths " + ", ".join(ranges)
+def require_family(system: Any) -> None:
+    """Refuse a plant that is no family, or whose first gain does not stabilise all of it."""
+    known = "a plant with a family of lengths or of other parameters, such as cartpole or custom_family"
+    require(hasattr(system, "family"), "system.kind", system.kind, known)
+    family = system.family()
+    unstable = unstable_points(family, system.initial_gain())
+    require(
+        len(unstable) == 0,
+        "system.start_gain",
+        list(system.start_gain),
+        "a gain that stabilises the whole family, but it does not for " + family.describe(unstable),
+    )

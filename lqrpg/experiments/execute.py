@@ -1,28 +1,30 @@
-"""Running a job: pending trials to a backend, shards back, tables and provenance at the end."""
+"""Running jobs: pending trials to a backend, shards back, tables and provenance at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
 
-from lqrpg.backends.base import Backend, WorkerLostError
+from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
+from lqrpg.experiments.attempt import Attempt, Outcome, Task, reason_of
 from lqrpg.experiments.base import Experiment, Parts, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
+from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.rows import Rows
 from lqrpg.results.run_directory import RunDirectory, State
 
 Say = Callable[[str], None]
-Advance = Callable[[Trial], None]
 
 
 class Result(Enum):
@@ -40,13 +42,13 @@ class Reporter:
     Attributes
     ----------
     say : called with one line of news.
-    begin : called with all trials and those already done.
-    advance : called with each trial that is done.
+    begin : called with the tasks of all runs by their titles, those already done included, and with the done ones.
+    advance : called with the title of a run and a task of it that is done.
     """
 
     say: Say
-    begin: Callable[[Sequence[Trial], Sequence[Trial]], None]
-    advance: Advance
+    begin: Callable[[Mapping[str, Sequence[Task]], Mapping[str, Sequence[Task]]], None]
+    advance: Callable[[str, Task], None]
 
 
 def run_directory(job: Job, name: str) -> RunDirectory:
@@ -69,16 +71,62 @@ def execute(job: Job, directory: RunDirectory, *, force: bool, report: Reporter)
     BusyError
         If another process computes the same run.
     """
-    with directory.locked():
-        state = directory.state()
-        if state is State.FINISHED and not force:
-            return Result.UNCHANGED
-        if state in (State.OUTDATED, State.FINISHED) or force:
-            _set_aside(directory, state, report.say)
-        if state is State.DAMAGED:
-            report.say(f"{directory.path}: a file is damaged or missing; computing the run again")
-        directory.open(OmegaConf.to_yaml(OmegaConf.create(job.settings)))
-        return _compute(job, directory, report)
+    return execute_all([(job, directory)], force=force, report=report)[0]
+
+
+def execute_all(
+    jobs: Sequence[tuple[Job, RunDirectory]],
+    *,
+    force: bool,
+    report: Reporter,
+    finished: Callable[[int, Result], None] = lambda number, result: None,
+) -> list[Result]:
+    """Bring several run directories to the finished state, their trials side by side, the longest first.
+
+    Parameters
+    ----------
+    jobs : jobs with their directories; the first says which backend serves all.
+    force, report : as for `execute`.
+    finished : called with the number of a job and its result as soon as its tables are there.
+
+    Raises
+    ------
+    BusyError
+        If another process computes one of the runs.
+    """
+    results = [Result.UNCHANGED] * len(jobs)
+    with ExitStack() as stack:
+        for _, directory in jobs:
+            stack.enter_context(directory.locked())
+        opened = {number: _open(*job, force, report.say) for number, job in enumerate(jobs)}
+        runs = {number: run for number, run in opened.items() if run is not None}
+        for number in set(opened) - set(runs):
+            finished(number, Result.UNCHANGED)
+
+        def conclude(number: int) -> None:
+            results[number] = runs[number].finish(report.say)
+            finished(number, results[number])
+
+        _compute(runs, report, conclude)
+    return results
+
+
+def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:
+    """The run of a job, ready for its trials; none if there is nothing to do."""
+    state, config = directory.state(), OmegaConf.to_yaml(OmegaConf.create(job.settings))
+    if state is State.FINISHED and not force:
+        if not directory.has_config(config):
+            say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
+            directory.write_config(config)
+        return None
+    if state in (State.OUTDATED, State.FINISHED) or force:
+        _set_aside(directory, state, say)
+    if state is State.DAMAGED:
+        say(f"{directory.path}: a file is damaged or missing; computing the run again")
+    directory.open(config)
+    trials = job.experiment.trials()
+    done = [trial for trial in trials if directory.has_shard(trial.key, say)]
+    return _Run(job, directory, trials, done)
 
 
 def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
@@ -89,59 +137,147 @@ def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
     say(f"{directory.path}: {reason}; what was there is now in {directory.previous}")
 
 
-def _compute(job: Job, directory: RunDirectory, report: Reporter) -> Result:
-    started, clock = provenance.now(), time.monotonic()
-    trials = job.experiment.trials()
-    done = [trial for trial in trials if directory.has_shard(trial.key)]
-    pending = [trial for trial in trials if trial not in done]
+@dataclass
+class _Run:
+    """A run under way."""
+
+    job: Job
+    directory: RunDirectory
+    trials: Sequence[Trial]
+    done: Sequence[Trial]
+    lost: dict[str, str] = field(default_factory=dict)
+    busy: float = 0.0
+    started: str = field(default_factory=provenance.now)
+    clock: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._finished = {trial.key for trial in self.done}
+        self.waiting = {trial.key for trial in self.trials} - self._finished
+
+    @property
+    def title(self) -> str:
+        return f"{self.job.experiment.name}/{self.directory.path.name}"
+
+    def tasks(self, number: int) -> tuple[list[Task], list[Task]]:
+        """All tasks, and those that are done, with the work that is expected of each."""
+        second = self.job.expected_s / max(sum(trial.cost for trial in self.trials), 1e-300)
+        tasks = [Task(number, trial, second * trial.cost) for trial in self.trials]
+        return tasks, [task for task in tasks if task.trial.key in self._finished]
+
+    def settle(self, outcome: Outcome, say: Say) -> None:
+        """Note the outcome of a trial."""
+        self.waiting.discard(outcome.key)
+        self.busy += outcome.seconds
+        if outcome.reason is not None:
+            self.lost[outcome.key] = outcome.reason
+            say(f"{self.title}: trial {outcome.key} has no result ({outcome.reason}); going on")
+
+    def finish(self, say: Say) -> Result:
+        """Write tables and provenance."""
+        parts = [(trial, _rows(self.directory, trial)) for trial in self.trials if trial.key not in self.lost]
+        tables = self._tables(parts, say)
+        record = {
+            **provenance.describe(),
+            "scale": self.job.scale,
+            "seed": self.job.experiment.seed,
+            "backend": self.job.runner.engine,
+            "workers": 1 if self.job.experiment.exclusive else self.job.runner.processes,
+            "started": self.started,
+            "finished": provenance.now(),
+            "seconds": round(max(time.monotonic() - self.clock, 0.0), 3),
+            "busy_seconds": round(self.busy, 3),
+            "trials": {"done": len(parts), "resumed": len(self.done), "lost": self.lost},
+        }
+        self.directory.finish(tables, describe(self.job), record)
+        return Result.INCOMPLETE if self.lost else Result.COMPUTED
+
+    def _tables(self, parts: Parts, say: Say) -> dict[str, pd.DataFrame]:
+        """The tables of the parts that are there; none, noted among what was lost, if they cannot be made."""
+        try:
+            return self.job.experiment.tables(parts)
+        except Exception as error:
+            self.lost["tables"] = reason_of(error)
+            say(f"{self.title}: no tables can be made of what is there ({reason_of(error)})")
+            return {}
+
+
+def _compute(runs: Mapping[int, _Run], report: Reporter, conclude: Callable[[int], None]) -> None:
+    """Run what is pending, first the trials that may have neighbours, then those that measure real time."""
+    if not runs:
+        return
+    fresh = [run.job.experiment for run in runs.values() if run.waiting]
+    _compile(fresh, next(iter(runs.values())).job, report.say)
+    tasks = {number: run.tasks(number) for number, run in runs.items()}
+    report.begin(
+        {runs[number].title: every for number, (every, _) in tasks.items()},
+        {runs[number].title: done for number, (_, done) in tasks.items()},
+    )
+    for exclusive in (False, True):
+        numbers = [number for number, run in runs.items() if run.job.experiment.exclusive is exclusive]
+        _together({number: runs[number] for number in numbers}, tasks, report, conclude, exclusive=exclusive)
+
+
+def _together(
+    runs: Mapping[int, _Run],
+    tasks: Mapping[int, tuple[list[Task], list[Task]]],
+    report: Reporter,
+    conclude: Callable[[int], None],
+    *,
+    exclusive: bool,
+) -> None:
+    pending = [task for number, run in runs.items() for task in tasks[number][0] if task.trial.key in run.waiting]
+
+    def settled(task: Task, outcome: Outcome) -> None:
+        run = runs[task.run]
+        run.settle(outcome, report.say)
+        report.advance(run.title, task)
+        if not run.waiting:
+            conclude(task.run)
+
+    for number, run in runs.items():
+        if not run.waiting:
+            conclude(number)
     if pending:
-        _compile(job.experiment, report.say)
-    report.begin(trials, done)
-    workers = 1 if job.experiment.exclusive else job.runner.processes
-    place = backend("serial" if job.experiment.exclusive else job.runner.engine, workers)
-    lost = _Attempt(job, directory, place, report).run(pending)
-    parts = [(trial, directory.read_shard(trial.key)) for trial in trials if trial.key not in lost]
-    tables = _tables(job.experiment, parts, lost, report.say)
-    record = {
-        **provenance.describe(),
-        "scale": job.scale,
-        "seed": job.experiment.seed,
-        "backend": job.runner.engine,
-        "workers": workers,
-        "started": started,
-        "finished": provenance.now(),
-        "seconds": round(time.monotonic() - clock, 3),
-        "trials": {"done": len(parts), "resumed": len(done), "lost": lost},
-    }
-    directory.finish(tables, describe(job), record)
-    return Result.INCOMPLETE if lost else Result.COMPUTED
+        runner = next(iter(runs.values())).job.runner
+        place = backend("serial" if exclusive else runner.engine, 1 if exclusive else runner.processes)
+        places = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
+        Attempt(places, place, runner.chunk, report.say, settled).run(pending)
 
 
-def _compile(experiment: Experiment, say: Say) -> None:
-    """Compile once, before there are workers: they find the kernels in the cache.
+def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:
+    """Compile once, before there are workers, so that these find the kernels in the cache; several side by side.
 
     Settings with which that fails make trials fail too, and are recorded there.
     """
+    if len(experiments) == 1 or job.runner.processes == 1:
+        reasons = [_compile_one(experiment) for experiment in experiments]
+    elif experiments:
+        reasons = []
+        with suppress(WorkerLostError):  # a worker compiles by itself what is not in the cache
+            reasons += backend("joblib", min(len(experiments), job.runner.processes)).map(_compile_one, experiments)
+    else:
+        return
+    for reason in filter(None, reasons):
+        say(f"nothing could be compiled beforehand ({reason})")
+
+
+def _compile_one(experiment: Experiment) -> str | None:
+    """Compile; return why that failed, or None."""
     try:
         experiment.compile()
-    except (OSError, SettingError):
+    except (OSError, SettingError, WorkerLostError):
         raise
     except Exception as error:
-        say(f"nothing could be compiled beforehand ({_reason(error)})")
+        return reason_of(error)
+    return None
 
 
-def _tables(experiment: Experiment, parts: Parts, lost: dict[str, str], say: Say) -> dict[str, pd.DataFrame]:
-    """The tables of the parts that are there; none, noted among what was lost, if they cannot be made."""
+def _rows(directory: RunDirectory, trial: Trial) -> Rows:
+    """What a finished trial has left, which may have come to harm since."""
     try:
-        return experiment.tables(parts)
-    except Exception as error:
-        lost["tables"] = _reason(error)
-        say(f"no tables can be made of what is there ({_reason(error)})")
-        return {}
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        return directory.read_shard(trial.key)
+    except (DamagedFileError, FileNotFoundError) as error:
+        raise SettingError(f"{error}; the same command computes trial {trial.key} again") from None
 
 
 def describe(job: Job) -> dict[str, Any]:
@@ -152,76 +288,3 @@ def describe(job: Job) -> dict[str, Any]:
         "sources": job.sources,
         "settings": job.settings,
     }
-
-
-Outcomes = list[tuple[str, str | None]]
-"""Trials of a chunk by their keys, each with the reason why it has no rows, or None."""
-
-
-def run_chunk(experiment: Experiment, directory: RunDirectory, trials: Sequence[Trial]) -> Outcomes:
-    """What a worker does: run trials and save the rows of each; an exception is an outcome, not an end."""
-    outcomes: Outcomes = []
-    for trial in trials:
-        directory.mark_started(trial.key)
-        try:
-            directory.write_shard(trial.key, experiment.run(trial))
-            outcomes.append((trial.key, None))
-        except (OSError, SettingError, WorkerLostError):
-            raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
-        except Exception as error:
-            outcomes.append((trial.key, _reason(error)))
-    return outcomes
-
-
-class _Attempt:
-    """Trials through a backend until each has a shard or a reason why not."""
-
-    def __init__(self, job: Job, directory: RunDirectory, place: Backend, report: Reporter) -> None:
-        self._directory = directory
-        self._place = place
-        self._report = report
-        self._chunk = job.runner.chunk
-        elsewhere = RunDirectory(directory.path.resolve(), directory.identity)  # workers may run in another folder
-        self._work = partial(run_chunk, job.experiment, elsewhere)
-        self._lost: dict[str, str] = {}
-
-    def run(self, pending: Sequence[Trial]) -> dict[str, str]:
-        """Run the trials; return why the lost ones have no rows, by their keys."""
-        self._directory.forget_started()
-        waiting = sorted(pending, key=lambda trial: -trial.cost)
-        suspects: list[Trial] = []
-        while waiting:
-            try:
-                self._together(waiting)
-                break
-            except WorkerLostError:
-                waiting = [trial for trial in waiting if not self._settled(trial)]
-                fallen = [trial for trial in waiting if self._directory.started(trial.key)] or waiting[:1]
-                suspects += fallen
-                waiting = [trial for trial in waiting if trial not in fallen]
-                self._report.say(f"a worker died; {len(fallen)} unfinished trial(s) will be tried again, alone")
-        for trial in suspects:
-            self._alone(trial)
-        return self._lost
-
-    def _together(self, trials: Sequence[Trial]) -> None:
-        by_key = {trial.key: trial for trial in trials}
-        chunks = [trials[start : start + self._chunk] for start in range(0, len(trials), self._chunk)]
-        for outcomes in self._place.map(self._work, chunks):
-            for key, reason in outcomes:
-                self._note(by_key[key], reason)
-
-    def _alone(self, trial: Trial) -> None:
-        try:
-            self._note(trial, self._place.alone(self._work, [trial])[0][1])
-        except WorkerLostError:
-            self._note(trial, "killed")
-
-    def _note(self, trial: Trial, reason: str | None) -> None:
-        if reason is not None:
-            self._lost[trial.key] = reason
-            self._report.say(f"trial {trial.key} has no result ({reason}); going on")
-        self._report.advance(trial)
-
-    def _settled(self, trial: Trial) -> bool:
-        return trial.key in self._lost or self._directory.has_shard(trial.key)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
+from lqrpg.experiments.plants import policy_gain, require_time
 from lqrpg.lqr.plant import Array, Plant
+
+MAX_OBSERVED = 40_000_000
+"""Most numbers in the regression vectors of one trajectory: 320 MB."""
 
 
 @dataclass(frozen=True)
 class ExploringPolicy:
-    """The exploring policy u = -K0 x + xi; see `lqrpg.algorithms.exploration.Exploration` for xi."""
+    """The exploring policy u = -K0 x + xi; see `lqrpg.algorithms.exploration.Exploration` for xi.
 
-    gain: list[float]
+    A gain of None is the plant's own first gain, a start of None the state at rest.
+    """
+
+    gain: list[Any] | None
     sinusoids: int
     highest_rad_s: float
-    start: list[float]
+    start: list[float] | None
 
     def __post_init__(self) -> None:
         require(1 <= self.sinusoids <= 10_000, "exploration.sinusoids", self.sinusoids, "a whole number, 1 to 10000")
@@ -29,36 +35,34 @@ class ExploringPolicy:
             self.highest_rad_s,
             "a positive number of rad/s",
         )
-        require(
-            len(self.start) == 2 and bool(np.all(np.isfinite(self.start))),
-            "exploration.start",
-            self.start,
-            "two finite numbers",
-        )
 
-    def require_runs(self, plant: Plant, step: float) -> None:
-        """Refuse a gain that does not stabilise, and a step with which Euler's method amplifies the closed loop."""
-        gain = stabilising(plant, "exploration.gain", self.gain)
-        eigenvalues = np.linalg.eigvals(plant.closed_loop(gain))
+    def gain_of(self, system: Any) -> Array:
+        """K0, shape (m, n)."""
+        return policy_gain(system, "exploration.gain", self.gain)
+
+    def start_of(self, plant: Plant) -> Array:
+        """The first state, shape (n,)."""
+        return np.zeros(plant.n_states) if self.start is None else np.array(self.start, dtype=np.float64)
+
+    def require_runs(self, system: Any, step: float, horizon: float) -> None:
+        """Refuse what does not fit the plant, a step with which Euler's method grows, and more data than fit."""
+        plant = system.plant()
+        start = self.start
+        right = start is None or (len(start) == plant.n_states and bool(np.all(np.isfinite(start))))
+        require(right, "exploration.start", start, f"{plant.n_states} finite numbers, or null for the state at rest")
+        eigenvalues = np.linalg.eigvals(plant.closed_loop(self.gain_of(system)))
         longest = float(np.min(-2.0 * eigenvalues.real / np.abs(eigenvalues) ** 2))
         require(step < longest, "step_s", step, f"a step below {longest:.3g} s: Euler's recursion is unstable above it")
-
-
-def stabilising(plant: Plant, key: str, gain: Sequence[float]) -> Array:
-    """The (1, n) gain that a setting names; refused unless u = -K x stabilises the plant."""
-    right = len(gain) == plant.n_states and bool(np.all(np.isfinite(gain)))
-    require(right, key, list(gain), f"{plant.n_states} finite numbers, the gain K of u = -K x")
-    matrix = np.array([gain], dtype=np.float64)
-    reason = f"A - B K has an eigenvalue with real part {spectral_abscissa(plant.closed_loop(matrix)):.3g}"
-    require(is_stabilising(plant, matrix), key, list(gain), f"a gain K of u = -K x that stabilises the plant; {reason}")
-    return matrix
+        total = plant.n_states + plant.n_inputs
+        most = MAX_OBSERVED / (0.5 * total * (total + 1)) * step
+        require(horizon <= most, "horizon_s", horizon, f"at most {most:.3g} s: more would not fit into memory")
 
 
 def require_small_plant(system: object, plant: Plant) -> None:
-    """Refuse all but plants in continuous time with two states and one input, whose tables these are."""
-    kind, time = getattr(system, "kind", system), getattr(system, "time", None)
-    right = time == "continuous" and (plant.n_states, plant.n_inputs) == (2, 1)
-    require(right, "system.kind", kind, "a plant in continuous time with two states and one input")
+    """Refuse all but plants in continuous time with two states and one input."""
+    require_time(system, "continuous")
+    right = (plant.n_states, plant.n_inputs) == (2, 1)
+    require(right, "system.kind", getattr(system, "kind", system), "a plant with two states and one input")
 
 
 def require_steps(step: float, **horizons: float) -> None:

@@ -15,12 +15,12 @@ from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
-from lqrpg.experiments.exploring import ExploringPolicy, require_small_plant, require_steps, stabilising
+from lqrpg.experiments.exploring import ExploringPolicy, require_steps
+from lqrpg.experiments.plants import policy_gain, require_time
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
 RECURSIONS = ("moments", "literal")
-COEFFICIENTS = tuple(f"theta_{index}" for index in range(1, 7))
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class QsaPolicyEvaluation:
     name: str
     seed: int
     seeds: int
-    gain: list[float]
+    gain: list[Any] | None
     step_s: float
     horizon_s: float
     report_s: float
@@ -40,7 +40,7 @@ class QsaPolicyEvaluation:
     system: Any
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "evaluation": ("method", "seed", "t_s", "relative_error", *COEFFICIENTS),
+        "evaluation": ("method", "seed", "t_s", "relative_error", *(f"theta_{index}" for index in range(1, 7))),
     }
 
     def __post_init__(self) -> None:
@@ -51,10 +51,9 @@ class QsaPolicyEvaluation:
         require(self.report_s <= self.horizon_s, "report_s", self.report_s, "seconds, up to horizon_s")
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
-        plant = self.system.plant()
-        require_small_plant(self.system, plant)
-        stabilising(plant, "gain", self.gain)
-        self.exploration.require_runs(plant, self.step_s)
+        require_time(self.system, "continuous")
+        policy_gain(self.system, "gain", self.gain)
+        self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 
     @property
     def exclusive(self) -> bool:
@@ -71,24 +70,25 @@ class QsaPolicyEvaluation:
 
     def compile(self) -> None:
         """Compile the simulation of the plant and the literal recursion."""
-        data = self._observe(np.zeros((2, 1)))
+        data = self._observe(np.zeros((2, self.system.plant().n_inputs)))
         matrix_gain_path(data, Gain(), self.ridge, keep_every=1)
 
     def _observe(self, signal: Array) -> BellmanData:
         policy, plant = self.exploration, self.system.plant()
-        trajectory = explore(plant, np.array([policy.gain]), signal, self.step_s, np.array(policy.start))
-        return bellman_data(trajectory, np.array([self.gain]))
+        trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
+        return bellman_data(trajectory, policy_gain(self.system, "gain", self.gain))
 
     def run(self, trial: Trial) -> Rows:
         """The estimates of one exploration, where they are reported."""
         method, seed = trial.values["method"], trial.values["seed"]
         rng = generator(self.seed, self.name, method, seed)
         mixture = Exploration(self.exploration.sinusoids, self.exploration.highest_rad_s)
-        signal = mixture.sample(method, rng, round(self.horizon_s / self.step_s), self.step_s)
+        plant, n_steps = self.system.plant(), round(self.horizon_s / self.step_s)
+        signal = mixture.sample(method, rng, n_steps, self.step_s, plant.n_inputs)
         path = self._estimates(self._observe(signal))
-        errors = relative_errors(path, exact_coefficients(self.system.plant(), np.array([self.gain])))
+        errors = relative_errors(path, exact_coefficients(plant, policy_gain(self.system, "gain", self.gain)))
         times = self.report_s * np.arange(1.0, len(path) + 1)
-        columns = dict(zip(COEFFICIENTS, path.T, strict=True))
+        columns = dict(zip(_coefficients(path.shape[1]), path.T, strict=True))
         table = repeated(len(path), method=method, seed=seed, t_s=times, relative_error=errors, **columns)
         return {"evaluation": table}
 
@@ -101,7 +101,15 @@ class QsaPolicyEvaluation:
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
         keys = ("method", "seed", "t_s")
-        return {"evaluation": collect(parts, "evaluation", self.TABLES["evaluation"], keys)}
+        plant = self.system.plant()
+        total = plant.n_states + plant.n_inputs
+        columns = (*keys, "relative_error", *_coefficients(total * (total + 1) // 2))
+        return {"evaluation": collect(parts, "evaluation", columns, keys)}
+
+
+def _coefficients(count: int) -> list[str]:
+    """Columns of theta: six for two states and one input."""
+    return [f"theta_{index}" for index in range(1, count + 1)]
 
 
 EXPERIMENT = QsaPolicyEvaluation

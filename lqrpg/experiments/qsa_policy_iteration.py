@@ -13,7 +13,8 @@ from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
-from lqrpg.experiments.exploring import ExploringPolicy, require_small_plant, require_steps, stabilising
+from lqrpg.experiments.exploring import ExploringPolicy, require_steps
+from lqrpg.experiments.plants import policy_gain, require_time
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -27,7 +28,7 @@ class QsaPolicyIteration:
     name: str
     seed: int
     seeds: int
-    gain: list[float]
+    gain: list[Any] | None
     iterations: int
     step_s: float
     horizon_s: float
@@ -47,10 +48,9 @@ class QsaPolicyIteration:
         require_steps(self.step_s, horizon_s=self.horizon_s)
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
-        plant = self.system.plant()
-        require_small_plant(self.system, plant)
-        stabilising(plant, "gain", self.gain)
-        self.exploration.require_runs(plant, self.step_s)
+        require_time(self.system, "continuous")
+        policy_gain(self.system, "gain", self.gain)
+        self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 
     @property
     def exclusive(self) -> bool:
@@ -68,7 +68,8 @@ class QsaPolicyIteration:
 
     def compile(self) -> None:
         """Compile the simulation of the plant."""
-        explore(self.system.plant(), np.array([self.exploration.gain]), np.zeros((2, 1)), self.step_s)
+        plant = self.system.plant()
+        explore(plant, self.exploration.gain_of(self.system), np.zeros((2, plant.n_inputs)), self.step_s)
 
     def run(self, trial: Trial) -> Rows:
         """The gains of one policy iteration and how far they are from the optimum."""
@@ -83,26 +84,34 @@ class QsaPolicyIteration:
             iteration=np.arange(len(gains)),
             gain_error=errors.gain_error,
             weighted_error=errors.weighted_error,
-            k1=gains[:, 0, 0],
-            k2=gains[:, 0, 1],
+            **dict(zip(self._entries, gains.reshape(len(gains), -1).T, strict=True)),
             stabilising=np.isfinite(errors.weighted_error),
         )
         return {"iteration": table}
 
     def _gains(self, method: str, seed: int) -> Array:
-        plant, gain, policy = self.system.plant(), np.array([self.gain]), self.exploration
+        plant, gain, policy = self.system.plant(), policy_gain(self.system, "gain", self.gain), self.exploration
         if method == "exact":
             return exact_policy_iteration(plant, gain, self.iterations)
         rng = generator(self.seed, self.name, method, seed)
         kind, n_steps = ("qsa" if method == "qsa" else self.noise), round(self.horizon_s / self.step_s)
-        signal = Exploration(policy.sinusoids, policy.highest_rad_s).sample(kind, rng, n_steps, self.step_s)
-        trajectory = explore(plant, np.array([policy.gain]), signal, self.step_s, np.array(policy.start))
+        signal = Exploration(policy.sinusoids, policy.highest_rad_s).sample(
+            kind, rng, n_steps, self.step_s, plant.n_inputs
+        )
+        trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
         return model_free_policy_iteration(trajectory, gain, self.iterations, self.ridge)
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
         keys = ("method", "seed", "iteration")
-        return {"iteration": collect(parts, "iteration", self.TABLES["iteration"], keys)}
+        columns = ("method", "seed", "iteration", "gain_error", "weighted_error", *self._entries, "stabilising")
+        return {"iteration": collect(parts, "iteration", columns, keys)}
+
+    @property
+    def _entries(self) -> list[str]:
+        """Columns of a gain, row by row: k1, k2 for two states and one input."""
+        plant = self.system.plant()
+        return [f"k{index}" for index in range(1, plant.n_inputs * plant.n_states + 1)]
 
 
 EXPERIMENT = QsaPolicyIteration

@@ -1,24 +1,24 @@
-"""Experiments and systems by name: a module each, found by its file."""
+"""Experiments and systems by name: a module each, found by its file, here or in a package of the user's own."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from lqrpg import rooms
 from lqrpg.checks import SettingError
 
 
 def experiment_class(name: str) -> type[Any]:
-    """The settings class of an experiment: `EXPERIMENT` in `lqrpg.experiments.<name>`."""
-    return _attribute("lqrpg.experiments", name, "EXPERIMENT", "name")
+    """The settings class of an experiment: `EXPERIMENT` in `experiments/<name>.py`."""
+    return _attribute("experiments", name, "EXPERIMENT", "name")
 
 
 def system_class(kind: str) -> type[Any]:
-    """The settings class of a system: `SYSTEM` in `lqrpg.systems.<kind>`."""
-    return _attribute("lqrpg.systems", kind, "SYSTEM", "system.kind")
+    """The settings class of a system: `SYSTEM` in `systems/<kind>.py`."""
+    return _attribute("systems", kind, "SYSTEM", "system.kind")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -28,11 +28,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)
 
 
-def _attribute(package: str, module: str, attribute: str, key: str) -> type[Any]:
-    try:
-        if not re.fullmatch(r"\w+", module):
-            raise ImportError(module)
-        found: type[Any] = getattr(importlib.import_module(f"{package}.{module}"), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError):
-        raise SettingError(f"{key}={module!r}: no such module in {package}") from None
+def _attribute(room: str, name: str, attribute: str, key: str) -> type[Any]:
+    module = rooms.module_of(room, name) if re.fullmatch(r"\w+", name, re.ASCII) else None
+    found = getattr(rooms.load(module), attribute, None) if module else None
+    if not isinstance(found, type):
+        raise SettingError(f"{key}={name!r}: no module {room}/{name}.py that declares {attribute}")
     return found

@@ -16,6 +16,7 @@ from lqrpg.checks import SettingError, require, shortened
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
+from lqrpg.rooms import module_of
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
@@ -46,8 +47,8 @@ class RunnerSettings:
         engines = "one of " + ", ".join(JOBLIB_BACKENDS)
         require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
         require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
-        named = bool(self.results_dir.strip()) and self.results_dir.isprintable()
-        require(named, "results_dir", self.results_dir, "a folder, without control characters")
+        expected = "a folder, without control characters"
+        require(_is_folder_name(self.results_dir), "results_dir", self.results_dir, expected)
         if self.workers is not None:
             require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
@@ -74,6 +75,12 @@ class RunnerSettings:
         return here.size - 1 if here and here.size > 1 else self.workers or len(os.sched_getaffinity(0))
 
 
+def _is_folder_name(text: str) -> bool:
+    """Whether all of a name can be shown, bytes aside that the locale has no letters for."""
+    shown = all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in text)
+    return shown and bool(text.strip())
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything that one run needs to know.
@@ -83,11 +90,13 @@ class Job:
     experiment : its settings.
     runner : how to run it.
     scale : name of the sizes it started from.
+    expected_s : about how long that takes on two cores, in seconds.
     """
 
     experiment: Experiment
     runner: RunnerSettings
     scale: str
+    expected_s: float = 1.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -107,10 +116,10 @@ class Job:
 
 def sources_of(settings: dict[str, Any]) -> str:
     """Digest of the sources behind settings: the experiment's module, its system's, and what they import."""
-    modules = [f"lqrpg.experiments.{settings['name']}"]
+    modules = [module_of("experiments", str(settings["name"]))]
     if settings.get("system"):
-        modules.append(f"lqrpg.systems.{settings['system']['kind']}")
-    return sources_digest(modules)
+        modules.append(module_of("systems", str(settings["system"]["kind"])))
+    return sources_digest([module for module in modules if module])
 
 
 def job_from(config: DictConfig) -> Job:
@@ -127,6 +136,7 @@ def job_from(config: DictConfig) -> Job:
         raise SettingError(_one_line(error)) from None
     runner = _build(RunnerSettings, {key: content.pop(key) for key in RUNNER_KEYS}, "")
     scale = content["scale"]
+    expected_s = _seconds((content.get("scales") or {}).get(scale))
     for key in _COMPOSER_KEYS:
         content.pop(key, None)
     system = content.pop("system", None)
@@ -138,7 +148,14 @@ def job_from(config: DictConfig) -> Job:
         extra["system"] = _build(plant, expand(system), "system.")
     experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
     _require_ranks(experiment, runner)
-    return Job(experiment, runner, scale)
+    return Job(experiment, runner, scale, expected_s)
+
+
+def _seconds(sizes: Any) -> float:
+    """What a scale says that it takes, such as `60 s`; one second if it says nothing that can be read."""
+    text = str(sizes.get("expected", "")) if isinstance(sizes, dict) else ""
+    number = text.removesuffix("s").strip()
+    return float(number) if number.replace(".", "", 1).isdigit() else 1.0
 
 
 def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:

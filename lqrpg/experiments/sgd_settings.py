@@ -14,6 +14,7 @@ from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
 from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
+from lqrpg.experiments.plants import require_time
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.results.rows import Rows
 
@@ -78,7 +79,7 @@ def require_common(settings: Any) -> None:
     """Refuse a seed that is no seed, and a plant on which discrete-time descent cannot start."""
     require(0 <= settings.seed < 2**63, "seed", settings.seed, "a whole number not below 0")
     system = settings.system
-    require(system.time == "discrete", "system.kind", system.kind, "a plant in discrete time")
+    require_time(system, "discrete")
     try:
         require_stabilising(system.plant(), system.initial_gain())
     except ValueError as error:

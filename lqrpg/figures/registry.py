@@ -1,16 +1,14 @@
-"""Figures by name. A module of this folder declares each of its figures with the decorator `figure`."""
+"""Figures by name. A module of a folder `figures` declares each of its figures with the decorator `figure`."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-import lqrpg.figures
+from lqrpg import rooms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +51,6 @@ def figure(name: str, experiment: str, shows: str) -> Callable[[Draw], Draw]:
 
 def figures() -> dict[str, FigureSpec]:
     """All figures by name, in the order of their names."""
-    for module in pkgutil.iter_modules(lqrpg.figures.__path__):
-        importlib.import_module(f"lqrpg.figures.{module.name}")
+    for module in rooms.modules("figures"):
+        rooms.load(module)
     return dict(sorted(_known.items()))

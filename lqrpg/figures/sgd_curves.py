@@ -29,9 +29,10 @@ def gap_curve(
     """
     kept = rows[rows["iteration"] > 0]
     style = look(index)
-    if outcomes["run"].nunique() < 3:
+    if kept.empty or outcomes["run"].nunique() < 3:
+        axis.plot([], [], label=label, **style)  # the legend says what became of the runs, even where none has a curve
         for _, run in kept.groupby("run"):
-            axis.plot(run[x], run["gap"], label=label if run["run"].iloc[0] == 0 else None, **style)
+            axis.plot(run[x], run["gap"], **style)
     else:
         groups = kept.groupby("iteration")
         at = groups[x].median()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
+
+from lqrpg.lqr.sealed_cache import SealedCache
 
 LANES = 16
 """Systems that a lane kernel treats side by side."""
@@ -32,13 +35,17 @@ def size_of(length: int) -> tuple[int, ...]:
     return (0,) * length
 
 
-def _kernel_sources_hash() -> str:
-    package = Path(__file__).resolve().parent.parent
+def _kernel_sources_hash(package: str) -> str:
+    """Digest of this package's kernel rooms, and of all of another package that has kernels of its own."""
+    house = Path(__file__).resolve().parent.parent
+    sources = [source for room in _KERNEL_ROOMS for source in sorted((house / room).glob("*.py"))]
+    if package != house.name:
+        folders = getattr(sys.modules.get(package), "__path__", [])
+        sources += [source for folder in folders for source in sorted(Path(folder).rglob("*.py"))]
     digest = hashlib.sha256()
-    for room in _KERNEL_ROOMS:
-        for source in sorted((package / room).glob("*.py")):
-            digest.update(f"{room}/{source.name}\0".encode())
-            digest.update(source.read_bytes())
+    for source in sources:
+        digest.update(f"{source.parent.name}/{source.name}\0".encode())
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -51,16 +58,23 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-@cache
-def cache_folder() -> Path:
-    """Folder of the compiled kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
-    kernels = f"kernels-{_kernel_sources_hash()}"
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "lqrpg"
+def _wanted_root() -> Path:
+    """What the user asks for; a home that is not known stays `~`, and is then made nowhere."""
     chosen = os.environ.get("LQRPG_CACHE")
-    for root in (
-        Path(chosen) if chosen else user_cache,
-        Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}",
-    ):
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, pathlib's raises
+    return Path(chosen) if chosen else Path(base) / "lqrpg"
+
+
+def _spare_root() -> Path:
+    return Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"
+
+
+@cache
+def cache_folder(package: str = "lqrpg") -> Path:
+    """Folder of a package's kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
+    kernels = f"kernels-{_kernel_sources_hash(package)}"
+    for place in (_wanted_root, _spare_root):
+        root = place()
         if _is_ours(root) and _is_ours(root / kernels):
             return root / kernels
     return Path(tempfile.mkdtemp(prefix="lqrpg-"))
@@ -82,9 +96,11 @@ def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     settings: Any = numba.config
     outside = settings.CACHE_DIR
-    settings.CACHE_DIR = str(cache_folder())
+    settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
     try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", fastmath=False, **options)(function)
+        compiled: Any = numba.njit(error_model="numpy", fastmath=False, **options)(function)
+        compiled._cache = SealedCache(function)
     finally:
         settings.CACHE_DIR = outside
-    return compiled
+    kernel: Callable[..., Any] = compiled
+    return kernel

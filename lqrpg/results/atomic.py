@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 _DIGEST_BYTES = 32
+_UNFINISHED = ".tmp"
 
 
 class DamagedFileError(ValueError):
@@ -16,8 +17,21 @@ class DamagedFileError(ValueError):
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it: after a crash the old file, the new one, or none is there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    """Write a file through a temporary one beside it: after a crash the old file, the new one, or none is there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names the file that was meant.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -26,28 +40,38 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
 
 
-def write_sealed(path: Path, content: bytes) -> None:
-    """Write content atomically with its SHA-256 digest behind it."""
-    write_atomically(path, content + hashlib.sha256(content).digest())
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; nobody may be writing in the folder."""
+    for file in folder.glob(f".*{_UNFINISHED}"):
+        file.unlink(missing_ok=True)
 
 
-def read_sealed(path: Path) -> bytes:
+def write_sealed(path: Path, content: bytes, owner: str = "") -> None:
+    """Write content atomically with a digest behind it, of the content and of what it belongs to."""
+    write_atomically(path, content + _digest(content, owner))
+
+
+def read_sealed(path: Path, owner: str = "") -> bytes:
     """Read what `write_sealed` wrote.
 
     Raises
     ------
     DamagedFileError
-        If the digest does not fit the content.
+        If the digest does not fit the content, or the file belongs to something else.
     """
     if path.exists() and not path.is_file():
         raise DamagedFileError(f"{path} is no regular file")
     raw = path.read_bytes()
     content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != digest:
+    if _digest(content, owner) != digest:
         raise DamagedFileError(f"{path} is damaged")
     return content
+
+
+def _digest(content: bytes, owner: str) -> bytes:
+    return hashlib.sha256(hashlib.sha256(owner.encode()).digest() + content).digest()

@@ -6,14 +6,17 @@ Comments, docstrings and layout are no part of it, nor is the Python version; a 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "experiments")
+from lqrpg.rooms import OWN, packages
+
+_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "methods", "experiments")
+_DRAWING_ROOMS = ("figures", "claims")
 
 
 def sources_digest(modules: Iterable[str]) -> str:
@@ -25,7 +28,7 @@ def sources_digest(modules: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for module, source in sorted(_closure(modules).items()):
-        digest.update(f"{module}\n{_canonical(source)}\n".encode())
+        digest.update(f"{module}\n{source}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -35,23 +38,36 @@ def identity(experiment: str, settings: Mapping[str, Any], sources: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _closure(modules: Iterable[str]) -> dict[str, ast.Module]:
-    found: dict[str, ast.Module] = {}
+def _closure(modules: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         path = _path(module)
         if module in found or path is None:
             continue
-        found[module] = ast.parse(path.read_bytes())
-        waiting += [name for name in _imported(found[module]) if _is_numerical(name)]
+        found[module], imported = _read(path.read_bytes())
+        waiting += imported
     return found
 
 
+@functools.cache
+def _read(source: bytes) -> tuple[str, tuple[str, ...]]:
+    """A module's canonical text and the numerical modules that it imports."""
+    tree = ast.parse(source)
+    return _canonical(tree), tuple(name for name in _imported(tree) if _is_numerical(name))
+
+
 def _path(module: str) -> Path | None:
-    package, *parts = module.split(".")
-    path = _PACKAGE.joinpath(*parts).with_suffix(".py")
-    return path if package == _PACKAGE.name and parts and path.is_file() else None
+    package = _package(module)
+    parts = module.removeprefix(f"{package}.").split(".")
+    path = packages()[package].joinpath(*parts).with_suffix(".py") if package else None
+    return path if path is not None and path.is_file() else None
+
+
+def _package(module: str) -> str | None:
+    """The package that a module belongs to, if it is one whose sources count."""
+    return next((name for name in packages() if module.startswith(f"{name}.")), None)
 
 
 def _imported(tree: ast.Module) -> list[str]:
@@ -65,7 +81,12 @@ def _imported(tree: ast.Module) -> list[str]:
 
 
 def _is_numerical(module: str) -> bool:
-    return module.startswith(tuple(f"{_PACKAGE.name}.{room}." for room in _NUMERICAL_ROOMS))
+    """Whether a module may change numbers: of a package of the user's own, all but what draws and judges."""
+    package = _package(module)
+    if package is None:
+        return False
+    room = module.removeprefix(f"{package}.").partition(".")[0]
+    return room in _NUMERICAL_ROOMS if package == OWN else room not in _DRAWING_ROOMS
 
 
 def _canonical(node: object) -> str:

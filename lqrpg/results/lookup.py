@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -38,21 +41,46 @@ class FinishedRun:
         DamagedFileError
             If the file is missing or not as it was written.
         """
-        return read_run_table(self.path, self.provenance, name)
+        try:
+            return read_run_table(self.path, self.provenance, name)
+        except DamagedFileError:
+            if self._is_as_it_was():
+                raise
+            raise DamagedFileError(f"{self.path} is being computed again at this moment") from None
+
+    def _is_as_it_was(self) -> bool:
+        try:
+            return read_provenance(self.path) == self.provenance
+        except (FileNotFoundError, DamagedFileError):
+            return False
 
 
-def finished_runs(results: Path, experiment: str) -> list[FinishedRun]:
-    """The finished runs of an experiment, newest first; damaged ones and those that were set aside are left out."""
+def _silently(line: str) -> None:
+    pass
+
+
+def finished_runs(results: Path, experiment: str, tell: Tell = _silently) -> list[FinishedRun]:
+    """The finished runs of an experiment, newest first; those that were set aside are left out, and damaged ones told.
+
+    Parameters
+    ----------
+    results : folder of all experiments.
+    experiment : which one.
+    tell : called with a line for each run whose record is damaged, or belongs elsewhere.
+    """
     runs = []
     for file in sorted((results / experiment).glob("*/provenance.json")):
         if file.parent.suffix == ".previous":
             continue
         try:
             run = open_run(file.parent)
-        except (DamagedFileError, OSError):
-            continue
-        if run.provenance["experiment"] == experiment:
+            if run.provenance["experiment"] != experiment:
+                raise DamagedFileError(f"{file} is the record of a run of {run.provenance['experiment']}")
             runs.append(run)
+        except DamagedFileError as error:
+            tell(f"{error}, and the run is left out: the command that made it computes it again")
+        except OSError:
+            continue
     return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
 
 
@@ -69,9 +97,9 @@ def open_run(path: Path) -> FinishedRun:
     return FinishedRun(path, read_provenance(path))
 
 
-def find_run(results: Path, experiment: str, name: str | None) -> FinishedRun | None:
-    """The named run of an experiment, or its newest one; None if there is none."""
-    runs = finished_runs(results, experiment)
+def find_run(results: Path, experiment: str, name: str | None, tell: Tell = _silently) -> FinishedRun | None:
+    """The named run of an experiment, or its newest one; None if there is none. For `tell` see `finished_runs`."""
+    runs = finished_runs(results, experiment, tell)
     return next((run for run in runs if name in (None, run.name)), None)
 
 

@@ -12,13 +12,19 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lqrpg.results.atomic import DamagedFileError, read_sealed, write_atomically, write_sealed
+from lqrpg.results.atomic import (
+    DamagedFileError,
+    read_sealed,
+    remove_unfinished,
+    write_atomically,
+    write_sealed,
+)
 from lqrpg.results.rows import Rows, decode, encode
 from lqrpg.results.strangers import is_record, read_json
 from lqrpg.results.tables import is_whole, read_table, write_table
@@ -68,7 +74,7 @@ class RunDirectory:
             return State.ABSENT
         except DamagedFileError:
             return State.DAMAGED
-        if provenance["identity"] != self.identity:
+        if provenance.get("identity") != self.identity:
             return State.OUTDATED
         if damaged_tables(self.path, provenance):
             return State.DAMAGED
@@ -105,7 +111,19 @@ class RunDirectory:
     def open(self, config: str) -> None:
         """Make the folder ready for shards of this identity, and note the settings."""
         self._shards.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.path)
+        self.write_config(config)
+
+    def write_config(self, config: str) -> None:
+        """Note the settings beside the tables, for readers: nothing is computed from the file."""
         write_atomically(self.path / "config.yaml", config.encode())
+
+    def has_config(self, config: str) -> bool:
+        """Whether the file of the settings is there, as it was written."""
+        try:
+            return (self.path / "config.yaml").read_bytes() == config.encode()
+        except OSError:
+            return False
 
     def set_aside(self) -> None:
         """Move everything to `<name>.previous`, in the place of what an earlier call left there."""
@@ -115,7 +133,7 @@ class RunDirectory:
 
     def write_shard(self, key: str, rows: Rows) -> None:
         """Save one trial's rows; the file is whole or absent."""
-        write_sealed(self._shards / f"{key}.npz", encode(rows))
+        write_sealed(self._shards / f"{key}.npz", encode(rows), self._owner(key))
 
     def read_shard(self, key: str) -> Rows:
         """One trial's rows.
@@ -127,19 +145,28 @@ class RunDirectory:
         DamagedFileError
             If the file is not as it was written.
         """
-        return decode(read_sealed(self._shards / f"{key}.npz"))
-
-    def has_shard(self, key: str) -> bool:
-        """Whether a trial is done; a damaged shard is removed and counts as missing."""
         path = self._shards / f"{key}.npz"
+        content = read_sealed(path, self._owner(key))
+        try:
+            return decode(content)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from None
+
+    def has_shard(self, key: str, say: Callable[[str], None] = lambda line: None) -> bool:
+        """Whether a trial is done; a damaged shard, or another trial's, is said, removed, and counts as missing."""
         try:
             self.read_shard(key)
         except FileNotFoundError:
             return False
-        except DamagedFileError:
-            path.unlink()
+        except DamagedFileError as error:
+            (self._shards / f"{key}.npz").unlink()
+            say(f"{error}; computing the trial again")
             return False
         return True
+
+    def _owner(self, key: str) -> str:
+        """What a shard belongs to: under another name, or in another run, it is not taken for one of ours."""
+        return f"{self.identity}/{key}"
 
     def mark_started(self, key: str) -> None:
         """Note that a worker has begun a trial."""

@@ -72,6 +72,7 @@ def is_record(record: Mapping[str, Any]) -> bool:
         and settings.get("name") == record["experiment"]
         and _is_system(settings.get("system"))
         and _is_number(record.get("seconds"))
+        and _is_number(record.get("busy_seconds", 0.0))
         and isinstance(trials, dict)
         and isinstance(trials.get("lost"), dict)
         and _are_tables(record.get("tables"))

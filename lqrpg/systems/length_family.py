@@ -18,6 +18,8 @@ from lqrpg.lqr.lanes import Emitter, intrinsic, is_lane_array, lane_pointer
 from lqrpg.lqr.plant import Array, Plant
 
 MAX_DEGREE = 24
+GRID = 600
+"""Intervals of the grid on which stability is looked at."""
 TOGETHER = 5
 """Polynomials that are evaluated side by side."""
 TRUNCATION = 4 * np.finfo(float).eps  # neglected Chebyshev coefficients, relative to the largest entry
@@ -55,6 +57,23 @@ class LengthFamily(NamedTuple):
         """The family whose costs are the discounted ones: A and B times the root of the discount."""
         root = float(np.sqrt(discount))
         return self._replace(A=root * self.A, B=root * self.B)
+
+    def ends(self) -> Array:
+        """The shortest and the longest length, shape (2,)."""
+        return self.span[:2]
+
+    def grid(self) -> Array:
+        """An even grid of lengths from the shortest to the longest, shape (601,)."""
+        return np.linspace(self.span[0], self.span[1], GRID + 1)
+
+    def describe(self, points: Array) -> str:
+        """Lengths of the grid in words, neighbours as one range."""
+        if points.size == 0:
+            return "no pole length"
+        spacing = (self.span[1] - self.span[0]) / GRID
+        groups = np.split(points, np.flatnonzero(np.diff(points) > 1.5 * spacing) + 1)
+        ranges = [f"{each[0]:.3g} m" if len(each) == 1 else f"{each[0]:.3g} to {each[-1]:.3g} m" for each in groups]
+        return "pole lengths " + ", ".join(ranges)
 
 
 def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: float) -> LengthFamily:

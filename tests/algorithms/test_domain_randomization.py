@@ -13,7 +13,7 @@ from lqrpg.algorithms.quadrature import (
     gauss_legendre,
     newton_optimum,
     sampled_lengths,
-    unstable_lengths,
+    unstable_points,
 )
 from lqrpg.lqr import discrete
 from lqrpg.lqr.compiled import LANES
@@ -90,7 +90,7 @@ def test_a_trial_that_loses_stability_is_frozen_where_it_did():
     assert (found.fail_step != RUNNING).any()
     for trial, fail in enumerate(found.fail_step):
         if fail != RUNNING:
-            assert unstable_lengths(FAMILY, found.gains[fail, trial]).size > 0
+            assert unstable_points(FAMILY, found.gains[fail, trial]).size > 0
             assert (found.gains[fail:, trial] == found.gains[fail, trial]).all()
             assert np.isfinite(found.gains[:, trial]).all()
 
@@ -119,7 +119,7 @@ def test_quadrature_has_converged():
 
 def test_monte_carlo_agrees_within_its_error():
     nodes = sampled_lengths(FAMILY, 20_000, np.random.SeedSequence(1))
-    costs = np.array([discrete.cost(FAMILY.plant(length), START_GAIN) for length in nodes.lengths[:500]])
+    costs = np.array([discrete.cost(FAMILY.plant(length), START_GAIN) for length in nodes.points[:500]])
     exact = family_cost(FAMILY, START_GAIN).cost[0]
     assert abs(family_cost(FAMILY, START_GAIN, nodes).cost[0] - exact) < 5.0 * costs.std() / np.sqrt(20_000)
 
@@ -154,7 +154,7 @@ def test_annealing_stabilises_the_family_within_its_bound(options):
     assert found.stabilising
     assert found.rounds[-1].discount == 1.0
     assert len(found.rounds) <= found.bound
-    assert unstable_lengths(family, found.rounds[-1].gain).size == 0
+    assert unstable_points(family, found.rounds[-1].gain).size == 0
     for before, after in zip(found.rounds, found.rounds[1:], strict=False):
         assert before.discount < after.discount
         raised = family_cost(family.discounted(after.discount), before.gain).cost[0] / before.cost

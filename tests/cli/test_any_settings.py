@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from lqrpg.cli.complete import choices
+from lqrpg.rooms import choices
 from tests.driven import Driven, Ended
 from tests.settings_space import commands, keys_of, short_runs
 from tests.soak import SOAKING, times

@@ -11,9 +11,9 @@ import yaml
 
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import claims
-from lqrpg.cli.complete import CONF, choices
 from lqrpg.figures.registry import figures
 from lqrpg.report.parameters import Note, about, flat, notes
+from lqrpg.rooms import choices, config_folders
 from tests.forgery import forge
 
 RUN = ("run", "experiment=qsa_monte_carlo", "scale=smoke", "backend=serial")
@@ -131,7 +131,7 @@ def test_comments_become_notes():
 
 @pytest.mark.parametrize("choice", [f"experiment/{name}" for name in choices("experiment")])
 def test_every_parameter_of_the_package_has_a_tag_and_a_reason(choice):
-    text = (CONF / f"{choice}.yaml").read_text(encoding="utf-8")
+    text = (config_folders()[0] / f"{choice}.yaml").read_text(encoding="utf-8")
     found = notes(text)
     untold = ("name", "defaults", "scales")
     content = {key: value for key, value in yaml.safe_load(text).items() if key not in untold}

@@ -257,16 +257,16 @@ def test_exported_text_is_no_formula(driven, folder):
 def test_what_a_stranger_left_of_a_run_is_computed_anew(driven, folder, kind):
     """A run goes on from shards; those that are none are replaced."""
     record = json.loads((folder / PLACE / "provenance.json").read_text())
-    shards = folder / PLACE / "shards" / record["identity"]
+    shards, owner = folder / PLACE / "shards" / record["identity"], f"{record['identity']}/paths"
     shards.mkdir(parents=True)
     before = (folder / PLACE / "paths.parquet").read_bytes()
     (folder / PLACE / "provenance.json").unlink()
     np.savez(folder / "rows.npz", **{"table/column": np.array([Marker()], dtype=object)})
     {
-        "pickle": lambda file: write_sealed(file, (folder / "rows.npz").read_bytes()),
+        "pickle": lambda file: write_sealed(file, (folder / "rows.npz").read_bytes(), owner),
         "pipe": os.mkfifo,
         "folder": Path.mkdir,
-        "text": lambda file: write_sealed(file, b"rows"),
+        "text": lambda file: write_sealed(file, b"rows", owner),
     }[kind](shards / "paths.npz")
     ended = driven(folder, *RUN)
     assert ended.code in (0, 2), ended.err

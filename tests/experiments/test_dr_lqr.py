@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from lqrpg.algorithms.quadrature import family_cost, sampled_lengths, sampled_nodes
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.dr_lqr_settings import describe
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style
 from lqrpg.lqr.evaluation import evaluate
@@ -29,7 +28,7 @@ def tables_of(settings):
 
 
 def requests_settings(settings):
-    return {name: getattr(settings, name) for name in ("replicates", "steps", "samples", "compared", "axis")}
+    return asdict(settings)
 
 
 @pytest.mark.parametrize("option", ["system.pole_mass=0.1", "system.pole=rod", "system.dt=0.05"])
@@ -45,7 +44,7 @@ def test_other_cart_poles_simply_work(option):
 def test_few_nodes_stand_for_all_samples():
     """The interpolated Monte Carlo estimate is the sum over the samples, far below its own error."""
     family, seed = cartpole().family(), np.random.SeedSequence(3)
-    lengths = sampled_lengths(family, 5000, seed).lengths
+    lengths = sampled_lengths(family, 5000, seed).points
     A, B = family.systems(lengths)
     costs = evaluate(A, B, START_GAIN, family.Q, family.R, family.Sigma).cost
     nodes = sampled_nodes(family, 5000, seed)
@@ -99,8 +98,8 @@ def test_a_gain_that_does_not_stabilise_is_refused_with_the_lengths(lqrpg, tmp_p
 
 
 def test_lengths_are_named_as_ranges():
-    system, grid = cartpole(), np.linspace(0.2, 0.8, 601)
-    assert describe(grid[[0, 1, 2, 100, 598, 599, 600]], system) == (
+    family = cartpole().family()
+    assert family.describe(family.grid()[[0, 1, 2, 100, 598, 599, 600]]) == (
         "pole lengths 0.2 to 0.202 m, 0.3 m, 0.798 to 0.8 m"
     )
 

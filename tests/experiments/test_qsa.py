@@ -162,7 +162,7 @@ def test_more_runs_change_no_other():
         ("qsa_policy_evaluation", "exploration.gain=[1,-2]", "exploration.gain=.*stabilises"),
         ("qsa_policy_evaluation", "exploration.gain=[1e6,1]", "step_s=.*unstable"),
         ("qsa_policy_evaluation", "ridge=0", "ridge"),
-        ("qsa_policy_evaluation", "system=mass_spring", "two states"),
+        ("qsa_policy_evaluation", "system=mass_spring", "4 rows of 8 finite numbers"),
         ("qsa_policy_evaluation", "system.friction=-1", "system.friction"),
         ("qsa_policy_iteration", "gain=[0,0]", "^gain=.*stabilises"),
         ("qsa_policy_iteration", "noise=qsa", "sa_equal_variance"),

@@ -36,10 +36,11 @@ def start(tmp_path):
     begun = []
 
     def go(*arguments, **environment):
+        search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             [sys.executable, "-m", "lqrpg", *COMMAND, *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path), **environment},
+            env={**os.environ, "PYTHONPATH": search, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -55,7 +55,7 @@ def test_the_digest_follows_a_change_in_an_imported_kernel(tmp_path, monkeypatch
         (package / room).mkdir(parents=True)
     (package / "experiments" / "own.py").write_text("from lqrpg.lqr import kernel\n")
     (package / "lqr" / "kernel.py").write_text("RATE = 1.0\n")
-    monkeypatch.setattr(identity, "_PACKAGE", package)
+    monkeypatch.setattr(identity, "packages", lambda: {"lqrpg": package})
     before = sources_digest(["lqrpg.experiments.own"])
     (package / "lqr" / "kernel.py").write_text("RATE = 1.0  # a comment\n")
     assert sources_digest(["lqrpg.experiments.own"]) == before

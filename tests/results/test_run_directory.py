@@ -16,8 +16,9 @@ def finished(path, identity="id", when="2026-01-01T00:00:00+00:00", lost=None) -
     directory = RunDirectory(path, identity)
     directory.open("seed: 0\n")
     directory.write_shard("a", {"t": {"x": np.array([1.0, 2.0])}})
-    description = {"experiment": "azopg", "identity": identity, "settings": {"seed": 0}}
-    directory.finish(TABLES, description, {"finished": when, "trials": {"lost": lost or {}}})
+    description = {"experiment": "azopg", "identity": identity, "sources": "code", "settings": {"name": "azopg"}}
+    record = {"scale": path.name, "seconds": 1.0, "finished": when, "trials": {"lost": lost or {}}}
+    directory.finish(TABLES, description, record)
     return directory
 
 

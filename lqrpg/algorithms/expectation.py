@@ -1,0 +1,93 @@
+"""The rule for means over a family of several parameters: as small as a stated error allows, and the optimum by it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lqrpg.algorithms.cubature import Rule, coarse, ladders
+from lqrpg.algorithms.quadrature import FamilyCost, Nodes, Optimum, family_cost, newton_optimum
+from lqrpg.lqr.plant import Array
+from lqrpg.systems.parameter_family import ParameterFamily
+
+_REFINEMENTS = 4
+
+
+class Chosen(NamedTuple):
+    """A rule with what is known of its error.
+
+    Attributes
+    ----------
+    rule : points and weights.
+    error : largest relative difference of costs, and of gradients, from the next smaller rule of its kind.
+    """
+
+    rule: Rule
+    error: float
+
+    @property
+    def nodes(self) -> Nodes:
+        """Its points and weights."""
+        return Nodes(self.rule.points, self.rule.weights)
+
+
+def chosen_rule(family: ParameterFamily, gains: Array, tolerance: float) -> Chosen:
+    """The first rule that agrees with the one before it, within the tolerance, at all gains.
+
+    Products of Gauss rules for one or two parameters, sparse grids for more, then scattered points. Where no rule
+    agrees, the one with the smallest difference is taken, and its error says so.
+
+    Parameters
+    ----------
+    family : the systems.
+    gains : (count, m, n) gains that stabilise the family.
+    tolerance : largest relative difference of the mean costs, and of the mean gradients in norm.
+    """
+    best: Chosen | None = None
+    for ladder in ladders(family):
+        for found in _with_errors(family, gains, ladder):
+            if found.error <= tolerance:
+                return found
+            if best is None or found.error < best.error:
+                best = found
+    assert best is not None, "every ladder has rules"
+    return best
+
+
+def _with_errors(family: ParameterFamily, gains: Array, ladder: Iterator[Rule]) -> Iterator[Chosen]:
+    judged = ((rule, family_cost(family, gains, Nodes(rule.points, rule.weights))) for rule in ladder)
+    for (_, before), (rule, here) in itertools.pairwise(judged):
+        yield Chosen(rule, _difference(before, here, gains) if here.stable.all() else np.inf)
+
+
+def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
+    """Largest relative difference; of the gradients relative to the largest, or to the cost where all are small."""
+    costs = np.abs(here.cost - before.cost) / here.cost
+    slopes = np.linalg.norm(here.gradient - before.gradient, axis=(1, 2))
+    size = max(np.linalg.norm(here.gradient, axis=(1, 2)).max(), here.cost.max() / (1.0 + np.abs(gains).max()))
+    worst = float(max(costs.max(), (slopes / size).max()))
+    return worst if np.isfinite(worst) else np.inf
+
+
+def rule_and_optimum(family: ParameterFamily, gain: Array, tolerance: float) -> tuple[Chosen, Optimum]:
+    """The rule that is good enough at a first gain and at the minimiser of J_DR, and this minimiser.
+
+    Raises
+    ------
+    ValueError
+        If the first gain does not stabilise the family.
+    """
+    chosen = chosen_rule(family, gain[None], tolerance)
+    rough = coarse(family)
+    start = newton_optimum(family, gain, Nodes(rough.points, rough.weights), tolerance=1e-6).gain
+    for _ in range(_REFINEMENTS):
+        stable = family_cost(family, start, chosen.nodes).stable[0]
+        best = newton_optimum(family, start if stable else gain, chosen.nodes)
+        again = chosen_rule(family, np.array([gain, best.gain]), tolerance)
+        if len(again.rule.weights) <= len(chosen.rule.weights):
+            return Chosen(chosen.rule, max(chosen.error, again.error)), best
+        chosen, start = again, best.gain
+    return chosen, newton_optimum(family, start, chosen.nodes)

@@ -1,0 +1,162 @@
+"""What the command line does, as Python functions: experiments run, tables read, figures drawn."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lqrpg.checks import SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_experiment(
+    name: str, *, scale: str = "paper", force: bool = False, **overrides: Any
+) -> dict[str, pd.DataFrame]:
+    """Run an experiment as `lqrpg run` does, and return its tables.
+
+    The run is saved as that command saves it: the same call again returns at once, and an interrupted one goes on.
+
+    Parameters
+    ----------
+    name : such as `azopg`; `lqrpg list` shows all.
+    scale : `smoke` (seconds), `small` or `paper`.
+    force : set finished tables aside and recompute.
+    **overrides : settings, as `seed=3`, `results_dir="elsewhere"` or `workers=1`; a mapping stands for a group of keys:
+        `system={"masses": 2}`.
+
+    Returns
+    -------
+    The tables by name; `attrs` of each holds the settings.
+
+    Raises
+    ------
+    SettingError
+        With one line on what is wrong with a setting.
+    """
+    from lqrpg.cli.compose import requests
+    from lqrpg.cli.progress import reporter
+    from lqrpg.cli.run import require_runnable
+    from lqrpg.experiments.execute import Result, execute, run_directory
+    from lqrpg.results.run_directory import BusyError
+
+    words = [*_words({"experiment": name, "scale": scale, **overrides})]
+    (request,) = requests(words, None, multirun=False)
+    require_runnable(request)
+    directory = run_directory(request.job, request.run_name)
+    with _one_thread_in_workers(), reporter(f"{name}/{request.run_name}") as report:
+        try:
+            result = execute(request.job, directory, force=force, report=report)
+        except BusyError as error:
+            raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
+    if result is Result.INCOMPLETE:
+        warnings.warn(f"{directory.path}: some trials have no result; the same call tries them again", stacklevel=2)
+    return load_tables(directory.path)
+
+
+def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
+    """The tables of a finished run by name, each checked against its digest; `attrs` holds the run's settings.
+
+    Parameters
+    ----------
+    run_folder : such as `results/azopg/paper`.
+
+    Raises
+    ------
+    SettingError
+        If there is no finished run in the folder, or a file is damaged.
+    """
+    from lqrpg.results.atomic import DamagedFileError
+    from lqrpg.results.lookup import open_run
+
+    folder = Path(run_folder)
+    try:
+        run = open_run(folder)
+        return {name: run.table(name) for name in run.provenance["tables"]}
+    except FileNotFoundError:
+        raise SettingError(f"run_folder={str(folder)!r}: there is no finished run") from None
+    except DamagedFileError as error:
+        raise SettingError(f"run_folder={str(folder)!r}: {error}") from None
+
+
+def figure(name: str, *, results: str | Path = "results", run: str | None = None) -> Figure:
+    """A figure of the package, drawn from saved tables as `lqrpg plot` draws it.
+
+    Parameters
+    ----------
+    name : such as `azopg_fig3`; `lqrpg list` shows all.
+    results : folder of the tables.
+    run : name of the run; the newest finished one with the tables unless given.
+
+    Raises
+    ------
+    SettingError
+        If there is no such figure, or no finished run with its tables.
+    """
+    from lqrpg.cli.plot import RunTables
+    from lqrpg.cli.saved import EmptyTableError, fitting
+    from lqrpg.experiments.registry import suggestion
+    from lqrpg.figures.registry import figures
+    from lqrpg.figures.style import house_style
+    from lqrpg.results.lookup import MissingRunError, finished_runs
+
+    known = figures()
+    if name not in known:
+        raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
+    spec, reason = known[name], "no finished run" + (f" named {run!r}" if run else "")
+    for found in finished_runs(Path(results), spec.experiment):
+        if run in (None, found.name):
+            try:
+                with house_style(), fitting(name, found):
+                    return spec.draw(RunTables(found))
+            except (EmptyTableError, MissingRunError) as error:
+                reason = str(error)
+    command = f"lqrpg run experiment={spec.experiment}"
+    raise SettingError(f"figure {name!r}: {reason} of {spec.experiment} in {results}: {command}")
+
+
+def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Settings as words of the command line, groups flattened."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
+            yield from _words(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_value(part) for part in value) + "]"
+    text = str(value)
+    if isinstance(value, str | Path) and not re.fullmatch(r"[\w./-]+", text):
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return text
+
+
+@contextlib.contextmanager
+def _one_thread_in_workers() -> Iterator[None]:
+    """Worker processes with one BLAS thread each, as under the command line: sums then have one order."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

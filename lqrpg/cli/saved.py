@@ -1,0 +1,71 @@
+"""Finished runs for the commands that read tables: what is damaged, outdated, or does not fit is said, never shown."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+from lqrpg.checks import SettingError
+from lqrpg.cli.console import say
+from lqrpg.experiments.settings import sources_of
+from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.lookup import FinishedRun, MissingRunError
+
+
+class EmptyTableError(LookupError):
+    """A table that has no rows in this run."""
+
+
+def tell(line: str) -> None:
+    """Say on standard error what is wrong with a run."""
+    say(f"lqrpg: {line}", err=True)
+
+
+def tell_outdated(run: FinishedRun) -> None:
+    """Say so if the code has changed since a run."""
+    if is_outdated(run):
+        tell(f"{run.path} is outdated, the code has changed since: {command_of(run)} computes it anew")
+
+
+def is_outdated(run: FinishedRun) -> bool:
+    """Whether the present code might give other tables; the record may be an older version's, or a stranger's."""
+    try:
+        return bool(run.provenance["sources"] != sources_of(run.provenance["settings"]))
+    except (LookupError, TypeError, AttributeError):
+        return True
+
+
+def command_of(run: FinishedRun) -> str:
+    """The command that made a run, or one like it."""
+    return f"lqrpg run experiment={run.provenance['experiment']}"
+
+
+@contextlib.contextmanager
+def fitting(name: str, run: FinishedRun) -> Iterator[None]:
+    """Read tables of a run as the figure or claim of that name expects them.
+
+    Tables may be a stranger's, or of another version: what fails for want of columns or numbers is said in one line. A
+    number out of range is no warning: it makes a claim fail.
+
+    Raises
+    ------
+    SettingError
+        If a table is damaged or does not fit.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    except (EmptyTableError, MissingRunError, OSError, SettingError):
+        raise
+    except DamagedFileError as error:
+        raise SettingError(f"{error}: {command_of(run)} computes it again") from None
+    except Exception as error:
+        raise SettingError(_misfit(name, run, error)) from error
+
+
+def _misfit(name: str, run: FinishedRun, error: Exception) -> str:
+    if is_outdated(run):
+        return f"the tables of {run.path} are of another version and do not fit: {command_of(run)} computes them anew"
+    return f"{name}: the tables of {run.path} do not fit: {type(error).__name__}: {error}"

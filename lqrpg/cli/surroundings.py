@@ -1,0 +1,91 @@
+"""What surrounds this process: three streams, which may be closed, narrow or broken, and the signals that end it."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import signal
+import sys
+from typing import Any
+
+BROKEN_PIPE = 128 + signal.SIGPIPE
+"""Exit code where the reader of standard output has gone, as with other programs."""
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption(KeyboardInterrupt):
+    """An ending by a signal.
+
+    Attributes
+    ----------
+    number : which one.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def heed_signals() -> None:
+    """End in good order at the first signal, and at once at a second one.
+
+    What the caller has this process ignore stays ignored: `nohup` would be none otherwise.
+    """
+    for number in _ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    atexit.register(_heed_no_more)  # the first to be registered is the last to be called
+
+
+def _heed_no_more() -> None:
+    """Keep the exit code: Python's own end forgets these handlers, and a signal there would be another ending."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    for other in _ENDINGS:
+        if signal.getsignal(other) is _interrupt:
+            signal.signal(other, _end_at_once)
+    raise Interruption(number)
+
+
+def _end_at_once(number: int, frame: Any) -> None:
+    """Leave without tidying up; workers and ranks notice by themselves that they are alone."""
+    os.write(2, b"\nlqrpg: interrupted again: ended at once; what is done is kept, and the same command continues\n")
+    os._exit(128 + number)
+
+
+def prepare_streams() -> None:
+    """Make the three streams usable: none is closed, and no character is refused.
+
+    A closed one would leave its number to the next file that is opened, and a stray message would go into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if not _is_open(number):
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)  # workers need theirs just as much
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def forget_output() -> None:
+    """Send the rest of standard output nowhere: Python would try to write it once more at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)

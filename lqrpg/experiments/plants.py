@@ -1,0 +1,55 @@
+"""What an experiment asks of its plant, and how a user's own plant can be made to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lqrpg.checks import SettingError, require
+from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
+from lqrpg.lqr.plant import Array, Plant
+
+CONVERSIONS = {
+    "continuous": "system.convert_to=0 makes it continuous",
+    "discrete": "system.convert_to=SECONDS samples it, with a held input",
+}
+
+
+def require_time(system: Any, time: str) -> None:
+    """Refuse a system in the other kind of time; for a plant of the user's own, say how it is converted."""
+    if getattr(system, "time", None) == time and hasattr(system, "plant"):
+        return
+    hint = f"; {CONVERSIONS[time]}" if hasattr(system, "convert_to") else ""
+    raise SettingError(f"system.kind={getattr(system, 'kind', system)!r}: expected a plant in {time} time{hint}")
+
+
+def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:
+    """The (m, n) gain that a setting names: rows, or one row as a plain list, or None for the system's first gain.
+
+    Raises
+    ------
+    SettingError
+        If its shape is wrong, or u = -K x does not stabilise the continuous-time plant.
+    """
+    plant: Plant = system.plant()
+    n, m = plant.n_states, plant.n_inputs
+    expected = f"{n} finite numbers" if m == 1 else f"{m} rows of {n} finite numbers"
+    expected += ", the gain K of u = -K x, or null for the plant's own K0"
+    if gain is None:
+        return np.asarray(system.initial_gain(), dtype=np.float64)
+    try:
+        matrix = np.array(gain, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SettingError(f"{key}={list(gain)!r}: expected {expected}") from None
+    right = matrix.size == m * n and (matrix.shape == (m, n) or m == 1) and bool(np.all(np.isfinite(matrix)))
+    require(right, key, list(gain), expected)
+    return _stabilising(plant, key, matrix.reshape(m, n))
+
+
+def _stabilising(plant: Plant, key: str, gain: Array) -> Array:
+    shown = gain.tolist() if len(gain) > 1 else gain[0].tolist()
+    reason = f"A - B K has an eigenvalue with real part {spectral_abscissa(plant.closed_loop(gain)):.3g}"
+    require(is_stabilising(plant, gain), key, shown, f"a gain K of u = -K x that stabilises the plant; {reason}")
+    return gain

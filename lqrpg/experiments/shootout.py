@@ -1,0 +1,341 @@
+"""All methods side by side on one plant: the relative gap against samples of the plant, and against computing time.
+
+What counts as a sample: one interaction with the plant, that is an input applied, with the stage cost and the next
+state that it gave. A rollout of l stage costs counts l, both rollouts of a pair count, and so do the samples with which
+an identification starts. Methods that are given the model use none, which is no merit of theirs. Pilot runs that choose
+step sizes and evaluations of the gap are the referee's, and count for nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.algorithms.direct_oracle import unstable_fraction
+from lqrpg.algorithms.sgd import log_spaced
+from lqrpg.checks import SettingError, require
+from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.lqr.plant import Array
+from lqrpg.methods.base import Marks, Method, Status
+from lqrpg.methods.exact_gradient import ExactGradient
+from lqrpg.methods.indirect_gradient import IndirectGradient
+from lqrpg.methods.minimise import Optimum, Result, minimise
+from lqrpg.methods.natural_gradient import NaturalGradient
+from lqrpg.methods.policy_iteration import PolicyIteration
+from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
+from lqrpg.methods.tuning import Pilot, chosen, pilots, reference_step
+from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
+from lqrpg.results.machine import processor
+from lqrpg.results.rows import Columns, Rows
+
+METHODS = (
+    "exact_gradient",
+    "natural_gradient",
+    "policy_iteration",
+    "two_point",
+    "one_point",
+    "indirect",
+    "qsa_policy_iteration",
+)
+RADII = 40
+"""Halvings of ||K0|| among which the smoothing radius is searched."""
+QUARTILES = ("p25", "median", "p75")
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """Iterations of the methods that are given the model, and samples of those that are not."""
+
+    gradient: int
+    newton: int
+    rollout_samples: int
+    trajectory_samples: int
+
+
+@dataclass(frozen=True)
+class Shootout:
+    """Settings of the experiment `shootout`; `conf/experiment/shootout.yaml` says what each key is."""
+
+    name: str
+    seed: int
+    methods: list[str]
+    replicates: int
+    pilots: int
+    points: int
+    targets: list[float]
+    iterations: Iterations
+    rollouts: int
+    length: int
+    radius: float | None
+    start_samples: int
+    samples_per_step: int
+    samples_per_policy: int
+    excitation: float
+    sinusoids: int
+    system: Any
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "curves": ("method", "iteration", "samples", *QUARTILES, "censored"),
+        "final": ("method", "replicate", "gap", "iterations", "samples", "fail_step", "status"),
+        "pilots": ("method", "step_size", "lost", "score", "chosen", "censored"),
+        "summary": ("method", "runs", "diverged", *QUARTILES, "censored"),
+        "targets": ("method", "target", "reached", "iteration", "samples", "censored"),
+        "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "device"),
+    }
+    exclusive: ClassVar[bool] = False
+    """Trials may run side by side: times are compared over orders of magnitude."""
+
+    def __post_init__(self) -> None:
+        one = not hasattr(self.system, "family")
+        require(one, "system.kind", self.system.kind, "a single plant in discrete time, not a family of plants")
+        require_common(self)
+        known = bool(self.methods) and set(self.methods) <= set(METHODS)
+        distinct = len(set(self.methods)) == len(self.methods)
+        require(known and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(METHODS))
+        require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, length=10**6, sinusoids=1000)
+        require_sizes(self, samples_per_step=10**6, samples_per_policy=10**8, start_samples=10**6)
+        require_sizes(self.iterations, gradient=10**8, newton=1000, rollout_samples=10**11, trajectory_samples=10**10)
+        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
+        inside = bool(self.targets) and all(0.0 < target < 1.0 for target in self.targets)
+        require(inside and len(set(self.targets)) == len(self.targets), "targets", self.targets, "distinct, in (0, 1)")
+        require(self.radius is None or 0 < self.radius < np.inf, "radius", self.radius, "a positive number, or null")
+        self._require_methods()
+
+    def _require_methods(self) -> None:
+        """Refuse a start that is the optimum, and settings that a method refuses."""
+        plant, covariance, gain = start_of(self.system)
+        away = Optimum(plant).excess(gain[None])[0] > 1e-9 * Optimum(plant).cost
+        require(bool(away), "system.kind", self.system.kind, "a plant whose initial gain is not optimal already")
+        for name in self.methods:
+            try:
+                method = self._method(name, 1.0)
+                if name in ("indirect", "qsa_policy_iteration"):  # only these look at the plant's size
+                    method.start(plant, gain, 0, initial_covariance=covariance)
+            except SettingError as error:
+                raise SettingError(f"method {name}: {error}") from None
+
+    @cached_property
+    def _optimum(self) -> Optimum:
+        return Optimum(start_of(self.system)[0])
+
+    @cached_property
+    def _radius(self) -> float:
+        """The given smoothing radius, or the largest ||K0|| / 2^j at which no perturbed gain is unstable.
+
+        Asked at the initial gain and at the optimum, for 2000 random perturbations each.
+        """
+        if self.radius is not None:
+            return self.radius
+        plant, _, gain = start_of(self.system)
+        ends = (gain, self._optimum.gain)
+        size = float(np.linalg.norm(gain)) or 1.0
+        grid = (size * 2.0**-power for power in range(RADII))
+        found = (radius for radius in grid if not any(unstable_fraction(plant, end, radius) for end in ends))
+        return next(found, size * 2.0**-RADII)
+
+    def _method(self, name: str, step_size: float) -> Method:
+        """A method at a step size, which policy iteration does not have."""
+        rollouts = {"radius": self._radius, "rollouts": self.rollouts, "length": self.length}
+        makers: dict[str, Callable[[], Method]] = {
+            "exact_gradient": lambda: ExactGradient(step_size),
+            "natural_gradient": lambda: NaturalGradient(step_size),
+            "policy_iteration": PolicyIteration,
+            "two_point": lambda: TwoPointZerothOrder(step_size, **rollouts),  # type: ignore[arg-type]
+            "one_point": lambda: OnePointZerothOrder(step_size, **rollouts),  # type: ignore[arg-type]
+            "indirect": lambda: IndirectGradient(step_size, self.start_samples, self.samples_per_step, self.excitation),
+            # the variance of the mixture is that of the dither
+            "qsa_policy_iteration": lambda: QsaPolicyIteration(
+                self.samples_per_policy, self.sinusoids, self.excitation * float(np.sqrt(2.0 / self.sinusoids))
+            ),
+        }
+        return makers[name]()
+
+    def _steps(self, name: str) -> int:
+        """Iterations of a run: those of its kind, or as many as its samples allow, at least one."""
+        if name in ("exact_gradient", "natural_gradient"):
+            return self.iterations.gradient
+        if name == "policy_iteration":
+            return self.iterations.newton
+        method, budget = self._method(name, 1.0), self.iterations.trajectory_samples
+        if name in ("two_point", "one_point"):
+            budget = self.iterations.rollout_samples
+        first, each = method.samples(0), method.samples(1) - method.samples(0)
+        return max(1, (budget - first) // each)
+
+    # -- trials ---------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """A trial a method: its pilot runs, then its runs."""
+        return [Trial(name, {"method": name}, cost=self._cost(name)) for name in self.methods]
+
+    def _cost(self, name: str) -> float:
+        """Expected microseconds of a run."""
+        each = {"two_point": 0.025 * self.rollouts * self.length, "one_point": 0.025 * self.rollouts * self.length}
+        each |= {"indirect": 5.0 + 0.5 * self.samples_per_step, "qsa_policy_iteration": 0.5 * self.samples_per_policy}
+        return self._steps(name) * each.get(name, 5.0)
+
+    def compile(self) -> None:
+        """Compile every loop by one iteration."""
+        for name in self.methods:
+            self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
+
+    def run(self, trial: Trial) -> Rows:
+        """Choose the step size, if the method has one, by pilot runs; then run the replicates."""
+        name, tried = trial.values["method"], []
+        if self._has_step(name):
+            tried = pilots(lambda size: self._pilot_gaps(name, size), self._reference(name))
+        step_size = chosen(tried).step_size if tried else 1.0
+        self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code: it is not timed
+        runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
+        return {
+            "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
+            "final": self._final(name, runs),
+            "pilots": _pilot_rows(name, tried),
+            "runtime": _runtime_rows(name, runs),
+        }
+
+    def _has_step(self, name: str) -> bool:
+        return name not in ("policy_iteration", "qsa_policy_iteration")
+
+    def _reference(self, name: str) -> float:
+        plant, _, gain = start_of(self.system)
+        return reference_step(plant, gain, natural=name == "natural_gradient")
+
+    def _pilot_gaps(self, name: str, step_size: float) -> list[Array]:
+        return [path for _, path, _ in self._runs(name, step_size, self._steps(name), self.pilots, "pilot")]
+
+    def _marks(self, steps: int) -> Marks:
+        return log_spaced(steps, self.points)
+
+    def _runs(self, name: str, step_size: float, steps: int, count: int, purpose: str) -> list[Run]:
+        """Runs of a method: each with its relative gaps at all marks, infinite from where it was lost, and its time."""
+        plant, covariance, gain = start_of(self.system)
+        method, marks = self._method(name, step_size), self._marks(steps)
+        found = []
+        for number in range(count):
+            seed = stream(self.seed, self.name, name, purpose, number)
+            began = time.perf_counter()
+            result = minimise(
+                method, plant, gain, steps=steps, seed=seed, initial_covariance=covariance, marks=marks[1:]
+            )
+            seconds = time.perf_counter() - began
+            found.append((result, self._path(result, marks), seconds))
+        return found
+
+    def _path(self, result: Result, marks: Marks) -> Array:
+        excess = self._optimum.excess(result.gains)
+        path = np.full(len(marks), np.inf)
+        reached = np.searchsorted(result.iterations, marks)
+        kept = reached < len(excess)
+        kept[kept] = result.iterations[reached[kept]] == marks[kept]
+        path[kept] = excess[reached[kept]] / excess[0]
+        return path
+
+    def _final(self, name: str, runs: Sequence[Run]) -> Columns:
+        lost = [result.status is not Status.RUNNING for result, _, _ in runs]
+        iterations = np.array([result.state.iteration for result, _, _ in runs])
+        return repeated(
+            len(runs),
+            method=name,
+            replicate=np.arange(len(runs)),
+            gap=[path[-1] for _, path, _ in runs],
+            iterations=iterations,
+            samples=[result.state.samples for result, _, _ in runs],
+            fail_step=np.where(lost, iterations, -1),
+            status=[str(result.status) for result, _, _ in runs],
+        )
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables; a lost run counts as infinite in every quantile, and as never in every target."""
+        keys = {"final": ("method", "replicate"), "pilots": ("method", "step_size"), "runtime": ("method",)}
+        tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
+        paths = {trial.values["method"]: rows["paths"] for trial, rows in parts}
+        made: dict[str, list[Columns]] = {"curves": [], "summary": [], "targets": []}
+        for name in sorted(paths):
+            samples = np.array([self._method(name, 1.0).samples(int(i)) for i in paths[name]["iteration"]])
+            made["curves"].append(_curve(name, samples, paths[name]))
+            made["summary"].append(_summary(name, paths[name]["gaps"][:, -1]))
+            made["targets"].append(_targets(name, samples, paths[name], self.targets))
+        for table, pieces in made.items():
+            parts_of = [(Trial(table), {table: piece}) for piece in pieces]
+            tables[table] = collect(parts_of, table, self.TABLES[table], self.TABLES[table][:1])
+        return {name: tables[name] for name in self.TABLES}
+
+
+Run = tuple[Result, Array, float]
+"""A result, its relative gaps at the marks, and its seconds."""
+
+
+def _pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
+    best = chosen(list(tried)) if tried else None
+    return repeated(
+        len(tried),
+        method=np.array([name] * len(tried), dtype=f"<U{len(name)}"),
+        step_size=np.array([pilot.step_size for pilot in tried]),
+        lost=np.array([pilot.lost for pilot in tried], dtype=np.int64),
+        score=np.array([pilot.score for pilot in tried]),
+        chosen=np.array([pilot is best for pilot in tried], dtype=np.bool_),
+        censored=np.array([pilot.lost > 0 for pilot in tried], dtype=np.bool_),
+    )
+
+
+def _runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
+    """Median times of the runs; from start to end, without the evaluation of the gaps."""
+    iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
+    seconds = np.array([spent for _, _, spent in runs])
+    return repeated(
+        1,
+        method=name,
+        iterations=int(np.median(iterations)),
+        seconds=float(np.median(seconds)),
+        seconds_per_iteration=float(np.median(seconds / iterations)),
+        runs=len(runs),
+        device=processor(),
+    )
+
+
+def _quartiles(gaps: Array) -> Columns:
+    """Quartiles over the first axis by whole runs, so that a lost one does not spoil the others."""
+    found = np.percentile(gaps, [25, 50, 75], axis=0, method="higher")
+    return {**dict(zip(QUARTILES, found, strict=True)), "censored": ~np.all(np.isfinite(found), axis=0)}
+
+
+def _curve(name: str, samples: Marks, path: Columns) -> Columns:
+    found = _quartiles(path["gaps"])
+    return repeated(len(samples), method=name, iteration=path["iteration"], samples=samples, **found)
+
+
+def _summary(name: str, last: Array) -> Columns:
+    diverged = int(np.sum(~np.isfinite(last)))
+    return repeated(1, method=name, runs=len(last), diverged=diverged, **_quartiles(last))
+
+
+def _targets(name: str, samples: Marks, path: Columns, targets: Sequence[float]) -> Columns:
+    """The first recorded iteration at or below each target: the median over the runs, censored where half never are."""
+    below = path["gaps"][:, :, None] <= np.array(sorted(targets, reverse=True))
+    reached, first = below.any(axis=1), below.argmax(axis=1)
+    iterations = np.where(reached, path["iteration"][first].astype(np.float64), np.inf)
+    middle = np.percentile(iterations, 50, axis=0, method="higher")
+    known = np.isfinite(middle)
+    at = np.searchsorted(path["iteration"], np.where(known, middle, 0.0))
+    return repeated(
+        len(targets),
+        method=name,
+        target=sorted(targets, reverse=True),
+        reached=reached.sum(axis=0),
+        iteration=np.where(known, middle, np.nan),
+        samples=np.where(known, samples[at].astype(np.float64), np.nan),
+        censored=~known,
+    )
+
+
+EXPERIMENT = Shootout

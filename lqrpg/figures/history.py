@@ -1,0 +1,48 @@
+"""Histories of runs that a user has made: the gap against iterations, and against samples of the plant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lqrpg.figures.style import COLOURS, DASHES, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_histories(runs: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
+    """A curve for each run.
+
+    Parameters
+    ----------
+    runs : names and histories, with the columns iteration, samples, gap and status.
+    """
+    canvas = Figure(figsize=(8.4, 3.6))
+    left, right = canvas.subplots(1, 2, sharey=True)
+    for index, (name, history) in enumerate(runs):
+        for axis, column in ((left, "iteration"), (right, "samples")):
+            _curve(axis, history, column, index, name)
+    for axis, label in ((left, "iteration"), (right, "samples of the plant")):
+        axis.set(xscale="log", yscale="log", xlabel=label)
+    left.set_ylabel("gap (f(K) − f*) / f*")
+    left.legend(loc="best")
+    if not right.lines:
+        right.text(0.5, 0.5, "no method here uses samples", transform=right.transAxes, ha="center")
+    return canvas
+
+
+def _curve(axis: Axes, history: pd.DataFrame, column: str, index: int, name: str) -> None:
+    """The gap over a column, its zeros left out: a log axis has none. A cross marks where a run was lost."""
+    shown = history[(history[column] > 0) & np.isfinite(history["gap"]) & (history["gap"] > 0.0)]
+    if shown.empty:
+        return
+    style: dict[str, Any] = {"color": COLOURS[index % len(COLOURS)], "ls": DASHES[index % len(DASHES)]}
+    few = MARKERS[index % len(MARKERS)] if len(shown) < 20 else ""
+    axis.plot(shown[column], shown["gap"], label=name, marker=few, **style)
+    if history["status"].iloc[-1] != "running":
+        axis.plot(shown[column].iloc[-1:], shown["gap"].iloc[-1:], marker="x", ms=8, color=style["color"])

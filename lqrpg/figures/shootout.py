@@ -1,0 +1,154 @@
+"""All methods side by side: the relative gap against samples of the plant and against computing time, and its price."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lqrpg.figures.registry import Tables, figure
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAMES = {
+    "exact_gradient": "exact gradient",
+    "natural_gradient": "natural gradient",
+    "policy_iteration": "policy iteration",
+    "two_point": "two-point zeroth order (repeats noise)",
+    "one_point": "one-point zeroth order",
+    "indirect": "indirect gradient",
+    "qsa_policy_iteration": "QSA policy iteration",
+}
+MODEL = "the model"
+GIVEN = {
+    "exact_gradient": MODEL,
+    "natural_gradient": MODEL,
+    "policy_iteration": MODEL,
+    "two_point": "a simulator that repeats its noise",
+    "one_point": "rollouts",
+    "indirect": "one trajectory",
+    "qsa_policy_iteration": "one trajectory",
+}
+GAP = "(f(K) − f*) / (f(K0) − f*)"
+LEAST = 1e-9
+"""Gaps below it are not drawn: methods that reach it go on to rounding."""
+
+
+@figure("shootout_curves", "shootout", "all methods on one plant: gap against samples, and against computing time")
+def curves(tables: Tables) -> Figure:
+    """Left: what each method learns from samples of the plant; right: what its computing buys, on one core.
+
+    Methods that are given the model use no samples, so they are on the right only. Both kinds of policy iteration are
+    NumPy, the others are compiled. The level of the zeroth-order methods is the noise of their constant step, and the
+    bias of their smoothing and of their finite rollouts.
+    """
+    table, seconds = tables["curves"], tables["runtime"].set_index("method")["seconds_per_iteration"]
+    canvas = Figure(figsize=(9.4, 4.9))
+    left, right = canvas.subplots(1, 2, sharey=True)
+    for name in (name for name in NAMES if name in set(table["method"])):
+        rows = table[table["method"] == name]
+        if GIVEN[name] != MODEL:
+            _curve(left, rows, rows["samples"].to_numpy(float), name)
+        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[name]), name)
+    left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
+    right.set(xlabel="computing time (s), one core", title="time, that of simulated samples included")
+    for axis in (left, right):
+        axis.set(xscale="log", yscale="log")
+        axis.set_ylim(LEAST, 3.0)
+    panel_letters([left, right])
+    _note(left, [name for name in table["method"].unique() if GIVEN[name] == MODEL])
+    handles, labels = right.get_legend_handles_labels()
+    title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
+    canvas.legend(handles, labels, loc="outside lower center", ncols=3, title=title, title_fontsize=8)
+    return canvas
+
+
+def _plant(table: pd.DataFrame) -> str:
+    return str(table.attrs["settings"]["system"]["kind"]).replace("_", " ")
+
+
+def _look(name: str) -> dict[str, Any]:
+    index = list(NAMES).index(name)
+    return {"color": COLOURS[index], "ls": DASHES[index], "marker": MARKERS[index], "label": NAMES[name]}
+
+
+def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, name: str) -> None:
+    """Median and quartiles; what is infinite, or at zero of the log axis, is left out."""
+    low, middle, high = (rows[key].to_numpy(float) for key in ("p25", "median", "p75"))
+    seen = (x > 0.0) & np.isfinite(middle)
+    look = _look(name)
+    axis.plot(x[seen], middle[seen], markevery=max(1, int(seen.sum()) // 9), **look)
+    whole = seen & np.isfinite(high)
+    axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
+
+
+def _note(axis: Axes, given: list[str]) -> None:
+    if given:
+        text = "\n".join(
+            ["given the model, so no", "samples; see (b):", *(NAMES[name] for name in NAMES if name in given)]
+        )
+        axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
+
+
+@figure("shootout_summary", "shootout", "all methods on one plant: samples and seconds to a gap, final gaps, lost runs")
+def summary(tables: Tables) -> Figure:
+    """What each method is given, which step size the pilot runs chose, and what each gap costs (medians)."""
+    targets = sorted(tables["targets"]["target"].unique(), reverse=True)
+    known = set(tables["summary"]["method"])
+    rows = [_row(tables, name, targets) for name in NAMES if name in known]
+    head = ["method", "is given", "step\nsize"]
+    head += [f"{kind}\nto {target:g}" for kind in ("samples", "seconds") for target in targets]
+    head += ["final gap:\nmedian (quartiles)", "lost"]
+    widths = [0.16, 0.2, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
+    canvas = Figure(figsize=(7.0 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
+    axis = canvas.add_subplot()
+    axis.axis("off")
+    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds on one core of {tables['runtime']['device'][0]}")
+    drawn = axis.table(
+        rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
+    )
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(7.5)
+    drawn.scale(1.0, 1.5)
+    for (row, _), cell in drawn.get_celld().items():
+        cell.set_height(cell.get_height() * (1.6 if row == 0 else 1.0))
+        cell.set_edgecolor("#BBBBBB")
+        cell.set_facecolor("#EFEFEF" if row == 0 else "white")
+    return canvas
+
+
+def _row(tables: Tables, name: str, targets: list[float]) -> list[str]:
+    own = tables["targets"][tables["targets"]["method"] == name].set_index("target")
+    pace = float(tables["runtime"].set_index("method").loc[name, "seconds_per_iteration"])
+    samples = [_price(own.loc[target], own.loc[target, "samples"]) for target in targets]
+    seconds = [_price(own.loc[target], pace * own.loc[target, "iteration"]) for target in targets]
+    ends = tables["summary"].set_index("method").loc[name]
+    spread = f"{_short(ends['median'])} ({_short(ends['p25'])} to {_short(ends['p75'])})"
+    lost = f"{int(ends['diverged'])} of {int(ends['runs'])}"
+    return [NAMES[name].partition(" (")[0], GIVEN[name], _step_size(tables, name), *samples, *seconds, spread, lost]
+
+
+def _price(row: pd.Series[Any], value: float) -> str:
+    """A price; where half the runs never get there, how many do."""
+    return f"({int(row['reached'])} runs)" if row["censored"] else _plain(value)
+
+
+def _plain(value: float) -> str:
+    """Two digits, powers of ten without their zeros."""
+    return f"{value:.2g}".replace("e+0", "e").replace("e-0", "e-")
+
+
+def _step_size(tables: Tables, name: str) -> str:
+    tried = tables["pilots"]
+    taken = tried[(tried["method"] == name) & tried["chosen"]]
+    return _plain(taken["step_size"].iloc[0]) if len(taken) else "none"
+
+
+def _short(gap: float) -> str:
+    if not np.isfinite(gap):
+        return "lost"
+    return _plain(gap) if gap >= LEAST else f"< {_plain(LEAST)}"

@@ -1,0 +1,115 @@
+"""From continuous time to samples and back: a plant whose input is held constant between samples.
+
+The cost of a sample is the integral of the stage cost over it, so it has a cross weight S even where the continuous
+cost has none; a cross weight is removed by a change of the input (`without_cross_weight`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from lqrpg.lqr.plant import Array
+
+
+class LinearModel(NamedTuple):
+    """A linear plant and its quadratic cost, x'Qx + 2 x'Su + u'Ru, in continuous or discrete time.
+
+    Attributes
+    ----------
+    A, B : (n, n) and (n, m) matrices of dx/dt or of x+.
+    Q, S, R : (n, n), (n, m) and (m, m) weights; a rate of cost in continuous time, a sample's cost in discrete time.
+    noise : (n, n) intensity (continuous time) or covariance (discrete time) of the process noise.
+    """
+
+    A: Array
+    B: Array
+    Q: Array
+    S: Array
+    R: Array
+    noise: Array
+
+
+def sampled(model: LinearModel, dt: float) -> LinearModel:
+    """The exact discrete-time model of a continuous one whose input is held for `dt` seconds at a time.
+
+    With F = [[A, B], [0, 0]] and the weight W = [[Q, S], [S', R]] of (x, u),
+
+    .. math:: \\Phi = e^{F dt}, \\quad W_d = \\int_0^{dt} e^{F's} W e^{Fs} ds, \\quad
+        N_d = \\int_0^{dt} e^{As} N e^{A's} ds.
+
+    Each integral is taken over a short step by the exponential of a block matrix (Van Loan, 1978) and then doubled,
+    so that no growing exponential of -F is formed.
+
+    Parameters
+    ----------
+    model : in continuous time.
+    dt : seconds between samples, positive.
+
+    Returns
+    -------
+    The model in discrete time.
+    """
+    n, m = model.B.shape
+    F = np.block([[model.A, model.B], [np.zeros((m, n + m))]])
+    weight = np.block([[model.Q, model.S], [model.S.T, model.R]])
+    halvings = max(0, math.ceil(math.log2(max(float(np.linalg.norm(F, 1)) * dt, 1e-300))))
+    step = dt / 2.0**halvings
+    transition, cost = linalg.expm(F * step), _integral(F, weight, step)
+    noise = _integral(model.A.T, model.noise, step)
+    for _ in range(halvings):
+        noise = noise + transition[:n, :n] @ noise @ transition[:n, :n].T
+        cost = cost + transition.T @ cost @ transition
+        transition = transition @ transition
+    return LinearModel(
+        transition[:n, :n], transition[:n, n:], _even(cost[:n, :n]), cost[:n, n:], _even(cost[n:, n:]), _even(noise)
+    )
+
+
+def unsampled(model: LinearModel, dt: float) -> LinearModel:
+    """A continuous-time model whose samples, `dt` seconds apart with a held input, are those of a discrete one.
+
+    A and B are exact, by the logarithm of [[A, B], [0, I]]. Weights and noise are divided by `dt`: cost and noise a
+    second are then those of the samples to first order in `dt`.
+
+    Raises
+    ------
+    ValueError
+        If A is singular or has an eigenvalue on the negative real axis: no continuous plant has such samples.
+    """
+    n, m = model.B.shape
+    eigenvalues = np.linalg.eigvals(model.A)
+    on_axis = (np.abs(eigenvalues.imag) <= 1e-12 * np.abs(eigenvalues)) & (eigenvalues.real <= 0)
+    if np.any(on_axis) or np.min(np.abs(eigenvalues)) < 1e-12 * max(1.0, float(np.max(np.abs(eigenvalues)))):
+        worst = eigenvalues[np.argmin(np.where(on_axis, -1.0, np.abs(eigenvalues)))].real
+        raise ValueError(f"A has the eigenvalue {worst:.3g}, which the samples of no continuous plant have")
+    whole = np.block([[model.A, model.B], [np.zeros((m, n)), np.eye(m)]])
+    rate = np.asarray(linalg.logm(whole)).real / dt
+    return LinearModel(rate[:n, :n], rate[:n, n:], *(part / dt for part in (model.Q, model.S, model.R, model.noise)))
+
+
+def without_cross_weight(model: LinearModel) -> tuple[LinearModel, Array]:
+    """The same problem in the input v = u + R^-1 S' x, whose cost has no cross weight.
+
+    Returns
+    -------
+    The model with A - B R^-1 S' and Q - S R^-1 S', and the (m, n) shift R^-1 S'; the gain of u = -K x is the gain of
+    v = -L x plus the shift.
+    """
+    shift = np.asarray(linalg.solve(model.R, model.S.T, assume_a="pos"))
+    plain = model._replace(A=model.A - model.B @ shift, Q=_even(model.Q - model.S @ shift), S=np.zeros_like(model.S))
+    return plain, shift
+
+
+def _integral(F: Array, weight: Array, step: float) -> Array:
+    """The integral of exp(F's) W exp(Fs) over a step on which F is small."""
+    size = F.shape[0]
+    block = linalg.expm(step * np.block([[-F.T, weight], [np.zeros((size, size)), F]]))
+    return np.asarray(block[size:, size:].T @ block[:size, size:])
+
+
+def _even(matrix: Array) -> Array:
+    return np.asarray(0.5 * (matrix + matrix.T))

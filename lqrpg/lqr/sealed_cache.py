@@ -1,0 +1,89 @@
+"""Compiled kernels on disk: one sealed file each, so that what is loaded is what was compiled, or nothing.
+
+Numba keeps an index of numbered files for every function, and believes what it reads. A damaged byte there is machine
+code that is run; two processes that compile at once may each give the same number to different signatures; a full disk
+ends the run. Here a file is named after all that its kernel depends on and carries a digest: a file that is absent,
+damaged, cut short or cannot be written only costs the time to compile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+_DIGEST_BYTES = 32
+
+
+class SealedCache(FunctionCache):
+    """Numba's cache of one function's compiled forms, in sealed files.
+
+    Parameters
+    ----------
+    function : the function in Python; its file, line and the version of Python are part of the files' names.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file: Any = SealedFiles(Path(self.cache_path), self._impl.filename_base)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled form if the disk lets us."""
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+
+class SealedFiles:
+    """The compiled forms of one function: what Numba asks of the files of its cache.
+
+    Parameters
+    ----------
+    folder : where they are.
+    name : of the function; it begins the names of the files.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def load(self, key: Any) -> Any:
+        """The compiled form of a key (types, processor, bytecode), or None."""
+        try:
+            raw = self._path(key).read_bytes()
+        except OSError:
+            return None
+        content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
+        return pickle.loads(content) if hashlib.sha256(content).digest() == digest else None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep a compiled form; a file that is there already is replaced."""
+        content: bytes = dumps(data)  # type: ignore[no-untyped-call]
+        self._write(self._path(key), content + hashlib.sha256(content).digest())
+
+    def flush(self) -> None:
+        """Forget all compiled forms of the function."""
+        for file in self._folder.glob(f"{self._name}.*.nbc"):
+            file.unlink(missing_ok=True)
+
+    def _path(self, key: Any) -> Path:
+        digest = hashlib.sha256(f"{numba.__version__} {key!r}".encode()).hexdigest()
+        return self._folder / f"{self._name}.{digest[:32]}.nbc"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{self._name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise

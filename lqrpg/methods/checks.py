@@ -1,0 +1,99 @@
+"""What a method takes: a whole plant in discrete time and a gain that stabilises it, or one line on what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lqrpg.checks import SettingError, require
+from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.plant import Array, Plant
+
+TIMES = ("discrete", "continuous")
+_ROUNDING = 1e-10
+
+
+def checked_plant(plant: Plant) -> Plant:
+    """The plant with contiguous float64 matrices.
+
+    Raises
+    ------
+    SettingError
+        If shapes do not fit, entries are not finite, Q or Sigma is not symmetric positive semidefinite, or R is not
+        symmetric positive definite.
+    """
+    A, B, Q, R, Sigma = (_matrix(f"plant.{name}", value) for name, value in zip(Plant._fields, plant, strict=True))
+    n, m = A.shape[0], B.shape[1]
+    for name, matrix, shape in (("A", A, (n, n)), ("B", B, (n, m)), ("Q", Q, (n, n)), ("R", R, (m, m))):
+        require(matrix.shape == shape, f"plant.{name}", matrix.shape, f"a matrix of shape {shape}")
+    require(Sigma.shape == (n, n), "plant.Sigma", Sigma.shape, f"a matrix of shape {(n, n)}")
+    for name, matrix in (("Q", Q), ("Sigma", Sigma)):
+        least = _least_eigenvalue(f"plant.{name}", matrix)
+        require(least >= 0.0, f"plant.{name}", least, "least eigenvalue not below 0")
+    least = _least_eigenvalue("plant.R", R)
+    require(least > 0.0, "plant.R", least, "least eigenvalue above 0")
+    return Plant(A, B, Q, R, Sigma)
+
+
+def checked_gain(plant: Plant, gain: Any, time: str = "discrete") -> Array:
+    """The gain as a new contiguous float64 matrix, (m, n), that stabilises the plant.
+
+    Raises
+    ------
+    SettingError
+        If its shape is wrong, an entry is not finite, or A - B K is unstable.
+    """
+    matrix = shaped_gain(plant, gain)
+    closed = plant.closed_loop(matrix)
+    if time == "continuous":
+        worst, limit = continuous.spectral_abscissa(closed), 0.0
+        kind = "largest real part of the eigenvalues of A - B K"
+    else:
+        worst, limit, kind = discrete.spectral_radius(closed), 1.0, "spectral radius of A - B K"
+    if not worst < limit:
+        raise SettingError(f"the gain does not stabilise the plant in {time} time: the {kind} is {worst:.4g}")
+    return matrix
+
+
+def shaped_gain(plant: Plant, gain: Any) -> Array:
+    """The gain as a new contiguous float64 matrix, (m, n), stabilising or not; `SettingError` if it is none."""
+    matrix = _matrix("gain", gain)
+    shape = (plant.n_inputs, plant.n_states)
+    require(matrix.shape == shape, "gain", matrix.shape, f"a matrix of shape {shape}, for u = -K x")
+    return matrix
+
+
+def checked_time(time: str) -> str:
+    """`discrete` or `continuous`; `SettingError` for anything else."""
+    require(time in TIMES, "time", time, "one of " + ", ".join(TIMES))
+    return time
+
+
+def checked_covariance(plant: Plant, covariance: Any) -> Array:
+    """The covariance of a first state, (n, n); the plant's Sigma for None."""
+    if covariance is None:
+        return plant.Sigma
+    matrix = _matrix("initial_covariance", covariance)
+    require(matrix.shape == plant.A.shape, "initial_covariance", matrix.shape, f"a matrix of shape {plant.A.shape}")
+    least = _least_eigenvalue("initial_covariance", matrix)
+    require(least >= 0.0, "initial_covariance", least, "least eigenvalue not below 0")
+    return matrix
+
+
+def _matrix(key: str, value: Any) -> Array:
+    try:
+        matrix = np.array(value, dtype=np.float64, order="C")  # a copy: what a caller changes later changes no run
+    except (TypeError, ValueError):
+        raise SettingError(f"{key}: expected a matrix of numbers") from None
+    require(np.ndim(value) == 2 and matrix.size > 0, key, np.shape(value), "a matrix")
+    require(bool(np.all(np.isfinite(matrix))), key, "nan or inf", "finite entries")
+    return matrix
+
+
+def _least_eigenvalue(key: str, matrix: Array) -> float:
+    """The least eigenvalue of a symmetric matrix, rounding taken for zero."""
+    scale = float(np.abs(matrix).max())
+    require(bool(np.abs(matrix - matrix.T).max() <= _ROUNDING * scale), key, "not symmetric", "a symmetric matrix")
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    return 0.0 if abs(least) <= _ROUNDING * scale else least

@@ -1,0 +1,54 @@
+"""Gradient descent with the model known: what every estimate of the gradient is after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lqrpg.algorithms.exact_descent import exact_loop
+from lqrpg.lqr.compiled import size_of
+from lqrpg.lqr.discrete_small import make_loop
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import Marks, Method, require_positive
+
+
+@dataclass(frozen=True)
+class ExactGradient(Method):
+    """K <- K - step_size * gradient, with the exact gradient 2 E_K Sigma_K (P4, eqs. (4), (5)).
+
+    Attributes
+    ----------
+    step_size : constant step size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import ExactGradient, Plant, minimise, optimal_gain
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> found = minimise(ExactGradient(step_size=0.1), plant, 0.3 * np.eye(2), steps=200)
+    >>> bool(np.allclose(found.gain, optimal_gain(plant)))
+    True
+    """
+
+    step_size: float
+
+    def __post_init__(self) -> None:
+        require_positive(step_size=self.step_size)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and legends."""
+        return "exact gradient"
+
+    @property
+    def _natural(self) -> bool:
+        return False
+
+    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> None:
+        return None
+
+    def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
+        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        done, standing = exact_loop(*plant, gain, float(self.step_size), self._natural, marks, gains, *work)
+        return done, standing, None

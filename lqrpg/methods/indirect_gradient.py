@@ -1,0 +1,106 @@
+"""The indirect method: identify the plant from one trajectory, and descend along the gradient of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lqrpg.algorithms.direct_oracle import covariance_root
+from lqrpg.algorithms.indirect_oracle import identify_first
+from lqrpg.algorithms.model_descent import Identification, model_loop
+from lqrpg.checks import require
+from lqrpg.lqr.compiled import size_of
+from lqrpg.lqr.discrete_small import make_loop
+from lqrpg.lqr.normals import make_source
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import Marks, Method, require_positive, require_whole
+
+
+@dataclass(frozen=True)
+class IndirectGradient(Method):
+    """Descent along the gradient of the model that recursive least squares knows so far (P4, Algorithm 1).
+
+    The covariance of the process noise is taken as known, as in the paper.
+
+    Attributes
+    ----------
+    step_size : constant step size.
+    start_samples : samples before the first step, at least n + m.
+    samples_per_step : samples an iteration; 1 in the paper.
+    dither : standard deviation of each entry of the exciting input, u = -K x + e.
+    on_policy : excite with the current gain; otherwise with the initial one for ever.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import IndirectGradient, Plant, minimise
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=0.01 * np.eye(2))
+    >>> found = minimise(IndirectGradient(step_size=5.0), plant, 0.3 * np.eye(2), steps=2000, seed=1)
+    >>> bool(found.history["gap"].iloc[-1] < 1e-3), int(found.history["samples"].iloc[-1])
+    (True, 2050)
+    """
+
+    step_size: float
+    start_samples: int = 50
+    samples_per_step: int = 1
+    dither: float = 1.0
+    on_policy: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive(step_size=self.step_size, dither=self.dither)
+        require_whole(start_samples=self.start_samples, samples_per_step=self.samples_per_step)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and legends."""
+        return "indirect"
+
+    def samples(self, iteration: int) -> int:
+        """Interactions with the plant from the start until an iteration."""
+        return self.start_samples + iteration * self.samples_per_step
+
+    def _begin(
+        self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence
+    ) -> Identification:
+        n, m = plant.B.shape
+        least = n + m
+        require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
+        known = Identification(
+            np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), make_source(seed)
+        )
+        roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
+        identify_first(
+            plant.A,
+            plant.B,
+            known.exciting,
+            *roots,
+            float(self.dither),
+            self.start_samples,
+            known.x,
+            known.theta,
+            known.M,
+            known.source,
+            size_of(n),
+        )
+        return known
+
+    def _loop(
+        self, plant: Plant, gain: Array, memory: Identification, marks: Marks, gains: Array
+    ) -> tuple[int, int, Identification]:
+        n, m = plant.B.shape
+        after = memory.copy()
+        excitation = self.samples_per_step, self.on_policy, covariance_root(plant.Sigma), float(self.dither)
+        done, standing = model_loop(
+            *plant,
+            gain,
+            float(self.step_size),
+            *excitation,
+            after,
+            marks,
+            gains,
+            make_loop(n, m),
+            make_loop(n, m),
+            size_of(n),
+        )
+        return done, standing, after

@@ -1,0 +1,183 @@
+"""Running a method for a number of steps: what it found, and the history of its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lqrpg.algorithms.sgd import log_spaced
+from lqrpg.checks import require
+from lqrpg.lqr.discrete import cost_to_go
+from lqrpg.lqr.evaluation import evaluate
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import Marks, Method, Seed, State, Status, require_whole
+from lqrpg.methods.problem import optimal_gain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_EVERY_STEP, _POINTS = 1000, 200
+
+
+class Optimum:
+    """The optimum of a plant in discrete time, and how far gains are from it.
+
+    Parameters
+    ----------
+    plant : the plant; its Sigma must not be zero, or every gain costs nothing.
+    """
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self.gain = optimal_gain(plant)
+        value = cost_to_go(plant, self.gain)
+        self.cost = float(np.trace(value @ plant.Sigma))
+        self._curvature = plant.R + plant.B.T @ value @ plant.B
+        require(self.cost > 0.0, "plant", self.cost, "an optimal cost above 0: neither Q nor Sigma may be zero")
+
+    def excess(self, gains: Array) -> Array:
+        """Cost above the optimal one, (count,), of gains (count, m, n); infinite where a gain does not stabilise.
+
+        .. math:: tr (P_K - P^*)\\Sigma = tr (K - K^*)'(R + B'P^*B)(K - K^*)\\Sigma_K
+
+        No difference of costs is taken, so small values keep their digits.
+        """
+        plant, difference = self._plant, gains - self.gain
+        found = evaluate(plant.A, plant.B, gains, plant.Q, plant.R, plant.Sigma)
+        with np.errstate(invalid="ignore"):
+            weights = difference.transpose(0, 2, 1) @ self._curvature @ difference
+            excess = np.sum(weights * found.covariance, axis=(1, 2))
+        return np.where(found.stable, np.maximum(excess, 0.0), np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run found.
+
+    Attributes
+    ----------
+    method : the method.
+    state : the last state.
+    iterations : (count,) recorded iterations.
+    samples : (count,) interactions with the plant until then.
+    gains : (count, m, n) gains there.
+    """
+
+    method: Method
+    state: State
+    iterations: Marks
+    samples: Marks
+    gains: Array
+
+    @property
+    def gain(self) -> Array:
+        """The last gain, (m, n)."""
+        return self.state.gain
+
+    @property
+    def status(self) -> Status:
+        """How the run ended; `running` means that it could go on."""
+        return self.state.status
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row a recorded iteration: iteration, samples, cost, gap = (cost - optimum) / optimum, status.
+
+        A run that was lost ends with a row that says so, of infinite cost.
+        """
+        import pandas as pd
+
+        optimum = Optimum(self.state.plant)
+        gap = optimum.excess(self.gains) / optimum.cost
+        statuses = [str(Status.RUNNING)] * (len(gap) - 1) + [str(self.status)]
+        columns = {"iteration": self.iterations, "samples": self.samples, "cost": optimum.cost * (1.0 + gap)}
+        return pd.DataFrame({**columns, "gap": gap, "status": statuses})
+
+    def plot(self) -> Figure:
+        """The gap against iterations and against samples, as a matplotlib figure."""
+        return plot_history(self)
+
+
+def minimise(
+    method: Method,
+    plant: Plant,
+    gain: Any,
+    *,
+    steps: int,
+    seed: Seed = 0,
+    initial_covariance: Any = None,
+    marks: Sequence[int] | Marks | None = None,
+) -> Result:
+    """Run a method on a plant in discrete time for a number of steps, or until its gain is lost.
+
+    Parameters
+    ----------
+    method : such as `ExactGradient(step_size=0.1)`.
+    plant : the plant, in discrete time.
+    gain : (m, n) gain that stabilises it.
+    steps : iterations.
+    seed : root of the random numbers; equal seeds give equal bits.
+    initial_covariance : (n, n) covariance of the first state of a rollout or trajectory; the plant's Sigma unless
+        given.
+    marks : increasing iterations to record, up to `steps`; unless given every one up to 1000 steps, else 200.
+
+    Raises
+    ------
+    SettingError
+        If the plant or the gain will not do: one line says why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, PolicyIteration, minimise
+    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> found = minimise(PolicyIteration(), plant, [[1.0]], steps=5)
+    >>> list(found.history.columns)
+    ['iteration', 'samples', 'cost', 'gap', 'status']
+    >>> print(f"{found.history['cost'].iloc[-1]:.6f}")
+    1.618034
+    """
+    require_whole(steps=steps)
+    start = method.start(plant, gain, seed, initial_covariance=initial_covariance)
+    if marks is None:
+        marks = np.arange(1, steps + 1) if steps <= _EVERY_STEP else log_spaced(steps, _POINTS)[1:]
+    wanted = np.union1d(np.asarray(marks, dtype=np.int64), [steps])
+    require(wanted[-1] == steps, "marks", int(wanted[-1]), f"iterations up to steps={steps}")
+    segment = method.advance(start, wanted)
+    iterations, gains = [0, *segment.marks], [start.gain, *segment.gains]
+    if segment.state.iteration > iterations[-1] or segment.state.status is not Status.RUNNING:
+        iterations.append(segment.state.iteration)
+        gains.append(segment.state.gain)
+    steps_made = np.array(iterations, dtype=np.int64)
+    samples = np.array([method.samples(int(i)) for i in steps_made], dtype=np.int64)
+    return Result(method, segment.state, steps_made, samples, np.array(gains))
+
+
+def plot_history(*results: Result) -> Figure:
+    """The gaps of several runs side by side, against iterations and against samples, as a matplotlib figure.
+
+    Parameters
+    ----------
+    results : what `minimise` returned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import ExactGradient, NaturalGradient, Plant, minimise, plot_history
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> methods = ExactGradient(step_size=0.1), NaturalGradient(step_size=0.1)
+    >>> drawn = plot_history(*(minimise(method, plant, 0.3 * np.eye(2), steps=50) for method in methods))
+    >>> len(drawn.axes)
+    2
+    """
+    from lqrpg.figures.history import draw_histories
+    from lqrpg.figures.style import house_style
+
+    require(len(results) > 0, "results", results, "one result or more")
+    with house_style():
+        return draw_histories([(result.method.name, result.history) for result in results])

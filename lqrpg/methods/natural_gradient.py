@@ -1,0 +1,35 @@
+"""The natural gradient with the model known: the gradient in the metric of the state covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lqrpg.methods.exact_gradient import ExactGradient
+
+
+@dataclass(frozen=True)
+class NaturalGradient(ExactGradient):
+    """K <- K - step_size * gradient * Sigma_K^-1 = K - step_size * 2 E_K (Fazel et al., 2018).
+
+    Attributes
+    ----------
+    step_size : constant step size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import NaturalGradient, Plant, minimise, optimal_gain
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.diag([1.0, 1e-3]))
+    >>> found = minimise(NaturalGradient(step_size=0.15), plant, 0.3 * np.eye(2), steps=100)
+    >>> bool(np.allclose(found.gain, optimal_gain(plant)))  # the exact gradient hardly sees the second state
+    True
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and legends."""
+        return "natural gradient"
+
+    @property
+    def _natural(self) -> bool:
+        return True

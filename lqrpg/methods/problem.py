@@ -1,0 +1,204 @@
+"""The problem itself: cost, gradient and optimum of a plant in discrete or continuous time, and its simulation.
+
+A `Plant` does not say its time, so each function takes `time`, discrete unless told otherwise; methods work in
+discrete time only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from lqrpg.checks import SettingError, require
+from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.checks import checked_covariance, checked_gain, checked_plant, checked_time, shaped_gain
+
+
+class Solution(NamedTuple):
+    """The optimum of a plant.
+
+    Attributes
+    ----------
+    gain : (m, n) K*, under u = -K x.
+    cost_to_go : (n, n) P*.
+    cost : tr(P* Sigma).
+    """
+
+    gain: Array
+    cost_to_go: Array
+    cost: float
+
+
+class Simulation(NamedTuple):
+    """One trajectory in discrete time.
+
+    Attributes
+    ----------
+    states : (steps + 1, n).
+    inputs : (steps, m).
+    costs : (steps,) x'Qx + u'Ru.
+    """
+
+    states: Array
+    inputs: Array
+    costs: Array
+
+
+def cost(plant: Plant, gain: Any, *, time: str = "discrete") -> float:
+    """Cost tr(P_K Sigma) of a gain; infinite if it does not stabilise the plant.
+
+    In discrete time: the average stage cost under process noise of covariance Sigma. In continuous time: the integral
+    of the stage cost from an initial state of covariance Sigma.
+
+    Parameters
+    ----------
+    plant : the plant.
+    gain : (m, n) gain K of u = -K x.
+    time : `discrete` or `continuous`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, cost
+    >>> plant = Plant(A=0.5 * np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> print(f"{cost(plant, [[0.0]]):.6f}")  # P = 0.25 P + 1
+    1.333333
+    """
+    plant = checked_plant(plant)
+    value: float = _room(time).cost(plant, shaped_gain(plant, gain))
+    return value
+
+
+def cost_gradient(plant: Plant, gain: Any, *, time: str = "discrete") -> Array:
+    """Gradient of `cost`, shape (m, n), at a stabilising gain.
+
+    In discrete time 2 E_K Sigma_K with E_K = (R + B'PB)K - B'PA; in continuous time 2 (RK - B'P) X_K.
+
+    Parameters
+    ----------
+    plant, gain, time : as for `cost`.
+
+    Raises
+    ------
+    SettingError
+        If the gain does not stabilise the plant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, cost_gradient, optimal_gain
+    >>> plant = Plant(A=0.5 * np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> bool(np.abs(cost_gradient(plant, optimal_gain(plant))).max() < 1e-12)
+    True
+    """
+    plant, room = checked_plant(plant), _room(time)
+    value: Array = room.gradient(plant, checked_gain(plant, gain, time))
+    return value
+
+
+def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
+    """The optimal gain K*, shape (m, n), under u = -K x.
+
+    Parameters
+    ----------
+    plant, time : as for `cost`.
+
+    Raises
+    ------
+    SettingError
+        If there is none: the plant cannot be stabilised, or Q does not see a mode at the border of stability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, optimal_gain
+    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> print(f"{optimal_gain(plant).item():.6f}")  # one less than the golden ratio
+    0.618034
+    """
+    plant, room = checked_plant(plant), _room(time)
+    try:
+        best: Array = room.optimal_gain(plant)
+    except linalg.LinAlgError as error:
+        raise SettingError(f"the plant has no stabilising optimum in {time} time: {error}") from None
+    return best
+
+
+def solve(plant: Plant, *, time: str = "discrete") -> Solution:
+    """Optimal gain, cost-to-go and cost, by the Riccati equation.
+
+    Parameters
+    ----------
+    plant, time : as for `cost`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, solve
+    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> print(f"{solve(plant).cost:.6f}")
+    1.618034
+    """
+    gain = optimal_gain(plant, time=time)
+    plant = checked_plant(plant)
+    value = _room(time).cost_to_go(plant, gain)
+    return Solution(gain, value, float(np.trace(value @ plant.Sigma)))
+
+
+def simulate(
+    plant: Plant,
+    gain: Any,
+    steps: int,
+    *,
+    seed: np.random.SeedSequence | int = 0,
+    initial_covariance: Any = None,
+    dither: float = 0.0,
+) -> Simulation:
+    """Simulate x+ = A x + B u + w, u = -K x + e, in discrete time; the gain need not stabilise the plant.
+
+    Parameters
+    ----------
+    plant : the plant; w ~ N(0, Sigma).
+    gain : (m, n) gain K.
+    steps : number of transitions.
+    seed : equal seeds give equal bits.
+    initial_covariance : (n, n) covariance of the first state; the plant's Sigma unless given.
+    dither : standard deviation of each entry of e.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, simulate
+    >>> plant = Plant(A=0.5 * np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> run = simulate(plant, np.zeros((2, 2)), 100, seed=1)
+    >>> run.states.shape, run.inputs.shape, run.costs.shape
+    ((101, 2), (100, 2), (100,))
+    """
+    plant = checked_plant(plant)
+    K = shaped_gain(plant, gain)
+    require(isinstance(steps, int | np.integer) and steps >= 1, "steps", steps, "a whole number from 1 on")
+    require(bool(0.0 <= dither < np.inf), "dither", dither, "a number not below 0")
+    rng = np.random.default_rng(seed)
+    n, m = plant.B.shape
+    states, inputs = np.empty((steps + 1, n)), dither * rng.standard_normal((steps, m))
+    noise = rng.standard_normal((steps, n)) @ _root(plant.Sigma).T
+    states[0] = _root(checked_covariance(plant, initial_covariance)) @ rng.standard_normal(n)
+    for t in range(steps):
+        inputs[t] -= K @ states[t]
+        states[t + 1] = plant.A @ states[t] + plant.B @ inputs[t] + noise[t]
+    costs = np.sum((states[:-1] @ plant.Q) * states[:-1], axis=1) + np.sum((inputs @ plant.R) * inputs, axis=1)
+    return Simulation(states, inputs, costs)
+
+
+def _root(covariance: Array) -> Array:
+    """A matrix L with L L' = covariance, which may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _room(time: str) -> Any:
+    """The module of a time: both have the same functions."""
+    return continuous if checked_time(time) == "continuous" else discrete

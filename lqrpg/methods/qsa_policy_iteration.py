@@ -1,0 +1,118 @@
+"""Policy iteration without a model, from one trajectory that sinusoids probe (P3, Section 2.3, in discrete time)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lqrpg.algorithms.bellman import basis_pairs, improved_gain
+from lqrpg.algorithms.direct_oracle import covariance_root
+from lqrpg.algorithms.exact_descent import GAIN_LOST, RUNNING, SINGULAR
+from lqrpg.algorithms.model_descent import copied
+from lqrpg.algorithms.probing import Sinusoids, random_sinusoids
+from lqrpg.algorithms.q_moments import Moments, evaluate_policy, no_samples, probe
+from lqrpg.checks import require
+from lqrpg.lqr.discrete import is_stabilising
+from lqrpg.lqr.normals import Source, make_source
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import Marks, Method, require_positive, require_whole
+
+_BLOCK = 16384  # samples worked on at a time: bounds the memory, and changes bits, so it is fixed
+
+
+class _Trajectory(NamedTuple):
+    """The exploring policy and its probing signal, where the plant is, and the sums over what was seen."""
+
+    exploring: Array
+    noise_root: Array
+    signal: Sinusoids
+    x: Array
+    source: Source
+    moments: Moments
+
+    def copy(self) -> _Trajectory:
+        return self._replace(x=self.x.copy(), source=copied(self.source))
+
+
+@dataclass(frozen=True)
+class QsaPolicyIteration(Method):
+    """Policy iteration whose evaluations are least squares on one trajectory; no step size.
+
+    The first gain explores for ever, u = -K0 x + xi with a mixture of sinusoids xi. Every iteration takes some more
+    samples, evaluates the current policy from all samples so far, and improves it; see `lqrpg.algorithms.q_moments`.
+
+    Attributes
+    ----------
+    samples_per_step : samples an iteration.
+    sinusoids : unit sinusoids an input, with random phases, and frequencies uniform on [0, pi] a step.
+    amplitude : factor of the mixture, whose standard deviation is amplitude * sqrt(sinusoids / 2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, QsaPolicyIteration, minimise, optimal_gain
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=1e-6 * np.eye(2))
+    >>> found = minimise(QsaPolicyIteration(), plant, 0.3 * np.eye(2), steps=8, seed=1)
+    >>> bool(np.allclose(found.gain, optimal_gain(plant), atol=1e-3))
+    True
+    """
+
+    samples_per_step: int = 1000
+    sinusoids: int = 24
+    amplitude: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_whole(samples_per_step=self.samples_per_step, sinusoids=self.sinusoids)
+        require_positive(amplitude=self.amplitude)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and legends."""
+        return "QSA policy iteration"
+
+    def samples(self, iteration: int) -> int:
+        """Interactions with the plant from the start until an iteration."""
+        return iteration * self.samples_per_step
+
+    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
+        n, m = plant.B.shape
+        unknowns = len(basis_pairs(n, m)) + 1
+        expected = f"at least {unknowns}, the number of unknowns"
+        require(self.samples_per_step >= unknowns, "samples_per_step", self.samples_per_step, expected)
+        noise, phases = (np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, child)) for child in range(2))
+        signal = random_sinusoids(np.random.default_rng(phases), self.sinusoids, math.pi, m)
+        first = np.random.default_rng(phases).spawn(1)[0].standard_normal(n)
+        x = covariance_root(initial_covariance) @ first
+        return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, make_source(noise), no_samples(n, m))
+
+    def _loop(
+        self, plant: Plant, gain: Array, memory: _Trajectory, marks: Marks, gains: Array
+    ) -> tuple[int, int, _Trajectory]:
+        seen, kept = memory.copy(), 0
+        for i in range(1, int(marks[-1]) + 1):
+            seen = self._more(plant, seen)
+            try:
+                theta, _ = evaluate_policy(seen.moments, gain)
+                gain[:] = improved_gain(theta, plant.n_states, plant.n_inputs)
+            except np.linalg.LinAlgError:
+                return i, SINGULAR, seen
+            if not (np.all(np.isfinite(gain)) and is_stabilising(plant, gain)):
+                return i, GAIN_LOST, seen
+            if marks[kept] == i:
+                gains[kept] = gain
+                kept += 1
+        return int(marks[-1]), RUNNING, seen
+
+    def _more(self, plant: Plant, seen: _Trajectory) -> _Trajectory:
+        """Probe the plant for the samples of one iteration; x and the source go on in place."""
+        before = round(seen.moments.now[-1, -1])  # the sum of the constant entry is the number of samples
+        moments = seen.moments
+        for first in range(before, before + self.samples_per_step, _BLOCK):
+            times = np.arange(first, min(first + _BLOCK, before + self.samples_per_step), dtype=np.float64)
+            signal = self.amplitude * seen.signal.at_times(times)
+            samples = probe(plant, seen.exploring, seen.noise_root, signal, seen.x, seen.source)
+            moments = moments.with_samples(*samples)
+        return seen._replace(moments=moments)

@@ -1,0 +1,89 @@
+"""Where experiments, systems, figures, claims and YAML files are looked for: here, and in packages that ask to be seen.
+
+A package of the user's own has the same rooms as this one (`experiments/`, `systems/`, `figures/`, `claims/`, `conf/`;
+those that it needs) and names itself under the entry point group `lqrpg.packages`:
+
+    [project.entry-points."lqrpg.packages"]
+    my_methods = "my_methods"
+
+Names of this package go first; nothing of a package is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from lqrpg.checks import SettingError
+
+GROUP = "lqrpg.packages"
+OWN = "lqrpg"
+
+
+@cache
+def packages() -> dict[str, Path]:
+    """Folders of the packages by their names, this one first."""
+    from importlib.metadata import entry_points  # slow to import, and `--help` needs no package
+
+    named = sorted({entry.value for entry in entry_points(group=GROUP)} - {OWN})
+    return {name: folder for name in (OWN, *named) if (folder := _folder(name)) is not None}
+
+
+def _folder(package: str) -> Path | None:
+    """The folder of a package; none if it is not there any more."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+
+
+def modules(room: str) -> list[str]:
+    """Dotted names of all modules of a room, package by package."""
+    return [
+        f"{package}.{room}.{file.stem}"
+        for package, folder in packages().items()
+        for file in sorted((folder / room).glob("*.py"))
+        if not file.stem.startswith("_")
+    ]
+
+
+def module_of(room: str, name: str) -> str | None:
+    """The dotted name of the first module of that name in a room."""
+    return next((module for module in modules(room) if module.rpartition(".")[2] == name), None)
+
+
+def load(module: str) -> ModuleType:
+    """Import a module of a room.
+
+    Raises
+    ------
+    SettingError
+        If a package of the user's own fails to import, with its reason.
+    """
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        if module.startswith(f"{OWN}."):
+            raise
+        raise SettingError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def config_folders() -> list[Path]:
+    """The folders of YAML files, this package's first."""
+    return [folder / "conf" for folder in packages().values() if (folder / "conf").is_dir()]
+
+
+def choices(group: str, *, own: bool = False) -> list[str]:
+    """Names of the YAML files of a configuration group; with `own` those of this package alone."""
+    folders = config_folders()[: 1 if own else None]
+    return sorted({file.stem for folder in folders for file in (folder / group).glob("*.yaml")})
+
+
+def config_text(group: str, name: str) -> str:
+    """The text of a configuration group's file; empty if there is none."""
+    files = (folder / group / f"{name}.yaml" for folder in config_folders())
+    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")

@@ -1,0 +1,208 @@
+"""A plant of the user's own: matrices from YAML, a file or Python, checked, converted and made ready for every method.
+
+The cost is E sum or integral of x'Qx + 2 x'Su + u'Ru. Methods see the plant of `Custom.plant`, converted to the time
+that was asked for and with the cross weight S absorbed: their gain L is that of u = -(L + R^-1 S') x.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.sampling import LinearModel, sampled, unsampled, without_cross_weight
+from lqrpg.systems import plant_checks as checks
+from lqrpg.systems.plant_files import read_plant
+
+Rows = list[list[float]]
+DEFAULTS: Mapping[str, float] = {"Q": 1.0, "R": 1.0, "S": 0.0, "noise": 1e-3, "first_state": 1.0}
+"""What a plant's file may leave out: multiples of the identity."""
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A linear plant that the user describes.
+
+    Attributes
+    ----------
+    kind : `custom`.
+    sample_time : seconds between samples; 0 for continuous time.
+    A, B : (n, n) and (n, m) matrices of dx/dt = Ax + Bu or of x+ = Ax + Bu + w.
+    Q, R, S : (n, n), (m, m) and (n, m) weights of the cost.
+    noise : (n, n) covariance of w in discrete time, its intensity in continuous time.
+    first_state : (n, n) covariance of the first state.
+    K0 : (m, n) gain of u = -K0 x from which methods start, for the plant as they see it.
+    convert_to : None to leave time as it is; seconds, to sample a continuous plant with a held input; 0, to make a
+        discrete plant continuous.
+
+    Raises
+    ------
+    lqrpg.checks.SettingError
+        If shapes do not fit, weights are not definite, a mode cannot be stabilised or costs nothing, or K0 does not
+        stabilise the plant; the message says what would be right.
+    """
+
+    kind: str
+    sample_time: float
+    A: Rows
+    B: Rows
+    Q: Rows
+    R: Rows
+    S: Rows
+    noise: Rows
+    first_state: Rows
+    K0: Rows
+    convert_to: float | None
+
+    @classmethod
+    def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings with the content of `file` in its place; what is given beside it stands.
+
+        Numbers become multiples of the identity, lists diagonals, and a first gain is found where none is given.
+        """
+        given = {name: value for name, value in content.items() if value is not None}
+        file = given.pop("file", None)
+        if file is not None:
+            given = {**_without_strangers(read_plant(Path(str(file))), str(file)), **given}
+        return _completed(given)
+
+    def __post_init__(self) -> None:
+        checks.require_semidefinite("system.first_state", np.array(self.first_state))
+        checks.require_weights(self._given)
+        checks.require_solvable(self._seen, self.time)
+        checks.require_stabilised(self._seen, self.time, np.array(self.K0))
+
+    @property
+    def time(self) -> str:
+        """`continuous` or `discrete`, as methods see the plant."""
+        return _time(self.sample_time, self.convert_to)
+
+    @cached_property
+    def _given(self) -> LinearModel:
+        return _model(vars(self))
+
+    @cached_property
+    def _seen(self) -> LinearModel:
+        return _converted(self._given, self.sample_time, self.convert_to)
+
+    def plant(self) -> Plant:
+        """The plant that methods see: Sigma is the noise in discrete time, the first state's covariance otherwise."""
+        plain, _ = without_cross_weight(self._seen)
+        Sigma = self.initial_covariance() if self.time == "continuous" else plain.noise
+        return Plant(plain.A, plain.B, plain.Q, plain.R, Sigma)
+
+    def initial_covariance(self) -> Array:
+        """Covariance of the first state, shape (n, n)."""
+        return np.array(self.first_state, dtype=np.float64)
+
+    def initial_gain(self) -> Array:
+        """The first gain of `plant`, shape (m, n): K0 without the shift that absorbs the cross weight."""
+        _, shift = without_cross_weight(self._seen)
+        return np.array(self.K0, dtype=np.float64) - shift
+
+
+def _without_strangers(content: dict[str, Any], file: str) -> dict[str, Any]:
+    """The content of a plant's file, refused if it holds what no plant has."""
+    known = [*Custom.__dataclass_fields__]
+    for name in content:
+        if name not in known or name == "kind":
+            names = ", ".join(key for key in known if key != "kind")
+            raise SettingError(f"system.file={file!r}: unknown name {name!r}: a plant has {names}")
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _completed(given: dict[str, Any]) -> dict[str, Any]:
+    """All settings as plain numbers and matrices."""
+    for name, hint in (("A", "a matrix"), ("B", "a matrix"), ("sample_time", "0 for continuous time, or seconds")):
+        if name not in given:
+            raise SettingError(f"system.{name} is missing: expected {hint}; or name a plant's file: system.file=FILE")
+    times = {name: _number(name, given.get(name)) for name in ("sample_time", "convert_to")}
+    n, m = _sizes(given["A"], given["B"])
+    shapes = {"A": (n, n), "B": (n, m), "Q": (n, n), "R": (m, m), "S": (n, m), "noise": (n, n), "first_state": (n, n)}
+    plain = {
+        name: checks.matrix(f"system.{name}", given.get(name, DEFAULTS.get(name)), *shape)
+        for name, shape in shapes.items()
+    }
+    gain = checks.matrix("system.K0", given["K0"], m, n) if "K0" in given else None
+    complete = {"kind": given["kind"], **times, **plain}
+    return {**complete, "K0": _found_gain(complete) if gain is None else gain}
+
+
+def _number(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    expected = "0 for continuous time, or the seconds between samples"
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise SettingError(f"system.{name}={value!r}: expected {expected}") from None
+    require(0.0 <= seconds < np.inf and not isinstance(value, bool), f"system.{name}", value, expected)
+    return seconds
+
+
+def _sizes(A: Any, B: Any) -> tuple[int, int]:
+    """The numbers of states and inputs."""
+    states, inputs = checks.numbers("system.A", A), checks.numbers("system.B", B)
+    n = round(states.size**0.5)
+    square = states.size == n * n and states.ndim in (0, 2) and n > 0
+    require(square and states.shape[:1] == states.shape[1:], "system.A", _shape(states), "a square matrix")
+    right = inputs.size > 0 and inputs.size % n == 0 and (inputs.ndim < 2 or inputs.shape[0] == n)
+    require(right and (inputs.ndim == 2 or inputs.size == n), "system.B", _shape(inputs), f"{n} rows, as A has")
+    m = inputs.size // n
+    limit = f"at most {checks.MAX_SIZE} states and as many inputs"
+    require(max(n, m) <= checks.MAX_SIZE, "system.A", _shape(states), limit)
+    return n, m
+
+
+def _shape(array: Array) -> str:
+    return "x".join(map(str, array.shape)) + " matrix" if array.ndim == 2 else f"{array.size} numbers"
+
+
+def _found_gain(complete: dict[str, Any]) -> Rows:
+    """A stabilising first gain, announced, for a plant that was given without one."""
+    model = _model(complete)
+    checks.require_weights(model)
+    seen = _converted(model, complete["sample_time"], complete["convert_to"])
+    time = _time(complete["sample_time"], complete["convert_to"])
+    checks.require_solvable(seen, time)
+    gain = checks.first_gain(seen, time)
+    reason = "the plant is stable without it" if not gain.any() else f"the optimum for {checks.HEAVIER:g} Q"
+    warnings.warn(
+        f"system.K0 is not given: starting from {checks.compact(gain)}, {reason}", SettingWarning, stacklevel=2
+    )
+    rows: Rows = gain.tolist()
+    return rows
+
+
+def _model(values: Mapping[str, Any]) -> LinearModel:
+    return LinearModel(*(np.array(values[name], dtype=np.float64) for name in LinearModel._fields))
+
+
+def _time(sample_time: float, convert_to: float | None) -> str:
+    return "continuous" if (sample_time if convert_to is None else convert_to) == 0 else "discrete"
+
+
+def _converted(model: LinearModel, sample_time: float, convert_to: float | None) -> LinearModel:
+    """The model in the time that was asked for."""
+    if convert_to is None or convert_to == sample_time:
+        return model
+    if sample_time == 0:
+        return sampled(model, convert_to)
+    if convert_to > 0:
+        raise SettingError(
+            f"system.convert_to={convert_to:g}: expected 0 (continuous time), or {sample_time:g} as it is sampled"
+        )
+    try:
+        return unsampled(model, sample_time)
+    except ValueError as error:
+        raise SettingError(f"system.convert_to=0: {error}") from None
+
+
+SYSTEM = Custom

@@ -1,0 +1,193 @@
+"""A user's own family of plants with uncertain parameters, from a file: `system=custom_family system.file=FILE`.
+
+The file's content stands among the settings of a run in place of its path. So a run is known by what it computed,
+and its `config.yaml` holds all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lqrpg.checks import SettingError, require
+from lqrpg.lqr.plant import Array
+from lqrpg.systems import family_file
+from lqrpg.systems.expression import Expression
+from lqrpg.systems.parameter_family import ParameterFamily, unstabilisable
+
+_HERE = "system"
+_LARGEST = 1e100
+
+
+@dataclass(frozen=True)
+class CustomFamily:
+    """Settings of a family; the example and `conf/system/custom_family.yaml` say what each key is.
+
+    Attributes
+    ----------
+    kind : `custom_family`.
+    parameters : a number or a distribution for each name.
+    derived : further names, each an expression.
+    time : of A and B: `continuous` or `discrete`.
+    dt : s between samples of a plant in continuous time; null in discrete time.
+    A, B : n rows of n, and of m, numbers or expressions.
+    Q, R, Sigma : a matrix, or a number times the identity: weights, and noise covariance of the sampled plant.
+    start_gain : K0 as m rows of n numbers; null for one by discount annealing.
+    tolerance : relative error that means over the family may have.
+    """
+
+    kind: str
+    parameters: dict[str, Any]
+    derived: dict[str, Any]
+    time: str
+    dt: float | None
+    A: list[Any]
+    B: list[Any]
+    Q: Any
+    R: Any
+    Sigma: Any
+    start_gain: list[Any] | None
+    tolerance: float
+
+    @classmethod
+    def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings with the file's content in place of its path, checked entry by entry."""
+        given = dict(content)
+        path = given.pop("file", None)
+        overrides = {key: given.pop(key, None) for key in ("start_gain", "tolerance")}
+        kind = given.pop("kind")
+        if path is None and not given:
+            raise SettingError("system.file is missing: write system.file=FAMILY.yaml, a family of plants")
+        where = str(path) if path is not None else _HERE
+        body = family_file.read(str(path)) if path is not None else given
+        family_file.require_keys(body, where)
+        body = {"derived": {}, "dt": None, "start_gain": None, **body}
+        body |= {key: value for key, value in overrides.items() if value is not None}
+        body["derived"] = body["derived"] or {}
+        settings = {"kind": kind, "tolerance": 1e-8, **body}
+        _require_domain(_Parts.of(settings, where).family, where)
+        return settings
+
+    def __post_init__(self) -> None:
+        require(1e-12 <= self.tolerance <= 1e-2, "system.tolerance", self.tolerance, "a number from 1e-12 to 1e-2")
+        self.family()
+
+    @cached_property
+    def _parts(self) -> _Parts:
+        return _Parts.of({name: getattr(self, name) for name in self.__dataclass_fields__}, _HERE)
+
+    def family(self) -> ParameterFamily:
+        """All plants at once."""
+        return self._parts.family
+
+    def initial_gain(self) -> Array:
+        """K0, shape (m, n).
+
+        Raises
+        ------
+        ValueError
+            If the settings have none.
+        """
+        if self._parts.gain is None:
+            raise ValueError("the family has no first gain: find one by discount annealing")
+        return np.array(self._parts.gain)
+
+    def plant(self) -> NoReturn:
+        """Refuse: a family is no single plant."""
+        raise SettingError(f"system.kind={self.kind!r}: expected one plant, not a family; use experiment=dr_lqr")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the settings describe: the family, and K0 if it is given."""
+
+    family: ParameterFamily
+    gain: list[list[float]] | None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], where: str) -> _Parts:
+        fixed, uncertain = family_file.parameters(content["parameters"], where)
+        names = {*fixed, *uncertain}
+        derived = family_file.derived(content["derived"], names, where)
+        names |= {name for name, _ in derived}
+        state = family_file.matrix(content["A"], None, None, names, f"{where}: A")
+        n = len(state)
+        _require_size(where, "A", n, len(state[0]), n, family_file.MAX_STATES)
+        inputs = family_file.matrix(content["B"], n, None, names, f"{where}: B")
+        m = len(inputs[0])
+        _require_size(where, "B", n, m, m, family_file.MAX_INPUTS)
+        Q, R, Sigma = (
+            family_file.definite(content[key], size, f"{where}: {key}")
+            for key, size in (("Q", n), ("R", m), ("Sigma", n))
+        )
+        given = tuple(uncertain), tuple(uncertain.values()), fixed, derived, state, inputs
+        family = ParameterFamily(*given, _period(content, where), Q, R, Sigma)
+        return cls(family, family_file.gain(content["start_gain"], m, n, f"{where}: start_gain"))
+
+
+def _require_size(where: str, key: str, rows: int, columns: int, wanted: int, most: int) -> None:
+    if columns != wanted:
+        raise SettingError(f"{where}: {key}: {rows} rows of {columns} entries: expected a square matrix")
+    if columns > most:
+        raise SettingError(f"{where}: {key}: {columns} columns: expected at most {most}")
+
+
+def _period(content: Mapping[str, Any], where: str) -> float | None:
+    time, dt = content["time"], content["dt"]
+    if time not in family_file.TIMES:
+        raise SettingError(f"{where}: time: {time!r}: expected one of {', '.join(family_file.TIMES)}")
+    if time == "discrete":
+        if dt is not None:
+            raise SettingError(f"{where}: dt: {dt!r}: expected none, as A and B are in discrete time")
+        return None
+    if dt is None:
+        raise SettingError(f"{where}: dt is missing: expected the time between samples, in s, as time is continuous")
+    period = family_file.number(dt, f"{where}: dt")
+    if not 0.0 < period < 1e6:
+        raise SettingError(f"{where}: dt: {dt!r}: expected a positive number of seconds")
+    return period
+
+
+def _require_domain(family: ParameterFamily, where: str) -> None:
+    """Refuse a family in which an entry has no value, or a plant that no gain stabilises."""
+    grid = family.grid()
+    found = family.values([np.ascontiguousarray(column) for column in grid.T])
+    for place, expression in _places(family):
+        value = np.broadcast_to(expression.value(found), (len(grid),))
+        broken = ~(np.abs(value) < _LARGEST)
+        if broken.any():
+            what = f"{expression.text!r} is {float(value[np.argmax(broken)])} for {_first(family, grid, broken)}"
+            raise SettingError(f"{where}: {place}: {what}: expected a finite number, for all values")
+    A, B = family.systems(grid)
+    broken = ~(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
+    if broken.any():
+        raise SettingError(
+            f"{where}: dt: the sampled plant overflows for {_first(family, grid, broken)}: expected less"
+        )
+    lost = unstabilisable(A, B)
+    if lost.any():
+        raise SettingError(
+            f"{where}: no gain stabilises the plant with {_first(family, grid, lost)}: "
+            "expected inputs that reach every mode that does not decay"
+        )
+
+
+def _places(family: ParameterFamily) -> Iterator[tuple[str, Expression]]:
+    """All expressions, each with where it stands."""
+    for name, expression in family.derived:
+        yield f"derived.{name}", expression
+    for key, entries in (("A", family.state), ("B", family.input)):
+        for i, row in enumerate(entries):
+            for j, entry in enumerate(row):
+                yield f"{key}, row {i + 1}, column {j + 1}", entry
+
+
+def _first(family: ParameterFamily, grid: Array, marked: Any) -> str:
+    return family.describe(grid[np.argmax(marked)][None])
+
+
+SYSTEM = CustomFamily

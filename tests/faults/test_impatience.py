@@ -1,0 +1,36 @@
+"""Ctrl-C twice in quick succession: the run ends at once, keeps what is done, and says how to go on."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.faults.runs import RUN, SLOWLY, processes_in, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("backend", "pause"), [("joblib", 0.0), ("joblib", 0.05), ("joblib", 0.4), ("mpi", 0.05)])
+def test_ctrl_c_twice(place, expected, backend, pause):
+    process = place.start(*RUN, f"backend={backend}", patch=SLOWLY)
+    place.shards_reach(4, process)
+    for _ in range(2):
+        try:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
+        except ProcessLookupError:
+            break
+        time.sleep(pause)
+    begin = time.monotonic()
+    ended = place.end(process, 20)
+    assert ended.code == 130
+    assert time.monotonic() - begin < 10.0
+    assert "continue" in ended.err
+    wait_for(lambda: not processes_in(place.folder), 20)
+    kept = len(place.shards())
+    assert kept >= 4
+    again = place.call(*RUN, f"backend={backend}")
+    assert again.code == 0, again
+    assert f"{kept} done before" in again.err
+    assert place.tables() == expected
+    assert place.is_tidy()

@@ -1,0 +1,66 @@
+"""How far floats may be from the kept ones: in one place, each with its reason.
+
+On one machine equal code gives equal bits. Another processor may round elsewhere: its BLAS sums in another order, its
+exp and sin differ in the last place. So by default floats agree to a relative 1e-9, which is far more than the rounding
+of a well-conditioned number (1e-13 or so) and far less than any change of a formula, a setting or a random stream.
+
+Some columns amplify rounding. What they are allowed on top is absolute: `ROUNDINGS` times what a change of the inputs
+by one unit in the last place does to them, as measured by `python -m tests.reference.one_ulp` at the smallest and at
+full size, rounded up to one digit. A test holds the numbers here to that measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+RELATIVE = 1e-9
+ROUNDINGS = 32
+"""Units in the last place by which an input may be off: sums of n = 10^4 products in lanes of eight round n/8 times
+one after another, and errors of random sign grow as the root, sqrt(1250) = 35 half units; products and roots behind
+them add theirs."""
+
+
+class Tolerance(NamedTuple):
+    """|found - kept| <= absolute + relative |kept|."""
+
+    relative: float = RELATIVE
+    absolute: float = 0.0
+
+
+LEAST_SQUARES = """The moments of the Bellman regression are nearly singular where the sinusoids excite little: their
+condition number multiplies every rounding of the sums. Coefficient 6, the input's own, is well determined."""
+IMPROVED = """Gains improved from such coefficients; and errors of the exact iteration, which end at rounding."""
+COST_RATIO = """A ratio of two costs minus one: it cancels all digits but those of the excess, down to 1e-7."""
+SEARCH = """The gap of a minimiser that a search finds to a gradient of 1e-7: where it stops depends on rounding. What a
+stop at ten times that gradient changes is allowed once."""
+
+AMPLIFIED: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "qsa_policy_evaluation/evaluation": (
+        LEAST_SQUARES,
+        {
+            "relative_error": 3e-6,
+            "theta_1": 2e-4,
+            "theta_2": 2e-4,
+            "theta_3": 4e-4,
+            "theta_4": 3e-5,
+            "theta_5": 4e-4,
+            "theta_6": 3e-9,
+        },
+    ),
+    "qsa_policy_iteration/iteration": (
+        IMPROVED,
+        {"gain_error": 8e-7, "weighted_error": 4e-7, "k1": 3e-7, "k2": 7e-7},
+    ),
+    "dr_lqr/final": (COST_RATIO, {"excess": 3e-13}),
+    "dr_lqr/curves": (COST_RATIO, {"p25": 3e-13, "median": 3e-13, "p75": 3e-13}),
+    "dr_lqr/wiggles": (COST_RATIO, {"quadrature": 3e-13, "monte_carlo": 3e-13}),
+    "sgd_direct/rollout_bias": (SEARCH, {"gap": 6e-9, "gap_spread": 3e-8}),
+}
+"""Absolute tolerances of columns that amplify rounding, and why they do, by `experiment/table`."""
+
+
+def tolerance(table: str, column: str) -> Tolerance:
+    """What a column of floats is allowed, of a table named `experiment/table`."""
+    _, columns = AMPLIFIED.get(table, ("", {}))
+    return Tolerance(absolute=columns.get(column, 0.0))

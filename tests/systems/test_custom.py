@@ -1,0 +1,220 @@
+"""Plants of the user's own: what files and keys may hold, what is refused and what is offered instead."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import io
+
+from lqrpg.checks import SettingError, SettingWarning
+from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.sampling import LinearModel, sampled
+from lqrpg.systems.custom import Custom
+from lqrpg.systems.plant_files import read_plant, write_plant
+
+UNSTABLE = {"kind": "custom", "sample_time": 0, "A": [[0, 1], [2, -0.1]], "B": [0, 1], "K0": [4, 2]}
+
+
+def custom(**changes):
+    return Custom(**Custom.expand({**UNSTABLE, **changes}))
+
+
+def test_numbers_lists_and_matrices_mean_the_same():
+    written = custom(Q=[2, 2], R=1, noise=0.001, first_state=[[1, 0], [0, 1]], B=[[0], [1]], K0=[[4, 2]])
+    assert written == custom(Q=2, R=[[1]])
+
+
+def test_the_plant_is_the_one_that_was_written():
+    system = custom(Q=[1, 3], R=0.5, first_state=2.0)
+    plant = system.plant()
+    np.testing.assert_array_equal(plant.A, [[0, 1], [2, -0.1]])
+    np.testing.assert_array_equal(plant.B, [[0], [1]])
+    np.testing.assert_array_equal(plant.Q, np.diag([1, 3]))
+    np.testing.assert_array_equal(plant.R, [[0.5]])
+    np.testing.assert_array_equal(plant.Sigma, 2.0 * np.eye(2))
+    np.testing.assert_array_equal(system.initial_gain(), [[4, 2]])
+    assert system.time == "continuous"
+
+
+def test_a_sampled_plant_drives_discrete_time_with_its_noise():
+    system = custom(convert_to=0.1, noise=0.5, K0=[5, 4])
+    given_model = LinearModel(*(np.array(part, float) for part in ([[0, 1], [2, -0.1]], [[0], [1]])), *np.zeros(4))
+    A = sampled(given_model._replace(Q=np.eye(2), S=np.zeros((2, 1)), R=np.eye(1), noise=0.5 * np.eye(2)), 0.1)
+    plant = system.plant()
+    np.testing.assert_allclose(plant.closed_loop(system.initial_gain()), A.A - A.B @ [[5, 4]], atol=1e-15)
+    np.testing.assert_allclose(plant.Sigma, A.noise)
+    assert system.time == "discrete"
+
+
+def test_the_way_to_discrete_time_and_back_gives_the_same_dynamics():
+    model = custom(convert_to=0.05, K0=[5, 4])
+    there = model._seen
+    back = Custom(
+        **Custom.expand(
+            {"kind": "custom", "sample_time": 0.05, "convert_to": 0, "A": there.A.tolist(), "B": there.B.tolist()}
+            | {"K0": [4, 2]}
+        )
+    )
+    np.testing.assert_allclose(back.plant().A, [[0, 1], [2, -0.1]], atol=1e-12)
+
+
+def test_without_k0_zero_is_taken_where_the_plant_is_stable():
+    with pytest.warns(SettingWarning, match="stable without it"):
+        system = custom(A=[[-1, 0], [0, -2]], K0=None)
+    np.testing.assert_array_equal(system.K0, [[0, 0]])
+
+
+def test_without_k0_a_stabilising_one_is_found():
+    with pytest.warns(SettingWarning, match="40 Q"):
+        system = custom(K0=None)
+    assert continuous.is_stabilising(system.plant(), system.initial_gain())
+
+
+def test_the_gain_that_is_offered_is_accepted():
+    with pytest.raises(SettingError, match="does not stabilise the plant in continuous time") as caught:
+        custom(K0=[0, 0])
+    gain = json.loads(re.search(r"system\.K0=(\S+)$", str(caught.value)).group(1))
+    assert gain == custom(K0=gain).K0
+
+
+REFUSED = {
+    "no A": ({"A": None}, "system.A is missing"),
+    "no time": ({"sample_time": None}, "0 for continuous time"),
+    "A is not square": ({"A": [[0, 1, 2], [2, 0, 1]]}, "a square matrix"),
+    "A is ragged": ({"A": [[0, 1], [2]]}, "rows of equal length"),
+    "A is words": ({"A": "fast"}, "system.A='fast'"),
+    "A holds no number": ({"A": [[0, float("nan")], [2, 0]]}, "finite"),
+    "A is a cube": ({"A": [[[1]]]}, "system.A"),
+    "A is too large": ({"A": np.eye(40).tolist(), "B": np.eye(40).tolist()}, "at most 32"),
+    "B has other rows": ({"B": [[1], [0], [0]]}, "2 rows"),
+    "B is empty": ({"B": []}, "2 rows"),
+    "Q has another shape": ({"Q": [[1]]}, "system.Q: expected a 2x2 matrix, not 1x1"),
+    "Q is not symmetric": ({"Q": [[1, 1], [0, 1]]}, "system.Q: expected a symmetric"),
+    "Q is indefinite": ({"Q": [1, -1]}, "smallest eigenvalue is -1"),
+    "R is singular": ({"R": 0}, "system.R: expected a positive definite"),
+    "S is too large": ({"S": [[5], [5]]}, "[[Q, S], [S', R]]"),
+    "noise is indefinite": ({"noise": -1}, "system.noise"),
+    "first state is indefinite": ({"first_state": -1}, "system.first_state"),
+    "K0 has another shape": ({"K0": [[1, 2, 3]]}, "system.K0: expected a 1x2 matrix, not 1x3"),
+    "time is negative": ({"sample_time": -1}, "system.sample_time=-1"),
+    "time is a truth": ({"sample_time": True}, "system.sample_time=True"),
+    "not stabilisable": ({"B": [0, 0]}, "no input reaches the mode of A with eigenvalue 1.365"),
+    "not detectable": ({"Q": 0}, "costs nothing"),
+    "sampled twice": ({"sample_time": 0.1, "convert_to": 0.2}, "system.convert_to=0.2"),
+    "no continuous plant": (
+        {"sample_time": 0.1, "convert_to": 0, "A": [[-0.5, 0], [0, 0.5]], "B": [1, 1], "K0": [0, 0]},
+        "eigenvalue -0.5",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_plant_that_no_method_can_take_is_refused_in_one_line(name):
+    changes, words = REFUSED[name]
+    with pytest.raises(SettingError, match=re.escape(words)) as caught:
+        custom(**changes)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-3, 1.0, 1e3]), time=st.sampled_from([0, 0.2]))
+def test_the_first_gain_that_is_found_stabilises_any_stabilisable_plant(seed, scale, time):
+    rng = np.random.default_rng(seed)
+    content = {
+        "sample_time": time,
+        "A": (scale * rng.normal(size=(4, 4))).tolist(),
+        "B": rng.normal(size=(4, 2)).tolist(),
+    }
+    with pytest.warns(SettingWarning, match="K0 is not given"):
+        system = Custom(**Custom.expand({"kind": "custom", **content}))
+    module = continuous if time == 0 else discrete
+    assert module.is_stabilising(system.plant(), system.initial_gain())
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_plants_keep_their_bits_in_every_kind_of_file(seed, tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("plants"), np.random.default_rng(seed)
+    content = {
+        "sample_time": 0.0,
+        "A": rng.normal(size=(3, 3)) * 10.0 ** rng.integers(-9, 9),
+        "B": rng.normal(size=(3, 2)),
+    }
+    write_plant(folder / "plant.yaml", content)
+    np.savez(folder / "plant.npz", **content)
+    io.savemat(folder / "plant.mat", content)
+    plain = {name: np.asarray(value).tolist() for name, value in content.items()}
+    assert [read_plant(folder / f"plant.{ending}") for ending in ("yaml", "npz", "mat")] == [plain] * 3
+
+
+def test_matlabs_names_are_understood(tmp_path):
+    io.savemat(tmp_path / "p.mat", {"A": np.eye(2), "B": np.eye(2), "Ts": 0.5, "N": np.zeros((2, 2)), "K": np.eye(2)})
+    assert set(read_plant(tmp_path / "p.mat")) == {"A", "B", "sample_time", "S", "K0"}
+
+
+FILES = {
+    "no file": ("p.yaml", None, "no such file"),
+    "another kind": ("p.txt", "A: 1", "ends in .yaml"),
+    "not YAML": ("p.yaml", "A: [1", "cannot be read as YAML"),
+    "a list": ("p.yaml", "- 1", "expected lines such as"),
+    "an object": ("p.yaml", "A: !!python/object/apply:os.system ['touch done']", "cannot be read as YAML"),
+    "a stranger": ("p.yaml", "sample_time: 0\nC: 1", "unknown name 'C'"),
+    "not MATLAB": ("p.mat", "nonsense", "cannot be read as MATLAB"),
+    "not NumPy": ("p.npz", "nonsense", "cannot be read as NumPy"),
+    "two names": ("p.yaml", "Ts: 0\nsample_time: 0", "both Ts and sample_time"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_holds_no_plant_is_refused_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file, content, words = FILES[name]
+    if content is not None:
+        (tmp_path / file).write_text(content)
+    with pytest.raises(SettingError, match=re.escape(words)) as caught:
+        Custom.expand({"kind": "custom", "file": file})
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "done").exists()
+
+
+def test_objects_in_a_numpy_file_are_not_unpickled(tmp_path):
+    np.savez(tmp_path / "p.npz", A=np.array([{}], dtype=object))
+    with pytest.raises(SettingError, match="cannot be read as NumPy"):
+        read_plant(tmp_path / "p.npz")
+
+
+def test_matlab_objects_are_refused_by_name(tmp_path):
+    io.savemat(tmp_path / "p.mat", {"plant": {"A": np.eye(2)}})
+    with pytest.raises(SettingError, match="plant holds no real numbers; save the matrices"):
+        read_plant(tmp_path / "p.mat")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "extra"),
+    [
+        ("azopg", ["max_updates=20", "scaling.fleets=[1]", "scaling.batch_sizes=[8]"]),
+        ("sgd_indirect", ["system.convert_to=0.1", "system.K0=[5,4]"]),
+        ("qsa_policy_iteration", ["gain=null", "exploration.gain=null"]),
+        ("qsa_policy_evaluation", ["gain=null", "exploration.gain=null"]),
+    ],
+)
+def test_experiments_run_on_a_plant_from_a_file(experiment, extra, lqrpg, tmp_path):
+    write_plant(tmp_path / "p.yaml", {name: np.array(UNSTABLE[name]) for name in ("A", "B", "K0")} | {"sample_time": 0})
+    sizes = {"sgd_indirect": ["iterations=50"]}.get(experiment, [])
+    common = ("run", f"experiment={experiment}", "scale=smoke", "backend=serial", "system=custom", "system.file=p.yaml")
+    ended = lqrpg(*common, *extra, *sizes)
+    assert ended.code == 0, ended.err
+    # the run is known by what the file held, not by its name
+    (tmp_path / "p.yaml").rename(tmp_path / "q.yaml")
+    again = lqrpg(*common[:-1], "system.file=q.yaml", *extra, *sizes)
+    assert "nothing to do" in again.err
+
+
+def test_an_experiment_in_the_other_time_says_how_to_convert(lqrpg, tmp_path):
+    write_plant(tmp_path / "p.yaml", {name: np.array(UNSTABLE[name]) for name in ("A", "B", "K0")} | {"sample_time": 0})
+    ended = lqrpg("run", "experiment=sgd_indirect", "system=custom", "system.file=p.yaml")
+    assert ended.code == 2
+    assert "system.convert_to=SECONDS" in ended.err

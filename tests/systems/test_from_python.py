@@ -1,0 +1,74 @@
+"""Plants from python-control, scipy.signal and arrays."""
+
+import control
+import numpy as np
+import pytest
+from scipy import signal
+
+from lqrpg.checks import SettingError
+from lqrpg.systems.custom import Custom
+from lqrpg.systems.from_python import load_system, save_plant
+
+A, B = np.array([[0.0, 1.0], [2.0, -0.1]]), np.array([[0.0], [1.0]])
+C = np.eye(2)
+K0 = [4.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [control.ss(A, B, C, 0), signal.StateSpace(A, B, C, np.zeros((2, 1))), signal.lti(A, B, C, np.zeros((2, 1)))],
+    ids=["control", "scipy", "lti"],
+)
+def test_continuous_systems_are_taken_as_they_are(source):
+    system = load_system(source, K0=K0)
+    np.testing.assert_array_equal(system.plant().A, A)
+    np.testing.assert_array_equal(system.plant().B, B)
+    assert system.time == "continuous"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [control.ss(A / 4, B, C, 0, dt=0.1), signal.dlti(A / 4, B, C, np.zeros((2, 1)), dt=0.1)],
+    ids=["control", "scipy"],
+)
+def test_sampled_systems_keep_their_sample_time(source):
+    system = load_system(source, K0=[0, 0])
+    assert (system.time, system.sample_time) == ("discrete", 0.1)
+
+
+@pytest.mark.parametrize("kind", [control.tf, signal.TransferFunction], ids=["control", "scipy"])
+def test_a_transfer_function_is_realised(kind):
+    system = load_system(kind([1.0], [1.0, 3.0, 2.0]), K0=[0, 0])
+    np.testing.assert_allclose(sorted(np.linalg.eigvals(system.plant().A)), [-2.0, -1.0])
+
+
+def test_what_has_no_time_base_asks_for_one():
+    with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
+        load_system(control.ss(A, B, C, 0, dt=None), K0=K0)
+    with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
+        load_system((A, B), K0=K0)
+
+
+def test_what_is_no_plant_is_refused():
+    with pytest.raises(SettingError, match=r"made of list: .*control\.ss"):
+        load_system([[0, 1], [1, 0]])
+
+
+def test_a_saved_plant_is_the_same_on_the_command_line(tmp_path):
+    path = save_plant(tmp_path / "plant.yaml", control.ss(A, B, C, 0), Q=np.diag([3.0, 1.0]), R=0.1, K0=K0)
+    system = Custom(**Custom.expand({"kind": "custom", "file": str(path)}))
+    assert system == load_system((A, B), sample_time=0, Q=[3, 1], R=0.1, K0=K0)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("plant.mat", {}, "ends in .yaml"),
+        ("plant.yaml", {"convert_to": 0.1}, "command line"),
+        ("p.yaml", {"R": 0}, "R"),
+    ],
+)
+def test_nothing_is_saved_that_would_be_refused(tmp_path, name, settings, words):
+    with pytest.raises(SettingError, match=words):
+        save_plant(tmp_path / name, (A, B), sample_time=0, K0=K0, **settings)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,255 @@
+"""The documentation is true: its links, commands, files, tables, figures, claims, parameters, rooms and example."""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from lqrpg.claims.registry import claims
+from lqrpg.cli.compose import composer, requests
+from lqrpg.cli.main import cli
+from lqrpg.cli.verify import accepted_text
+from lqrpg.experiments.settings import Job, job_from
+from lqrpg.figures.registry import figures
+from lqrpg.report.parameters import notes
+from lqrpg.rooms import choices, config_folders
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+@cache
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@cache
+def prose(page: Path) -> str:
+    return FENCE.sub("", text(page))
+
+
+def example_files(page: Path) -> dict[str, str]:
+    """Code blocks behind a line that names their file."""
+    return dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL))
+
+
+def sections(title: str) -> str:
+    """What stands below the headings of that title, on all pages."""
+    found = re.findall(rf"^## {title}$(.*?)(?=^## |\Z)", "\n".join(map(prose, PAGES)) + "\n", re.MULTILINE | re.DOTALL)
+    return "\n".join(found)
+
+
+def rows(markdown: str) -> list[list[str]]:
+    """The rows of tables, cell by cell."""
+    lines = (line for line in markdown.splitlines() if line.startswith("| ") and not line.startswith("| ---"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings, as GitHub names them."""
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_resolve(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    broken = []
+    for link in (link for link in links if "://" not in link):
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_files_that_are_named_exist(page):
+    named = re.findall(r"(?<![\w/.])(?:lqrpg|tests|docs|benchmarks)/[\w/]+\.(?:py|yaml|md)", text(page))
+    named += re.findall(r"`((?:lqrpg|tests|docs|benchmarks)/[\w/]*)`", prose(page))
+    given = example_files(page)
+    assert not [name for name in named if name not in given and not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_inline_formulas_survive_markdown(page):
+    plain = re.sub(r"\$\$.*?\$\$|`[^`\n]*`", "", prose(page), flags=re.DOTALL)
+    formulas = re.findall(r"\$([^$]+)\$", plain)
+    assert plain.count("$") == 2 * len(formulas)
+    # a backslash before punctuation, `*`, and `_` behind punctuation are Markdown's before they are the formula's
+    assert not [formula for formula in formulas if re.search(r"\\[^A-Za-z\s]|\*|[^\w\s]_|^\s|\s$", formula)]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words behind `lqrpg` of every command on a page."""
+    blocks = [block for _, language, block in FENCE.findall(text(page)) if not language]
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines() + re.findall(r"`(lqrpg [^`\n]+)`", prose(page))
+    found = [re.search(r"(?:^|\s)lqrpg (.*)", line) for line in lines]
+    return [shlex.split(os.path.expandvars(match[1]), comments=True) for match in found if match]
+
+
+def names_an_example(words: list[str], page: Path) -> bool:
+    added = {Path(file).stem for file in example_files(page)}
+    return any(word.partition("=")[2] in added or word in added for word in words)
+
+
+@cache
+def job(*overrides: str) -> Job:
+    """What `lqrpg run` makes of overrides; the refusals of the command line itself have tests of their own."""
+    with composer(None):
+        return job_from(compose("config", overrides=list(overrides)))
+
+
+def first_of_each(overrides: Iterable[str]) -> list[str]:
+    """Overrides of the first job of a sweep; what is for Hydra's launchers is left out."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    kept = [override for override in parsed if not override.key_or_group.startswith("hydra")]
+    sweeps = {override.key_or_group: override for override in kept if override.is_sweep_override()}
+    plain = [str(override.input_line) for override in kept if override.key_or_group not in sweeps]
+    return plain + [f"{key}={next(iter(sweep.sweep_string_iterator()))}" for key, sweep in sweeps.items()]
+
+
+def try_run(page: Path, overrides: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Compose what a command would run, in the present folder."""
+    folder = options["config_dir"]
+    if not folder:
+        job(*first_of_each(overrides))
+        return
+    (name,) = (word.partition("=")[2] for word in overrides if word.startswith("experiment="))
+    (shown,) = re.findall(r"```yaml\n(# @package _global_\n.*?)```", text(page), re.DOTALL)  # the file to be put there
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / f"{name}.yaml").write_text(shown)
+    requests(overrides, folder, multirun=options["multirun"])
+
+
+def try_command(page: Path, words: list[str]) -> None:
+    verb, *arguments = words
+    command = cli.commands[verb]
+    if not arguments:  # a verb by its name
+        return
+    options = command.make_context(verb, list(arguments)).params
+    if verb == "run":
+        try_run(page, options.pop("overrides"), options)
+    for begun in options.get("figures") or () if verb == "plot" else ():
+        assert any(name.startswith(begun) for name in figures()), words
+    assert set(options.get("papers") or ()) <= {claim.experiment for claim in claims()}, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_are_right(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in {tuple(words): words for words in commands(page) if not names_an_example(words, page)}.values():
+        try_command(page, words)
+
+
+def test_every_table_is_described_with_its_columns():
+    described = {cells[0].strip("`"): re.findall(r"`(\w+)`", cells[1]) for cells in rows(sections("Tables"))}
+    described.pop("table")
+    actual = {
+        f"{name}/{table}": list(columns)
+        for name in choices("experiment")
+        for table, columns in job(f"experiment={name}").experiment.TABLES.items()
+    }
+    assert described == actual
+
+
+def test_every_claim_is_described_with_its_range():
+    described = {cells[0].strip("`"): cells[2] for cells in rows(sections("Claims"))}
+    described.pop("claim")
+    assert described == {claim.name: accepted_text(claim) for claim in claims()}
+
+
+def test_every_figure_is_described():
+    bullets = re.findall(r"^- ((?:`\w+`(?:, )?)+)", sections("Figures"), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(bullets))) == sorted(figures())
+
+
+def flat(settings: dict, prefix: str = "") -> dict:
+    found = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+@cache
+def defaults(experiment: str) -> tuple[dict, dict]:
+    """Values and tags of the settings of an experiment."""
+    file = config_folders()[0] / "experiment" / f"{experiment}.yaml"
+    found = job(f"experiment={experiment}")
+    tags = notes(file.read_text())
+    if found.experiment.system is not None:
+        system = config_folders()[0] / "system" / f"{found.experiment.system.kind}.yaml"
+        tags |= notes(system.read_text(), "system.")
+    return flat(found.settings), {key: note.tag for key, note in tags.items()}
+
+
+def test_decisions_name_the_defaults_and_their_tags():
+    decisions = [cells for cells in rows(prose(ROOT / "docs" / "parameters.md")) if cells[0] != "setting"]
+    assert len(decisions) > 40
+    wrong = []
+    for name, value, tag, *_ in decisions:
+        experiment, _, key = name.strip("`").partition(".")
+        values, tags = defaults(experiment)
+        if values[key] != yaml.safe_load(value.strip("`")) or f"[{tags[key]}]" != tag:
+            wrong.append((name, values[key], tags[key]))
+    assert not wrong
+
+
+def imported_rooms(room: str) -> set[str]:
+    """Other rooms of the package that the modules of a room import."""
+    package = ROOT / "lqrpg"
+    files = [package / f"{room}.py"] if room == "checks" else list((package / room).rglob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    modules += [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    return {module.split(".")[1] for module in modules if module.startswith("lqrpg.")} - {room}
+
+
+def test_rooms_import_what_the_table_says_and_only_downwards():
+    table = [cells for cells in rows(prose(ROOT / "docs" / "architecture.md")) if cells[0] != "room"]
+    order = [cells[0].strip("`") for cells in table]
+    folders = {path.parent.name for path in (ROOT / "lqrpg").glob("*/__init__.py")}
+    assert set(order) == folders | {"checks"}
+    for place, cells in enumerate(table):
+        said = set(re.findall(r"`(\w+)`", cells[2]))
+        assert said == imported_rooms(order[place]), order[place]
+        assert said <= set(order[place + 1 :])
+
+
+@pytest.mark.slow
+def test_the_example_works_as_it_stands(tmp_path):
+    """The files of the architecture's page in a copy of the package, and its commands, by the letter."""
+    page = ROOT / "docs" / "architecture.md"
+    shutil.copytree(ROOT / "lqrpg", tmp_path / "lqrpg", ignore=shutil.ignore_patterns("__pycache__"))
+    for file, content in example_files(page).items():
+        assert not (tmp_path / file).exists()
+        (tmp_path / file).write_text(content)
+    surroundings = {**os.environ, "PYTHONPATH": str(tmp_path), "LQRPG_CACHE": str(tmp_path / "cache")}
+    tried = [words for words in commands(page) if names_an_example(words, page)]
+    assert {words[0] for words in tried} == {"run", "plot", "verify"}
+    for words in tried:
+        done = subprocess.run(
+            [sys.executable, "-m", "lqrpg", *words],
+            cwd=tmp_path,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, shlex.join(words) + done.stdout + done.stderr
+    assert (tmp_path / "figures" / "detuned_excess.pdf").is_file()
