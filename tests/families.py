@@ -32,7 +32,7 @@ start_gain: [-0.3175125, -1.14309136, -38.23130009, -6.17643266]
 
 TWO = """
 parameters:
-  a: {distribution: triangular, low: 0.7, mode: 0.9, high: 1.2}
+  a: {distribution: triangular, low: 0.6, mode: 0.8, high: 0.95}
   b: {distribution: normal, mean: 1.0, sd: 0.2, low: 0.6, high: 1.4}
   c: 0.1
 derived:

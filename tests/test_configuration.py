@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lqrpg.checks import SettingError
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.base import collect
 from lqrpg.rooms import choices, config_folders
@@ -65,3 +66,13 @@ def test_an_experiment_declares_the_columns_that_its_tables_get():
         assert request.job.experiment.TABLES
         for name, columns in request.job.experiment.TABLES.items():
             assert list(collect([], name, columns, columns[:1]).columns) == list(columns)
+
+
+@pytest.mark.parametrize("system", choices("system"))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_any_system_is_taken_or_refused_in_one_line(experiment, system):
+    """A family where a plant is wanted, continuous time where it is discrete, other sizes: never a traceback."""
+    try:
+        requests([f"experiment={experiment}", "scale=smoke", f"system={system}"], None, multirun=False)
+    except SettingError as error:
+        assert "\n" not in str(error)

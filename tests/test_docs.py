@@ -16,20 +16,27 @@ import pytest
 import yaml
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
+import lqrpg
 from lqrpg.claims.registry import claims
-from lqrpg.cli.compose import composer, requests
+from lqrpg.cli.compose import GROUPS, composer, requests
+from lqrpg.cli.init import init
 from lqrpg.cli.main import cli
 from lqrpg.cli.verify import accepted_text
+from lqrpg.experiments.registry import experiment_class
 from lqrpg.experiments.settings import Job, job_from
+from lqrpg.experiments.shootout import METHODS
 from lqrpg.figures.registry import figures
 from lqrpg.report.parameters import notes
-from lqrpg.rooms import choices, config_folders
+from lqrpg.rooms import choices, config_folders, config_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SINGLE_FILES = {"checks", "rooms"}
+"""Rooms of one module."""
 
 
 @cache
@@ -108,10 +115,20 @@ def names_an_example(words: list[str], page: Path) -> bool:
 
 
 @cache
+def composed(*choices_made: str) -> DictConfig:
+    """The configuration of an experiment and a system: to compose one takes longer than all that follows."""
+    with composer(None):
+        return compose("config", overrides=list(choices_made))
+
+
 def job(*overrides: str) -> Job:
     """What `lqrpg run` makes of overrides; the refusals of the command line itself have tests of their own."""
-    with composer(None):
-        return job_from(compose("config", overrides=list(overrides)))
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    config = composed(*(item.input_line for item in parsed if item.key_or_group in GROUPS)).copy()
+    for item in parsed:
+        if item.key_or_group not in GROUPS:
+            OmegaConf.update(config, item.key_or_group, item.value())  # refuses a key that is not there
+    return job_from(config)
 
 
 def first_of_each(overrides: Iterable[str]) -> list[str]:
@@ -129,6 +146,9 @@ def try_run(page: Path, overrides: tuple[str, ...], options: dict[str, Any]) -> 
     if not folder:
         job(*first_of_each(overrides))
         return
+    if (folder / "experiment").is_dir():  # `lqrpg init` wrote it
+        requests(overrides, folder, multirun=options["multirun"])
+        return
     (name,) = (word.partition("=")[2] for word in overrides if word.startswith("experiment="))
     (shown,) = re.findall(r"```yaml\n(# @package _global_\n.*?)```", text(page), re.DOTALL)  # the file to be put there
     (folder / "experiment").mkdir(parents=True)
@@ -142,6 +162,9 @@ def try_command(page: Path, words: list[str]) -> None:
     if not arguments:  # a verb by its name
         return
     options = command.make_context(verb, list(arguments)).params
+    if verb == "init":
+        init(options["folder"])
+        os.chdir(options["folder"])  # as the page goes on
     if verb == "run":
         try_run(page, options.pop("overrides"), options)
     for begun in options.get("figures") or () if verb == "plot" else ():
@@ -161,8 +184,8 @@ def test_every_table_is_described_with_its_columns():
     described.pop("table")
     actual = {
         f"{name}/{table}": list(columns)
-        for name in choices("experiment")
-        for table, columns in job(f"experiment={name}").experiment.TABLES.items()
+        for name in choices("experiment", own=True)
+        for table, columns in experiment_class(name).TABLES.items()
     }
     assert described == actual
 
@@ -183,6 +206,22 @@ def flat(settings: dict, prefix: str = "") -> dict:
     for key, value in settings.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
+
+
+def test_every_public_name_is_described():
+    named = {cell for cells in rows(prose(ROOT / "docs" / "plants.md")) for cell in re.findall(r"`(\w+)`", cells[0])}
+    assert set(lqrpg.__all__) <= named
+
+
+def test_every_key_of_a_plant_is_described():
+    named = re.findall(r"^\| (`system\..*?) \|", prose(ROOT / "docs" / "plants.md"), re.MULTILINE)
+    keys = set(yaml.safe_load(config_text("system", "custom"))) - {"kind"}
+    assert sorted(re.findall(r"`system\.(\w+)`", " ".join(named))) == sorted(keys)
+
+
+def test_every_method_is_described():
+    described = [cells[0].strip("`") for cells in rows(prose(ROOT / "docs" / "shootout.md"))]
+    assert [name for name in described if name in METHODS] == list(METHODS)
 
 
 @cache
@@ -212,10 +251,12 @@ def test_decisions_name_the_defaults_and_their_tags():
 def imported_rooms(room: str) -> set[str]:
     """Other rooms of the package that the modules of a room import."""
     package = ROOT / "lqrpg"
-    files = [package / f"{room}.py"] if room == "checks" else list((package / room).rglob("*.py"))
+    files = [package / f"{room}.py"] if room in SINGLE_FILES else list((package / room).rglob("*.py"))
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
-    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-    modules += [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    modules = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules += [f"{node.module}.{name.name}" for name in node.names if name.name != "__version__"]
     return {module.split(".")[1] for module in modules if module.startswith("lqrpg.")} - {room}
 
 
@@ -223,11 +264,31 @@ def test_rooms_import_what_the_table_says_and_only_downwards():
     table = [cells for cells in rows(prose(ROOT / "docs" / "architecture.md")) if cells[0] != "room"]
     order = [cells[0].strip("`") for cells in table]
     folders = {path.parent.name for path in (ROOT / "lqrpg").glob("*/__init__.py")}
-    assert set(order) == folders | {"checks"}
+    assert set(order) == folders | SINGLE_FILES
     for place, cells in enumerate(table):
         said = set(re.findall(r"`(\w+)`", cells[2]))
         assert said == imported_rooms(order[place]), order[place]
         assert said <= set(order[place + 1 :])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2))
+def test_python_examples_run_without_a_warning(number, tmp_path):
+    examples = [
+        block for _, language, block in FENCE.findall(text(ROOT / "docs" / "plants.md")) if language == "python"
+    ]
+    assert len(examples) == 2
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", examples[number]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("*.png"))
 
 
 @pytest.mark.slow

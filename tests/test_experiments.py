@@ -113,3 +113,14 @@ def test_provenance_says_where_numbers_come_from(experiment, serial):
     assert record["libraries"]["numpy"] == np.__version__
     assert record["machine"]["cores"] == os.cpu_count()
     assert {"identity", "sources", "started", "finished", "seconds", "argv", "seed", "workers", "commit"} <= set(record)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_tables_are_made_of_the_parts_that_are_there(experiment):
+    """A run of which every trial is lost ends with empty tables, not in the middle of nowhere."""
+    (request,) = requests([f"experiment={experiment}", "scale=smoke"], None, multirun=False)
+    tables = request.job.experiment.tables([])
+    assert {name: list(table.columns) for name, table in tables.items()} == {
+        name: list(columns) for name, columns in request.job.experiment.TABLES.items()
+    }
+    assert all(table.empty for table in tables.values())

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.algorithms.cubature import Rule, coarse, ladders
+from lqrpg.algorithms.cubature import Rule, ladders
 from lqrpg.algorithms.quadrature import FamilyCost, Nodes, Optimum, family_cost, newton_optimum
 from lqrpg.lqr.plant import Array
 from lqrpg.systems.parameter_family import ParameterFamily
-
-_REFINEMENTS = 4
 
 
 class Chosen(NamedTuple):
@@ -51,7 +49,7 @@ def chosen_rule(family: ParameterFamily, gains: Array, tolerance: float) -> Chos
         for found in _with_errors(family, gains, ladder):
             if found.error <= tolerance:
                 return found
-            if best is None or found.error < best.error:
+            if best is None or _rank(found) < _rank(best):
                 best = found
     assert best is not None, "every ladder has rules"
     return best
@@ -73,21 +71,43 @@ def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
 
 
 def rule_and_optimum(family: ParameterFamily, gain: Array, tolerance: float) -> tuple[Chosen, Optimum]:
-    """The rule that is good enough at a first gain and at the minimiser of J_DR, and this minimiser.
+    """The first rule that agrees with the one before it at a first gain and at its own minimiser of J_DR, and this one.
+
+    The minimiser is found anew for each rule: a coarse one may overlook a corner of the family, and its minimiser
+    then fails there. A minimiser that fails at a corner has an infinite error. Where no rule agrees, see `chosen_rule`.
 
     Raises
     ------
     ValueError
         If the first gain does not stabilise the family.
     """
-    chosen = chosen_rule(family, gain[None], tolerance)
-    rough = coarse(family)
-    start = newton_optimum(family, gain, Nodes(rough.points, rough.weights), tolerance=1e-6).gain
-    for _ in range(_REFINEMENTS):
-        stable = family_cost(family, start, chosen.nodes).stable[0]
-        best = newton_optimum(family, start if stable else gain, chosen.nodes)
-        again = chosen_rule(family, np.array([gain, best.gain]), tolerance)
-        if len(again.rule.weights) <= len(chosen.rule.weights):
-            return Chosen(chosen.rule, max(chosen.error, again.error)), best
-        chosen, start = again, best.gain
-    return chosen, newton_optimum(family, start, chosen.nodes)
+    best: tuple[Chosen, Optimum] | None = None
+    for ladder in ladders(family):
+        for found in _with_optima(family, gain, ladder):
+            if found[0].error <= tolerance:
+                return found
+            if best is None or _rank(found[0]) < _rank(best[0]):
+                best = found
+    assert best is not None, "every ladder has rules"
+    return best
+
+
+def _rank(chosen: Chosen) -> tuple[float, int]:
+    """The smaller error first, and of rules with the same one, such as an infinite one, that with more nodes."""
+    return chosen.error, -len(chosen.rule.weights)
+
+
+def _with_optima(family: ParameterFamily, gain: Array, ladder: Iterator[Rule]) -> Iterator[tuple[Chosen, Optimum]]:
+    before: Nodes | None = None
+    start, ends = gain, family.ends()
+    corners = Nodes(ends, np.full(len(ends), 1.0 / len(ends)))
+    for rule in ladder:
+        nodes = Nodes(rule.points, rule.weights)
+        stable = family_cost(family, start, nodes).stable[0]
+        optimum = newton_optimum(family, start if stable else gain, nodes)
+        if before is not None:
+            gains = np.array([gain, optimum.gain])
+            coarse, fine = (family_cost(family, gains, each) for each in (before, nodes))
+            whole = coarse.stable.all() and family_cost(family, optimum.gain, corners).stable[0]
+            yield Chosen(rule, _difference(coarse, fine, gains) if whole else np.inf), optimum
+        before, start = nodes, optimum.gain

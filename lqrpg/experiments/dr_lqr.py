@@ -353,7 +353,9 @@ def _quartiles(sample: Array) -> Array:
 
 
 def _stacked(pieces: Sequence[Columns]) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame(piece) for piece in pieces if piece], ignore_index=True)
+    """The pieces that are there, one below the other; an empty table if there are none."""
+    found = [pd.DataFrame(piece) for piece in pieces if piece]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 EXPERIMENT = DrLqr

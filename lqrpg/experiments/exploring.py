@@ -58,11 +58,13 @@ class ExploringPolicy:
         require(horizon <= most, "horizon_s", horizon, f"at most {most:.3g} s: more would not fit into memory")
 
 
-def require_small_plant(system: object, plant: Plant) -> None:
-    """Refuse all but plants in continuous time with two states and one input."""
+def small_plant(system: Any) -> Plant:
+    """The plant of a system, refused unless it is in continuous time with two states and one input."""
     require_time(system, "continuous")
+    plant: Plant = system.plant()
     right = (plant.n_states, plant.n_inputs) == (2, 1)
     require(right, "system.kind", getattr(system, "kind", system), "a plant with two states and one input")
+    return plant
 
 
 def require_steps(step: float, **horizons: float) -> None:

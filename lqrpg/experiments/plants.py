@@ -18,11 +18,15 @@ CONVERSIONS = {
 
 
 def require_time(system: Any, time: str) -> None:
-    """Refuse a system in the other kind of time; for a plant of the user's own, say how it is converted."""
+    """Refuse a family, and a system in the other kind of time; for a plant of the user's own, say how to convert it."""
+    kind = getattr(system, "kind", system)
+    require(
+        not hasattr(system, "family"), "system.kind", kind, f"a single plant in {time} time, not a family of plants"
+    )
     if getattr(system, "time", None) == time and hasattr(system, "plant"):
         return
     hint = f"; {CONVERSIONS[time]}" if hasattr(system, "convert_to") else ""
-    raise SettingError(f"system.kind={getattr(system, 'kind', system)!r}: expected a plant in {time} time{hint}")
+    raise SettingError(f"system.kind={kind!r}: expected a plant in {time} time{hint}")
 
 
 def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:

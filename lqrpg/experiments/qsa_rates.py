@@ -24,7 +24,7 @@ from lqrpg.algorithms.qsa_rates import (
 from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slope, stochastic_error, two_measurement
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.exploring import require_small_plant, require_steps
+from lqrpg.experiments.exploring import require_steps, small_plant
 from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
@@ -100,8 +100,7 @@ class QsaRates:
         require(self.shown_s <= self.scaled_horizon_s, "shown_s", self.shown_s, "seconds, up to scaled_horizon_s")
 
     def _require_lqr(self) -> None:
-        plant, reach = self.system.plant(), math.sqrt(2.0) * self.lqr.epsilon
-        require_small_plant(self.system, plant)
+        plant, reach = small_plant(self.system), math.sqrt(2.0) * self.lqr.epsilon
         low, high = np.array(self.lqr.lowest) - reach, np.array(self.lqr.highest) + reach
         corners = [np.array([[a, b]]) for a in (low[0], high[0]) for b in (low[1], high[1])]
         right = all(is_stabilising(plant, corner) for corner in corners)

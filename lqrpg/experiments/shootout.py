@@ -20,19 +20,28 @@ import pandas as pd
 from lqrpg.algorithms.direct_oracle import unstable_fraction
 from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.experiments.shootout_tables import (
+    QUARTILES,
+    Run,
+    curve_rows,
+    final_rows,
+    pilot_rows,
+    runtime_rows,
+    summary_rows,
+    target_rows,
+)
 from lqrpg.lqr.plant import Array
-from lqrpg.methods.base import Marks, Method, Status
+from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.exact_gradient import ExactGradient
 from lqrpg.methods.indirect_gradient import IndirectGradient
 from lqrpg.methods.minimise import Optimum, Result, minimise
 from lqrpg.methods.natural_gradient import NaturalGradient
 from lqrpg.methods.policy_iteration import PolicyIteration
 from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
-from lqrpg.methods.tuning import Pilot, chosen, pilots, reference_step
+from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
-from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows
 
 METHODS = (
@@ -44,9 +53,9 @@ METHODS = (
     "indirect",
     "qsa_policy_iteration",
 )
+LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 RADII = 40
 """Halvings of ||K0|| among which the smoothing radius is searched."""
-QUARTILES = ("p25", "median", "p75")
 
 
 @dataclass(frozen=True)
@@ -90,18 +99,18 @@ class Shootout:
         "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "device"),
     }
     exclusive: ClassVar[bool] = False
-    """Trials may run side by side: times are compared over orders of magnitude."""
+    """Trials may run side by side: what is timed is the processor's time for one thread, not the wall clock."""
 
     def __post_init__(self) -> None:
-        one = not hasattr(self.system, "family")
-        require(one, "system.kind", self.system.kind, "a single plant in discrete time, not a family of plants")
         require_common(self)
         known = bool(self.methods) and set(self.methods) <= set(METHODS)
         distinct = len(set(self.methods)) == len(self.methods)
         require(known and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(METHODS))
         require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, length=10**6, sinusoids=1000)
         require_sizes(self, samples_per_step=10**6, samples_per_policy=10**8, start_samples=10**6)
-        require_sizes(self.iterations, gradient=10**8, newton=1000, rollout_samples=10**11, trajectory_samples=10**10)
+        for key, limit in LIMITS.items():
+            value = getattr(self.iterations, key)
+            require(1 <= value <= limit, f"iterations.{key}", value, f"a whole number from 1 to {limit}")
         require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
         inside = bool(self.targets) and all(0.0 < target < 1.0 for target in self.targets)
         require(inside and len(set(self.targets)) == len(self.targets), "targets", self.targets, "distinct, in (0, 1)")
@@ -142,13 +151,13 @@ class Shootout:
 
     def _method(self, name: str, step_size: float) -> Method:
         """A method at a step size, which policy iteration does not have."""
-        rollouts = {"radius": self._radius, "rollouts": self.rollouts, "length": self.length}
+        rollouts = self._radius, self.rollouts, self.length
         makers: dict[str, Callable[[], Method]] = {
             "exact_gradient": lambda: ExactGradient(step_size),
             "natural_gradient": lambda: NaturalGradient(step_size),
             "policy_iteration": PolicyIteration,
-            "two_point": lambda: TwoPointZerothOrder(step_size, **rollouts),  # type: ignore[arg-type]
-            "one_point": lambda: OnePointZerothOrder(step_size, **rollouts),  # type: ignore[arg-type]
+            "two_point": lambda: TwoPointZerothOrder(step_size, *rollouts),
+            "one_point": lambda: OnePointZerothOrder(step_size, *rollouts),
             "indirect": lambda: IndirectGradient(step_size, self.start_samples, self.samples_per_step, self.excitation),
             # the variance of the mixture is that of the dither
             "qsa_policy_iteration": lambda: QsaPolicyIteration(
@@ -196,9 +205,9 @@ class Shootout:
         runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
         return {
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
-            "final": self._final(name, runs),
-            "pilots": _pilot_rows(name, tried),
-            "runtime": _runtime_rows(name, runs),
+            "final": final_rows(name, runs),
+            "pilots": pilot_rows(name, tried),
+            "runtime": runtime_rows(name, runs),
         }
 
     def _has_step(self, name: str) -> bool:
@@ -221,11 +230,11 @@ class Shootout:
         found = []
         for number in range(count):
             seed = stream(self.seed, self.name, name, purpose, number)
-            began = time.perf_counter()
+            began = time.thread_time()
             result = minimise(
                 method, plant, gain, steps=steps, seed=seed, initial_covariance=covariance, marks=marks[1:]
             )
-            seconds = time.perf_counter() - began
+            seconds = time.thread_time() - began
             found.append((result, self._path(result, marks), seconds))
         return found
 
@@ -238,20 +247,6 @@ class Shootout:
         path[kept] = excess[reached[kept]] / excess[0]
         return path
 
-    def _final(self, name: str, runs: Sequence[Run]) -> Columns:
-        lost = [result.status is not Status.RUNNING for result, _, _ in runs]
-        iterations = np.array([result.state.iteration for result, _, _ in runs])
-        return repeated(
-            len(runs),
-            method=name,
-            replicate=np.arange(len(runs)),
-            gap=[path[-1] for _, path, _ in runs],
-            iterations=iterations,
-            samples=[result.state.samples for result, _, _ in runs],
-            fail_step=np.where(lost, iterations, -1),
-            status=[str(result.status) for result, _, _ in runs],
-        )
-
     # -- tables ---------------------------------------------------------------------------------------------------
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
@@ -262,80 +257,13 @@ class Shootout:
         made: dict[str, list[Columns]] = {"curves": [], "summary": [], "targets": []}
         for name in sorted(paths):
             samples = np.array([self._method(name, 1.0).samples(int(i)) for i in paths[name]["iteration"]])
-            made["curves"].append(_curve(name, samples, paths[name]))
-            made["summary"].append(_summary(name, paths[name]["gaps"][:, -1]))
-            made["targets"].append(_targets(name, samples, paths[name], self.targets))
+            made["curves"].append(curve_rows(name, samples, paths[name]))
+            made["summary"].append(summary_rows(name, paths[name]["gaps"][:, -1]))
+            made["targets"].append(target_rows(name, samples, paths[name], self.targets))
         for table, pieces in made.items():
             parts_of = [(Trial(table), {table: piece}) for piece in pieces]
             tables[table] = collect(parts_of, table, self.TABLES[table], self.TABLES[table][:1])
         return {name: tables[name] for name in self.TABLES}
-
-
-Run = tuple[Result, Array, float]
-"""A result, its relative gaps at the marks, and its seconds."""
-
-
-def _pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
-    best = chosen(list(tried)) if tried else None
-    return repeated(
-        len(tried),
-        method=np.array([name] * len(tried), dtype=f"<U{len(name)}"),
-        step_size=np.array([pilot.step_size for pilot in tried]),
-        lost=np.array([pilot.lost for pilot in tried], dtype=np.int64),
-        score=np.array([pilot.score for pilot in tried]),
-        chosen=np.array([pilot is best for pilot in tried], dtype=np.bool_),
-        censored=np.array([pilot.lost > 0 for pilot in tried], dtype=np.bool_),
-    )
-
-
-def _runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
-    """Median times of the runs; from start to end, without the evaluation of the gaps."""
-    iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
-    seconds = np.array([spent for _, _, spent in runs])
-    return repeated(
-        1,
-        method=name,
-        iterations=int(np.median(iterations)),
-        seconds=float(np.median(seconds)),
-        seconds_per_iteration=float(np.median(seconds / iterations)),
-        runs=len(runs),
-        device=processor(),
-    )
-
-
-def _quartiles(gaps: Array) -> Columns:
-    """Quartiles over the first axis by whole runs, so that a lost one does not spoil the others."""
-    found = np.percentile(gaps, [25, 50, 75], axis=0, method="higher")
-    return {**dict(zip(QUARTILES, found, strict=True)), "censored": ~np.all(np.isfinite(found), axis=0)}
-
-
-def _curve(name: str, samples: Marks, path: Columns) -> Columns:
-    found = _quartiles(path["gaps"])
-    return repeated(len(samples), method=name, iteration=path["iteration"], samples=samples, **found)
-
-
-def _summary(name: str, last: Array) -> Columns:
-    diverged = int(np.sum(~np.isfinite(last)))
-    return repeated(1, method=name, runs=len(last), diverged=diverged, **_quartiles(last))
-
-
-def _targets(name: str, samples: Marks, path: Columns, targets: Sequence[float]) -> Columns:
-    """The first recorded iteration at or below each target: the median over the runs, censored where half never are."""
-    below = path["gaps"][:, :, None] <= np.array(sorted(targets, reverse=True))
-    reached, first = below.any(axis=1), below.argmax(axis=1)
-    iterations = np.where(reached, path["iteration"][first].astype(np.float64), np.inf)
-    middle = np.percentile(iterations, 50, axis=0, method="higher")
-    known = np.isfinite(middle)
-    at = np.searchsorted(path["iteration"], np.where(known, middle, 0.0))
-    return repeated(
-        len(targets),
-        method=name,
-        target=sorted(targets, reverse=True),
-        reached=reached.sum(axis=0),
-        iteration=np.where(known, middle, np.nan),
-        samples=np.where(known, samples[at].astype(np.float64), np.nan),
-        censored=~known,
-    )
 
 
 EXPERIMENT = Shootout

@@ -14,6 +14,9 @@ from lqrpg.figures.style import COLOURS, DASHES, MARKERS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ROUNDING = 1e-16
+"""Gaps below it are those of the computed optimum, and are not drawn."""
+
 
 def draw_histories(runs: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     """A curve for each run.
@@ -30,6 +33,8 @@ def draw_histories(runs: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     for axis, label in ((left, "iteration"), (right, "samples of the plant")):
         axis.set(xscale="log", yscale="log", xlabel=label)
     left.set_ylabel("gap (f(K) − f*) / f*")
+    if left.lines:
+        left.set_ylim(bottom=max(ROUNDING, left.get_ylim()[0]))
     left.legend(loc="best")
     if not right.lines:
         right.text(0.5, 0.5, "no method here uses samples", transform=right.transAxes, ha="center")

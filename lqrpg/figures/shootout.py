@@ -47,18 +47,21 @@ def curves(tables: Tables) -> Figure:
     bias of their smoothing and of their finite rollouts.
     """
     table, seconds = tables["curves"], tables["runtime"].set_index("method")["seconds_per_iteration"]
+    lost = tables["summary"].set_index("method")["diverged"]
     canvas = Figure(figsize=(9.4, 4.9))
     left, right = canvas.subplots(1, 2, sharey=True)
     for name in (name for name in NAMES if name in set(table["method"])):
-        rows = table[table["method"] == name]
+        rows, look = table[table["method"] == name], _look(name, int(lost[name]))
         if GIVEN[name] != MODEL:
-            _curve(left, rows, rows["samples"].to_numpy(float), name)
-        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[name]), name)
+            _curve(left, rows, rows["samples"].to_numpy(float), look)
+        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[name]), look)
     left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
-    right.set(xlabel="computing time (s), one core", title="time, that of simulated samples included")
+    right.set(xlabel="processor time (s), one thread", title="time, that of simulated samples included")
     for axis in (left, right):
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
+        if not any(np.size(line.get_xdata()) for line in axis.lines):
+            axis.set_xlim(1.0, 10.0)  # a log axis without data has no limits of its own
     panel_letters([left, right])
     _note(left, [name for name in table["method"].unique() if GIVEN[name] == MODEL])
     handles, labels = right.get_legend_handles_labels()
@@ -71,16 +74,15 @@ def _plant(table: pd.DataFrame) -> str:
     return str(table.attrs["settings"]["system"]["kind"]).replace("_", " ")
 
 
-def _look(name: str) -> dict[str, Any]:
-    index = list(NAMES).index(name)
-    return {"color": COLOURS[index], "ls": DASHES[index], "marker": MARKERS[index], "label": NAMES[name]}
+def _look(name: str, lost: int) -> dict[str, Any]:
+    index, label = list(NAMES).index(name), NAMES[name] + (f", {lost} lost" if lost else "")
+    return {"color": COLOURS[index], "ls": DASHES[index], "marker": MARKERS[index], "label": label}
 
 
-def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, name: str) -> None:
+def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) -> None:
     """Median and quartiles; what is infinite, or at zero of the log axis, is left out."""
     low, middle, high = (rows[key].to_numpy(float) for key in ("p25", "median", "p75"))
     seen = (x > 0.0) & np.isfinite(middle)
-    look = _look(name)
     axis.plot(x[seen], middle[seen], markevery=max(1, int(seen.sum()) // 9), **look)
     whole = seen & np.isfinite(high)
     axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
@@ -107,7 +109,8 @@ def summary(tables: Tables) -> Figure:
     canvas = Figure(figsize=(7.0 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
     axis = canvas.add_subplot()
     axis.axis("off")
-    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds on one core of {tables['runtime']['device'][0]}")
+    device = tables["runtime"]["device"].iloc[0]
+    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of processor time, {device}")
     drawn = axis.table(
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
     )

@@ -25,8 +25,8 @@ class ExactGradient(Method):
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, Plant, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
-    >>> found = minimise(ExactGradient(step_size=0.1), plant, 0.3 * np.eye(2), steps=200)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> found = minimise(ExactGradient(step_size=0.1), plant, 0.3 * np.eye(3), steps=200)
     >>> bool(np.allclose(found.gain, optimal_gain(plant)))
     True
     """

@@ -35,8 +35,8 @@ class IndirectGradient(Method):
     --------
     >>> import numpy as np
     >>> from lqrpg import IndirectGradient, Plant, minimise
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=0.01 * np.eye(2))
-    >>> found = minimise(IndirectGradient(step_size=5.0), plant, 0.3 * np.eye(2), steps=2000, seed=1)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=0.01 * np.eye(3))
+    >>> found = minimise(IndirectGradient(step_size=5.0), plant, 0.3 * np.eye(3), steps=2000, seed=1)
     >>> bool(found.history["gap"].iloc[-1] < 1e-3), int(found.history["samples"].iloc[-1])
     (True, 2050)
     """

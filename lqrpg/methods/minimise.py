@@ -45,7 +45,7 @@ class Optimum:
 
         .. math:: tr (P_K - P^*)\\Sigma = tr (K - K^*)'(R + B'P^*B)(K - K^*)\\Sigma_K
 
-        No difference of costs is taken, so small values keep their digits.
+        No difference of costs is taken, so small values keep their digits, as far as those of K* go.
         """
         plant, difference = self._plant, gains - self.gain
         found = evaluate(plant.A, plant.B, gains, plant.Q, plant.R, plant.Sigma)
@@ -135,11 +135,11 @@ def minimise(
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, PolicyIteration, minimise
-    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
-    >>> found = minimise(PolicyIteration(), plant, [[1.0]], steps=5)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> found = minimise(PolicyIteration(), plant, np.eye(3), steps=5)
     >>> list(found.history.columns)
     ['iteration', 'samples', 'cost', 'gap', 'status']
-    >>> print(f"{found.history['cost'].iloc[-1]:.6f}")
+    >>> print(f"{found.history['cost'].iloc[-1] / 3.0:.6f}")  # the golden ratio for each of three equal states
     1.618034
     """
     require_whole(steps=steps)
@@ -169,9 +169,9 @@ def plot_history(*results: Result) -> Figure:
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, NaturalGradient, Plant, minimise, plot_history
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
     >>> methods = ExactGradient(step_size=0.1), NaturalGradient(step_size=0.1)
-    >>> drawn = plot_history(*(minimise(method, plant, 0.3 * np.eye(2), steps=50) for method in methods))
+    >>> drawn = plot_history(*(minimise(method, plant, 0.3 * np.eye(3), steps=50) for method in methods))
     >>> len(drawn.axes)
     2
     """
@@ -180,4 +180,16 @@ def plot_history(*results: Result) -> Figure:
 
     require(len(results) > 0, "results", results, "one result or more")
     with house_style():
-        return draw_histories([(result.method.name, result.history) for result in results])
+        labels = _labels([result.method for result in results])
+        return draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)])
+
+
+def _labels(methods: Sequence[Method]) -> list[str]:
+    """Names of methods; those of one name are told apart by the settings in which they differ."""
+    settings: list[dict[str, Any]] = [vars(method) for method in methods]
+    found = []
+    for method, own in zip(methods, settings, strict=True):
+        others = [each for other, each in zip(methods, settings, strict=True) if other.name == method.name]
+        differing = [key for key in own if any(each.get(key) != own[key] for each in others)]
+        found.append(", ".join([method.name, *(f"{key} {own[key]}" for key in differing)]))
+    return found

@@ -19,9 +19,9 @@ class NaturalGradient(ExactGradient):
     --------
     >>> import numpy as np
     >>> from lqrpg import NaturalGradient, Plant, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.diag([1.0, 1e-3]))
-    >>> found = minimise(NaturalGradient(step_size=0.15), plant, 0.3 * np.eye(2), steps=100)
-    >>> bool(np.allclose(found.gain, optimal_gain(plant)))  # the exact gradient hardly sees the second state
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.diag([1.0, 1.0, 1e-3]))
+    >>> found = minimise(NaturalGradient(step_size=0.15), plant, 0.3 * np.eye(3), steps=100)
+    >>> bool(np.allclose(found.gain, optimal_gain(plant)))  # the exact gradient hardly sees the third state
     True
     """
 

@@ -63,9 +63,9 @@ def cost(plant: Plant, gain: Any, *, time: str = "discrete") -> float:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, cost
-    >>> plant = Plant(A=0.5 * np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
-    >>> print(f"{cost(plant, [[0.0]]):.6f}")  # P = 0.25 P + 1
-    1.333333
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> print(f"{cost(plant, np.zeros((3, 3))):.6f}")  # P = 0.25 P + I
+    4.000000
     """
     plant = checked_plant(plant)
     value: float = _room(time).cost(plant, shaped_gain(plant, gain))
@@ -90,7 +90,7 @@ def cost_gradient(plant: Plant, gain: Any, *, time: str = "discrete") -> Array:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, cost_gradient, optimal_gain
-    >>> plant = Plant(A=0.5 * np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
     >>> bool(np.abs(cost_gradient(plant, optimal_gain(plant))).max() < 1e-12)
     True
     """
@@ -115,8 +115,8 @@ def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, optimal_gain
-    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
-    >>> print(f"{optimal_gain(plant).item():.6f}")  # one less than the golden ratio
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> print(f"{optimal_gain(plant)[0, 0]:.6f}")  # one less than the golden ratio
     0.618034
     """
     plant, room = checked_plant(plant), _room(time)
@@ -138,8 +138,8 @@ def solve(plant: Plant, *, time: str = "discrete") -> Solution:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, solve
-    >>> plant = Plant(A=np.eye(1), B=np.eye(1), Q=np.eye(1), R=np.eye(1), Sigma=np.eye(1))
-    >>> print(f"{solve(plant).cost:.6f}")
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> print(f"{solve(plant).cost / 3.0:.6f}")  # the golden ratio for each of three equal states
     1.618034
     """
     gain = optimal_gain(plant, time=time)
@@ -172,10 +172,10 @@ def simulate(
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, simulate
-    >>> plant = Plant(A=0.5 * np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
-    >>> run = simulate(plant, np.zeros((2, 2)), 100, seed=1)
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> run = simulate(plant, np.zeros((3, 3)), 100, seed=1)
     >>> run.states.shape, run.inputs.shape, run.costs.shape
-    ((101, 2), (100, 2), (100,))
+    ((101, 3), (100, 3), (100,))
     """
     plant = checked_plant(plant)
     K = shaped_gain(plant, gain)

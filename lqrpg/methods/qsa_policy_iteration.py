@@ -54,8 +54,8 @@ class QsaPolicyIteration(Method):
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, QsaPolicyIteration, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=1e-6 * np.eye(2))
-    >>> found = minimise(QsaPolicyIteration(), plant, 0.3 * np.eye(2), steps=8, seed=1)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=1e-6 * np.eye(3))
+    >>> found = minimise(QsaPolicyIteration(), plant, 0.3 * np.eye(3), steps=8, seed=1)
     >>> bool(np.allclose(found.gain, optimal_gain(plant), atol=1e-3))
     True
     """

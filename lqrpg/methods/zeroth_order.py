@@ -89,9 +89,9 @@ class TwoPointZerothOrder(_ZerothOrder):
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, TwoPointZerothOrder, minimise
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
     >>> method = TwoPointZerothOrder(step_size=0.05, radius=0.05)
-    >>> found = minimise(method, plant, 0.3 * np.eye(2), steps=200, seed=1)
+    >>> found = minimise(method, plant, 0.3 * np.eye(3), steps=200, seed=1)
     >>> bool(found.history["gap"].iloc[-1] < 0.01 * found.history["gap"].iloc[0])
     True
     """
@@ -126,9 +126,9 @@ class OnePointZerothOrder(_ZerothOrder):
     --------
     >>> import numpy as np
     >>> from lqrpg import OnePointZerothOrder, Plant
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
     >>> method = OnePointZerothOrder(step_size=0.01, radius=0.1, rollouts=256, baseline="mean")
-    >>> state = method.step(method.start(plant, 0.3 * np.eye(2), seed=1))
+    >>> state = method.step(method.start(plant, 0.3 * np.eye(3), seed=1))
     >>> state.iteration, state.samples, str(state.status)
     (1, 12800, 'running')
     """

@@ -10,7 +10,7 @@ import pytest
 from lqrpg.algorithms import cubature
 from lqrpg.algorithms.expectation import chosen_rule, rule_and_optimum
 from lqrpg.algorithms.mean_cost import mean_cost
-from lqrpg.algorithms.quadrature import Nodes, family_cost, newton_optimum, usual_nodes
+from lqrpg.algorithms.quadrature import Nodes, family_cost, newton_optimum, unstable_points, usual_nodes
 from lqrpg.systems.distributions import distribution
 from lqrpg.systems.parameter_family import ParameterFamily
 from tests.cartpoles import START_GAIN, cartpole
@@ -120,6 +120,15 @@ def test_where_no_rule_agrees_the_error_says_so(tmp_path):
     chosen = chosen_rule(settings.family(), settings.initial_gain()[None], 1e-12)
     assert chosen.error > 1e-12
     assert len(chosen.rule.weights) <= cubature.MAX_NODES
+
+
+def test_an_optimum_that_fails_at_a_corner_has_an_infinite_error(tmp_path):
+    """The best gain by any rule gives up a corner of vanishing probability: that is said, and the finest rule taken."""
+    settings = family_of(TWO.replace("high: 0.95", "high: 1.2"), tmp_path)
+    chosen, best = rule_and_optimum(settings.family(), settings.initial_gain(), 1e-8)
+    assert np.isinf(chosen.error)
+    assert len(chosen.rule.weights) == cubature.MAX_NODES
+    assert len(unstable_points(settings.family(), best.gain)) > 0
 
 
 def test_the_cart_pole_in_a_file_has_the_optimum_of_the_packages_own(tmp_path):

@@ -1,0 +1,102 @@
+"""What a run of the shootout leaves: rows of pilots and times, curves, final gaps, and the price of each target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lqrpg.experiments.base import repeated
+from lqrpg.lqr.plant import Array
+from lqrpg.methods.base import Marks, Status
+from lqrpg.methods.minimise import Result
+from lqrpg.methods.tuning import Pilot, chosen
+from lqrpg.results.machine import processor
+from lqrpg.results.rows import Columns
+
+QUARTILES = ("p25", "median", "p75")
+
+Run = tuple[Result, Array, float]
+"""A result, its relative gaps at the marks, and its seconds of processor time."""
+
+
+def final_rows(name: str, runs: Sequence[Run]) -> Columns:
+    """How each run ended; `fail_step` is -1 for one that was not lost."""
+    lost = [result.status is not Status.RUNNING for result, _, _ in runs]
+    iterations = np.array([result.state.iteration for result, _, _ in runs])
+    return repeated(
+        len(runs),
+        method=name,
+        replicate=np.arange(len(runs)),
+        gap=[path[-1] for _, path, _ in runs],
+        iterations=iterations,
+        samples=[result.state.samples for result, _, _ in runs],
+        fail_step=np.where(lost, iterations, -1),
+        status=[str(result.status) for result, _, _ in runs],
+    )
+
+
+def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
+    """The step sizes that were tried, largest first; none for a method without one."""
+    best = chosen(list(tried)) if tried else None
+    return repeated(
+        len(tried),
+        method=np.array([name] * len(tried), dtype=f"<U{len(name)}"),
+        step_size=np.array([pilot.step_size for pilot in tried]),
+        lost=np.array([pilot.lost for pilot in tried], dtype=np.int64),
+        score=np.array([pilot.score for pilot in tried]),
+        chosen=np.array([pilot is best for pilot in tried], dtype=np.bool_),
+        censored=np.array([pilot.lost > 0 for pilot in tried], dtype=np.bool_),
+    )
+
+
+def runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
+    """Median processor times of the runs; from start to end, without the evaluation of the gaps."""
+    iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
+    seconds = np.array([spent for _, _, spent in runs])
+    return repeated(
+        1,
+        method=name,
+        iterations=int(np.median(iterations)),
+        seconds=float(np.median(seconds)),
+        seconds_per_iteration=float(np.median(seconds / iterations)),
+        runs=len(runs),
+        device=processor(),
+    )
+
+
+def _quartiles(gaps: Array) -> Columns:
+    """Quartiles over the first axis by whole runs, so that a lost one does not spoil the others."""
+    found = np.percentile(gaps, [25, 50, 75], axis=0, method="higher")
+    return {**dict(zip(QUARTILES, found, strict=True)), "censored": ~np.all(np.isfinite(found), axis=0)}
+
+
+def curve_rows(name: str, samples: Marks, path: Columns) -> Columns:
+    """Quartiles of the gap at every recorded iteration."""
+    found = _quartiles(path["gaps"])
+    return repeated(len(samples), method=name, iteration=path["iteration"], samples=samples, **found)
+
+
+def summary_rows(name: str, last: Array) -> Columns:
+    """Quartiles of the last gap, and how many runs were lost."""
+    diverged = int(np.sum(~np.isfinite(last)))
+    return repeated(1, method=name, runs=len(last), diverged=diverged, **_quartiles(last))
+
+
+def target_rows(name: str, samples: Marks, path: Columns, targets: Sequence[float]) -> Columns:
+    """The first recorded iteration at or below each target: the median over the runs, censored where half never are."""
+    below = path["gaps"][:, :, None] <= np.array(sorted(targets, reverse=True))
+    reached, first = below.any(axis=1), below.argmax(axis=1)
+    iterations = np.where(reached, path["iteration"][first].astype(np.float64), np.inf)
+    middle = np.percentile(iterations, 50, axis=0, method="higher")
+    known = np.isfinite(middle)
+    at = np.searchsorted(path["iteration"], np.where(known, middle, 0.0))
+    return repeated(
+        len(targets),
+        method=name,
+        target=sorted(targets, reverse=True),
+        reached=reached.sum(axis=0),
+        iteration=np.where(known, middle, np.nan),
+        samples=np.where(known, samples[at].astype(np.float64), np.nan),
+        censored=~known,
+    )

@@ -1,0 +1,95 @@
+"""Experiments, tables and figures from Python: what the command line does, by the same code."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from lqrpg import SettingError, figure, load_tables, run_experiment
+from lqrpg.cli import progress
+from lqrpg.cli.library import _value
+
+SMALL = {"scale": "smoke", "backend": "serial"}
+
+
+def test_an_experiment_runs_as_on_the_command_line(lqrpg, tmp_path):
+    tables = run_experiment("qsa_monte_carlo", **SMALL, results_dir=str(tmp_path / "from python"))
+    folder = lqrpg("run", "experiment=qsa_monte_carlo", "scale=smoke", "backend=serial").out.strip()
+    expected = load_tables(folder)
+    assert list(tables) == list(expected)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(table, expected[name])
+        assert table.attrs["settings"]["name"] == "qsa_monte_carlo"
+
+
+def test_the_second_call_computes_nothing_and_force_does(tmp_path, capsys):
+    place = {**SMALL, "results_dir": tmp_path}
+    run_experiment("qsa_monte_carlo", **place)
+    capsys.readouterr()
+    run_experiment("qsa_monte_carlo", **place)
+    assert "trials" not in capsys.readouterr().err
+    run_experiment("qsa_monte_carlo", **place, force=True)
+    assert "trials" in capsys.readouterr().err
+
+
+def test_groups_lists_and_odd_words_reach_their_keys(tmp_path):
+    tables = run_experiment(
+        "azopg", **SMALL, results_dir=tmp_path, system={"masses": 2}, fleets=[1, 2], timeline={"workers": 2}
+    )
+    settings = tables["curves"].attrs["settings"]
+    assert settings["system"]["masses"] == 2
+    assert settings["fleets"] == [1, 2]
+    assert [_value(value) for value in (None, True, 3, 1e-9, [1, 2.5], "a b'c", "a/b_c.d")] == [
+        *("null", "true", "3", "1e-09", "[1,2.5]", "'a b\\'c'", "a/b_c.d")
+    ]
+
+
+def test_the_process_keeps_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    run_experiment("qsa_monte_carlo", **SMALL, results_dir=tmp_path)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_figure_is_drawn_from_the_newest_run_that_has_its_tables(tmp_path):
+    run_experiment("qsa_monte_carlo", **SMALL, results_dir=tmp_path)
+    drawn = figure("qsa_fig1", results=tmp_path)
+    assert drawn.axes
+    assert figure("qsa_fig1", results=tmp_path, run="smoke").axes
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: run_experiment("azpog", results_dir=folder), "did you mean 'azopg'"),
+        (lambda folder: run_experiment("azopg", batch=3, results_dir=folder), "unknown key 'batch'"),
+        (lambda folder: run_experiment("azopg", seed=-1, results_dir=folder), "seed=-1"),
+        (lambda folder: run_experiment("azopg", scale="huge", results_dir=folder), "unknown scale"),
+        (lambda folder: load_tables(folder), "there is no finished run"),
+        (lambda folder: figure("azopg_fig33", results=folder), "did you mean 'azopg_fig3'"),
+        (lambda folder: figure("azopg_fig3", results=folder), "no finished run of azopg"),
+        (lambda folder: figure("azopg_fig3", results=folder, run="x"), "no finished run named 'x' of azopg"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line_and_nothing_is_written(call, message, tmp_path):
+    with pytest.raises(SettingError, match=message) as refused:
+        call(tmp_path)
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_table_is_refused(tmp_path):
+    run_experiment("qsa_monte_carlo", **SMALL, results_dir=tmp_path)
+    folder = tmp_path / "qsa_monte_carlo" / "smoke"
+    next(folder.glob("*.parquet")).write_bytes(b"other")
+    with pytest.raises(SettingError, match="is damaged"):
+        load_tables(folder)
+
+
+def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
+    monkeypatch.setitem(progress.sys.modules, "ipykernel", None)
+    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: object())
+    assert progress._in_notebook()
+    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: None)
+    assert not progress._in_notebook()

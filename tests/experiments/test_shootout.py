@@ -1,0 +1,173 @@
+"""The shootout: its rule for step sizes, lost runs in every table, settings that are refused."""
+
+import numpy as np
+import pytest
+
+from lqrpg.checks import SettingError
+from lqrpg.cli.compose import requests
+from lqrpg.experiments.base import Trial
+from lqrpg.experiments.shootout import METHODS
+from lqrpg.figures.shootout import GIVEN, MODEL, NAMES, curves, summary
+from lqrpg.figures.style import house_style
+from lqrpg.lqr.discrete import cost, optimal_gain
+from lqrpg.methods.minimise import Optimum
+from lqrpg.methods.tuning import FLOOR, HIGHEST, PATIENCE, chosen, pilots, reference_step
+from lqrpg.systems.three_state import ThreeState
+
+
+def experiment(*overrides):
+    (request,) = requests(["experiment=shootout", "scale=smoke", *overrides], None, multirun=False)
+    return request.job.experiment
+
+
+def tables_of(settings):
+    parts = [(trial, settings.run(trial)) for trial in settings.trials()]
+    found = settings.tables(parts)
+    for table in found.values():
+        table.attrs["settings"] = {"system": {"kind": "three_state"}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("methods=[newton]", "distinct names from exact_gradient"),
+        ("methods=[]", "distinct names"),
+        ("methods=[two_point,two_point]", "distinct names"),
+        ("replicates=0", "replicates=0: expected a whole number"),
+        ("points=1", "points=1"),
+        ("targets=[1.5]", r"distinct, in \(0, 1\)"),
+        ("radius=-1", r"radius=-1\.0"),
+        ("rollouts=7", "method two_point: rollouts=7: expected an even number"),
+        ("start_samples=5", "method indirect: start_samples=5: expected at least"),
+        ("samples_per_policy=21", "method qsa_policy_iteration: samples_per_step=21"),
+        ("excitation=0", r"method indirect: dither=0\.0"),
+        ("iterations.newton=0", r"iterations\.newton=0: expected a whole number"),
+        ("system=mass_spring", "a plant in discrete time"),
+        ("system=cartpole", "not a family of plants"),
+        ("system.initial_factor=1", "a plant whose initial gain is not optimal already"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(override, message):
+    with pytest.raises(SettingError, match=message) as refused:
+        experiment(override)
+    assert "\n" not in str(refused.value)
+
+
+def test_all_methods_have_a_name_a_trial_and_a_word_on_what_they_are_given():
+    assert set(NAMES) == set(GIVEN) == set(METHODS)
+    assert [trial.key for trial in experiment().trials()] == list(METHODS)
+    used = {name: experiment()._method(name, 1.0).samples(1) for name in METHODS}
+    assert all((used[name] == 0) == (GIVEN[name] == MODEL) for name in METHODS)
+
+
+def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():
+    def runs(step_size):
+        """Lost above 1; else the faster the larger, but above 1/4 the level is higher."""
+        if step_size > 1.0:
+            return [np.array([1.0, np.inf]), np.array([1.0, 0.5])]
+        level = 1e-3 if step_size <= 0.25 else 0.5
+        return [np.array([1.0, max(1.0 - step_size, level), level])] * 2
+
+    found = pilots(runs, 1.0)
+    assert [pilot.step_size for pilot in found] == [2.0**power for power in range(HIGHEST, -3 - PATIENCE + 0, -1)]
+    assert chosen(found).step_size == 0.25
+    assert [pilot.lost for pilot in found if pilot.step_size > 1.0] == [1] * HIGHEST
+    assert chosen(found).score == pytest.approx(np.mean(np.log10([1.0, 0.75, 1e-3])))
+
+
+def test_rounding_decides_nothing_and_where_all_is_lost_the_smallest_size_is_taken():
+    tiny = pilots(lambda size: [np.array([1.0, FLOOR * size * 1e-3])], 1.0)
+    assert chosen(tiny).step_size == tiny[-1].step_size  # all the same: the smaller is the safer
+    assert len({pilot.score for pilot in tiny}) == 1
+    lost = pilots(lambda size: [np.array([1.0, np.inf])], 1.0)
+    assert chosen(lost).step_size == lost[-1].step_size == min(pilot.step_size for pilot in lost)
+
+
+def test_the_grid_is_anchored_where_one_exact_step_is_as_long_as_the_way():
+    system = ThreeState()
+    plant, gain = system.plant(), system.initial_gain()
+    for natural in (False, True):
+        from lqrpg import ExactGradient, NaturalGradient
+
+        method = (NaturalGradient if natural else ExactGradient)(reference_step(plant, gain, natural=natural))
+        moved = method.step(method.start(plant, gain)).gain - gain
+        assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(gain - optimal_gain(plant)))
+
+
+def test_the_excess_is_the_difference_of_costs_and_keeps_small_digits():
+    system = ThreeState()
+    plant, optimum = system.plant(), Optimum(system.plant())
+    gains = np.array([system.initial_gain(), optimum.gain, optimum.gain + 1e-9, np.zeros((3, 3))])
+    excess = optimum.excess(gains)
+    assert excess[0] == pytest.approx(cost(plant, gains[0]) - cost(plant, optimum.gain), rel=1e-9)
+    assert excess[1] == 0.0
+    closer = optimum.excess(gains[2:3] - 0.5e-9)[0]
+    assert excess[2] == pytest.approx(4.0 * closer, rel=1e-4)  # quadratic where the difference of costs is rounding
+    assert excess[3] == np.inf
+
+
+def test_a_method_gives_the_same_rows_whatever_runs_beside_it():
+    alone = experiment("methods=[indirect]", "points=20")
+    together = experiment("methods=[exact_gradient,indirect]", "points=20")
+    first, second = (settings.run(Trial("indirect", {"method": "indirect"})) for settings in (alone, together))
+    np.testing.assert_array_equal(first["paths"]["gaps"], second["paths"]["gaps"])
+
+
+def test_the_exact_methods_go_down_and_their_runs_are_equal():
+    found = tables_of(experiment("methods=[exact_gradient,natural_gradient,policy_iteration]", "points=20"))
+    for _, rows in found["curves"].groupby("method"):
+        assert rows["median"].iloc[0] == 1.0
+        assert np.all(np.diff(np.log10(np.maximum(rows["median"], 1e-20))) <= 0.0)
+        assert (rows["p25"] == rows["p75"]).all()
+    assert set(found["pilots"]["method"]) == {"exact_gradient", "natural_gradient"}
+    assert found["pilots"].groupby("method")["chosen"].sum().tolist() == [1, 1]
+
+
+def test_lost_runs_are_counted_everywhere_and_drawn(monkeypatch, tmp_path):
+    """Steps far too long: all runs are lost, and half of one method's."""
+    settings = experiment("methods=[exact_gradient,one_point]", "points=20", "replicates=4")
+    monkeypatch.setattr("lqrpg.experiments.shootout.pilots", lambda runs, reference: [])
+    monkeypatch.setattr(type(settings), "_reference", lambda self, name: 1.0)
+    monkeypatch.setattr(type(settings), "_has_step", lambda self, name: False)
+    own = type(settings)._method
+    monkeypatch.setattr(type(settings), "_method", lambda self, name, size: own(self, name, 1e9 * size))
+    found = tables_of(settings)
+    assert found["summary"]["diverged"].tolist() == [4, 4]
+    assert found["summary"]["censored"].all()
+    assert (found["final"]["fail_step"] >= 1).all()
+    assert set(found["final"]["status"]) == {"gain left the stabilising set"}
+    assert found["targets"]["reached"].eq(0).all()
+    assert found["targets"]["censored"].all()
+    assert found["curves"].loc[found["curves"]["iteration"] == 0, "median"].eq(1.0).all()
+    with house_style():
+        curves(found).savefig(tmp_path / "curves.png")
+        summary(found).savefig(tmp_path / "summary.png")
+
+
+def test_targets_are_the_medians_of_the_first_recorded_iterations_below_them():
+    from lqrpg.experiments.shootout_tables import target_rows
+
+    iterations = np.array([0, 1, 2, 5])
+    gaps = np.array([[1.0, 0.5, 0.05, 0.05], [1.0, 0.05, 0.5, 0.5], [1.0, 0.5, 0.5, 0.05], [1.0, 0.9, np.inf, np.inf]])
+    rows = target_rows("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps[:3]}, [0.1, 0.01])
+    assert rows["target"].tolist() == [0.1, 0.01]
+    assert rows["reached"].tolist() == [3, 0]
+    assert (rows["iteration"][0], rows["samples"][0]) == (2.0, 20.0)
+    assert np.isnan(rows["iteration"][1])
+    assert rows["censored"].tolist() == [False, True]
+    with_lost = target_rows("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps}, [0.1])
+    assert with_lost["reached"].tolist() == [3]
+    assert with_lost["iteration"].tolist() == [5.0]  # a lost run never gets there: the upper median
+
+
+def test_the_methods_are_part_of_what_the_tables_depend_on():
+    from lqrpg.results import identity
+
+    assert "lqrpg.methods.zeroth_order" in identity._closure(["lqrpg.experiments.shootout"])
+
+
+def test_verify_says_that_it_checks_no_claim(lqrpg):
+    ended = lqrpg("verify", "shootout")
+    assert ended.code == 0
+    assert "shootout checks no claim of a paper" in ended.err
