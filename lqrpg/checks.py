@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_VALUE = 120
+
 
 class SettingError(ValueError):
     """A setting that cannot be run; the message is one line for the user."""
@@ -10,7 +12,12 @@ class SettingError(ValueError):
 def require(holds: bool, key: str, value: object, expected: str) -> None:
     """Raise `SettingError` naming the key, its value and what was expected, unless the condition holds."""
     if not holds:
-        raise SettingError(f"{key}={value!r}: expected {expected}")
+        raise SettingError(f"{key}={shortened(repr(value))}: expected {expected}")
+
+
+def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
+    """The text, its middle left out if it is long."""
+    return text if len(text) <= longest else f"{text[: longest - 20]}...{text[-17:]}"
 
 
 class SettingWarning(UserWarning):

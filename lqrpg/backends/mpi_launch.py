@@ -74,7 +74,7 @@ class _Launched:
         self._before = _shared_memory()
 
     def __enter__(self) -> _Launched:
-        command = [require_mpiexec("a run on MPI ranks"), "-n", str(self._size), sys.executable, "-m", "mpi4py"]
+        command = [require_mpiexec("a run on MPI ranks"), "-n", str(self._size), sys.executable, "-P", "-m", "mpi4py"]
         command += ["-m", "lqrpg.backends.mpi_rank", str(self._socket), str(self._size)]
         with socket.socket(socket.AF_UNIX) as listener, self._log.open("wb") as log:
             listener.bind(str(self._socket))

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lqrpg.checks import SettingError
+from lqrpg.cli.console import plain, say
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.comparison import (
     TIMINGS,
@@ -56,25 +55,28 @@ def _open(path: Path) -> FinishedRun:
 
 def _print_head(a: FinishedRun, b: FinishedRun) -> None:
     for letter, run in (("A", a), ("B", b)):
-        click.echo(f"{letter}: {run.path}, finished {run.provenance['finished']}")
+        say(f"{letter}: {run.path}, finished {run.provenance['finished']}")
 
 
 def _print_values(title: str, values: Differing) -> None:
-    click.echo(f"{title}: " + (f"{len(values)} differ" if values else "equal"))
-    rows = [(key, _text(one), _text(other)) for key, (one, other) in values.items()]
+    say(f"{title}: " + (f"{len(values)} differ" if values else "equal"))
+    rows = [(plain(key), _text(one), _text(other)) for key, (one, other) in values.items()]
     _print_columns([("", "A", "B"), *rows] if rows else [])
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _print_tables(tables: Sequence[TableDifference]) -> None:
-    click.echo("tables: " + (f"{len(tables)} differ" if tables else "equal"))
+    say("tables: " + (f"{len(tables)} differ" if tables else "equal"))
     for each in tables:
         timing = " (measured times: they do not count)" if each.table in TIMINGS else ""
-        click.echo(f"  {each.table}{timing}" + "".join(f"; {note}" for note in each.notes))
-        rows = [(each.column, str(each.rows), _number(each.absolute), _number(each.relative)) for each in each.columns]
+        say(f"  {each.table}{timing}" + "".join(f"; {note}" for note in each.notes))
+        rows = [
+            (plain(each.column), str(each.rows), _number(each.absolute), _number(each.relative))
+            for each in each.columns
+        ]
         _print_columns([("column", "rows", "largest difference", "relative"), *rows] if rows else [], indent=4)
 
 
@@ -88,4 +90,4 @@ def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(" " * indent + cells.rstrip())
+        say(" " * indent + cells.rstrip())

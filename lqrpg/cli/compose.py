@@ -6,10 +6,12 @@ import contextlib
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -18,13 +20,23 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, shortened
+from lqrpg.cli.data_only import (
+    hydra_settings,
+    is_hydras,
+    require_no_resolvers,
+    require_plain_files,
+    require_plain_hydra,
+)
 from lqrpg.experiments.registry import suggestion
 from lqrpg.experiments.settings import RUNNER_KEYS, Job, job_from
 from lqrpg.rooms import choices, config_folders
 
 GROUPS = ("experiment", "system")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,16 +64,42 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
         With one line on what is wrong.
     """
     parsed = _parse(overrides, multirun=multirun)
+    require_plain_hydra(parsed)
     with composer(config_dir):
-        _check_keys(parsed, config_dir)
-        return [request(combination) for combination in _combinations(parsed)]
+        _check_keys(parsed)
+        found = [request(combination) for combination in _combinations(parsed)]
+    if multirun:
+        _require_that_files_leave_hydra_alone(parsed, found, config_dir)
+    return found
+
+
+def _require_that_files_leave_hydra_alone(
+    parsed: Sequence[Override], found: Sequence[Request], config_dir: Path | None
+) -> None:
+    """Refuse settings of Hydra that it cannot use, and a folder of configuration whose files change them."""
+    own = [str(override.input_line) for override in parsed if is_hydras(override.get_key_element().lstrip("+"))]
+    plain = [f"experiment={choices('experiment', own=True)[0]}", *own]
+    with composer(None):
+        expected = _checked(partial(hydra_settings, [*plain, *_composer_options]), own)
+    for part in ("launcher", "sweeper"):
+        if not (isinstance(expected[part], dict) and "_target_" in expected[part]):
+            raise SettingError(f"{_typed(own)}: expected a {part} that Hydra knows, with its settings")
+    if config_dir is not None:
+        with composer(config_dir):
+            for each in found:
+                if _checked(partial(hydra_settings, [*each.overrides, *own, *_composer_options]), own) != expected:
+                    raise SettingError(f"--config-dir {config_dir}: a file sets something of Hydra's, which is refused")
 
 
 @contextlib.contextmanager
 def composer(config_dir: Path | None) -> Iterator[None]:
     """Hydra ready to compose from the package's YAML files, and from the user's folder."""
-    if config_dir is not None and not config_dir.is_dir():
-        raise SettingError(f"--config-dir {config_dir}: no such folder")
+    if config_dir is not None:
+        if not config_dir.is_dir():
+            raise SettingError(f"--config-dir {config_dir}: no such folder")
+        if "${" in str(config_dir.resolve()):
+            raise SettingError(f"--config-dir {config_dir}: expected a path without ${{, which Hydra would look up")
+        require_plain_files(config_dir)
     GlobalHydra.instance().clear()
     own, *others = config_folders()
     searched = [*([config_dir.resolve()] if config_dir else []), *others]
@@ -98,21 +136,52 @@ def with_plain_folder(overrides: Sequence[str], *, multirun: bool) -> list[str]:
 
 def request(overrides: Sequence[str]) -> Request:
     """The job of overrides without sweeps; needs a `composer`."""
-    job = job_from(_compose(overrides))
+    job = _computable(overrides, lambda: job_from(_compose(overrides)))
     plain = job_from(_compose([f"experiment={job.experiment.name}", f"scale={job.scale}"]))
     changed = job.settings != plain.settings
     return Request(job, f"{job.scale}-{job.identity[:8]}" if changed else job.scale, tuple(overrides))
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def _computable(overrides: Sequence[str], build: Callable[[], Job]) -> Job:
+    """A job, or its refusal where the checks themselves overflow, divide by zero or find no solution."""
+    typed = [word for word in overrides if not word.startswith(("scale=", *(f"{key}=" for key in RUNNER_KEYS)))]
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            return build()
+    except SettingError:
+        raise
+    except (ArithmeticError, MemoryError, RecursionError, RuntimeWarning, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SettingError(f"{_typed(typed)}: cannot be computed with: {reason}") from None
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    def composed() -> DictConfig:
         config = compose("config", overrides=[*overrides, *_composer_options])
+        require_no_resolvers(config)
         scale, scales = config.get("scale"), list(config.get("scales") or {})
         if scale not in scales:
             raise SettingError(f"unknown scale {scale!r}: {suggestion(str(scale), map(str, scales))}")
         return config
-    except (HydraException, OmegaConfBaseException) as error:
+
+    return _checked(composed, overrides)
+
+
+def _checked(action: Callable[[], T], overrides: Sequence[str]) -> T:
+    """What an action with Hydra gives, or its error as one line."""
+    try:
+        return action()
+    except SettingError:
+        raise
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise SettingError(_explain(error)) from None
+    except (RecursionError, TypeError, ValueError) as error:
+        raise SettingError(f"{_typed(overrides)}: {_explain(error)}") from None
+
+
+def _typed(overrides: Sequence[str]) -> str:
+    return shortened(" ".join(overrides), 500)
 
 
 def _explain(error: Exception) -> str:
@@ -125,7 +194,7 @@ def _explain(error: Exception) -> str:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"unknown {group} {name!r}: {hint}known: {', '.join(known)}"
-    return text.splitlines()[0]
+    return (text.splitlines() or [type(error).__name__])[0]
 
 
 def _options(group: str) -> list[str]:
@@ -136,8 +205,9 @@ def _options(group: str) -> list[str]:
 def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise SettingError(f"{str(error).splitlines()[0]} (write KEY=VALUE)") from None
+    except (HydraException, RecursionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError(f"{_typed(overrides)}: {reason} (write KEY=VALUE)") from None
     seen: set[str] = set()
     for override in parsed:
         key = override.get_key_element().lstrip("+~")
@@ -147,7 +217,9 @@ def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
         if key in seen:
             raise SettingError(f"{key} is given twice")
         seen.add(key)
-        if key.split(".")[0].split("/")[0] == "hydra" and not multirun:
+        if key in GROUPS and not (override.is_sweep_override() or _is_name(override.value())):
+            raise SettingError(f"{text}: expected the name of {'an' if key == 'experiment' else 'a'} {key}")
+        if is_hydras(key) and not multirun:
             raise SettingError(f"{text}: hydra settings matter for sweeps only; add -m")
         if override.is_sweep_override() and not multirun:
             raise SettingError(f"{text}: a sweep needs -m (for a list write {key}=[...])")
@@ -156,12 +228,16 @@ def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
     return parsed
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w./-]*", value) is not None
+
+
 def _combinations(parsed: Sequence[Override]) -> list[list[str]]:
     """Every combination of the values, `hydra` settings left out: those are for the launcher."""
     ways = []
     for override in parsed:
         key = override.get_key_element().lstrip("+")
-        if key.split(".")[0].split("/")[0] == "hydra":
+        if is_hydras(key):
             continue
         try:
             values = (
@@ -170,12 +246,12 @@ def _combinations(parsed: Sequence[Override]) -> list[list[str]]:
                 else [override.get_value_element_as_str()]
             )
             ways.append([f"{key}={value}" for value in values])
-        except HydraException as error:
-            raise SettingError(f"{key}: {str(error).splitlines()[0]}") from None
+        except (HydraException, TypeError, ValueError) as error:
+            raise SettingError(f"{key}: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
     return [list(combination) for combination in itertools.product(*ways)]
 
 
-def _check_keys(parsed: Sequence[Override], config_dir: Path | None) -> None:
+def _check_keys(parsed: Sequence[Override]) -> None:
     """Refuse keys that the chosen experiment does not have, with a suggestion."""
     experiments = next(override for override in parsed if override.get_key_element().lstrip("+") == "experiment")
     names = list(experiments.sweep_string_iterator()) if experiments.is_sweep_override() else [str(experiments.value())]
@@ -189,7 +265,7 @@ def _check_keys(parsed: Sequence[Override], config_dir: Path | None) -> None:
         known = _known_keys(_compose(chosen))
         for override in parsed:
             key = override.get_key_element().lstrip("+")
-            if key not in known and key.split(".")[0].split("/")[0] != "hydra":
+            if key not in known and not is_hydras(key):
                 raise SettingError(f"unknown key {key!r} for experiment={name}: {suggestion(key, known)}")
 
 

@@ -1,19 +1,44 @@
-"""Where tables are printed: the terminal's own width, or one wide enough to read where there is no terminal."""
+"""What is printed: text for a reader, in which nothing is an order to the terminal, and tables as wide as it is.
+
+Names of folders, records of runs and settings may be a stranger's. Their control characters (colours, cursor moves,
+changes of the writing direction, titles of windows) are shown as escapes, and rich's markup in them is text.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDTH_OF_FILES = 140
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Let the caller end: Rich would do it here, with an exit code that means something else."""
-        raise BrokenPipeError
+def plain(value: object) -> str:
+    """A value as text on one line that a terminal shows and does not obey."""
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line, made `plain`."""
+    click.echo(plain(text), err=err)
 
 
 def table_console() -> Console:
     """A console on standard output for tables."""
-    console = _Console(highlight=False)
-    return console if console.is_terminal else _Console(highlight=False, width=_WIDTH_OF_FILES)
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the caller end: Rich would do it here, with an exit code that means something else."""
+            raise BrokenPipeError
+
+    console = Ours(highlight=False)
+    return console if console.is_terminal else Ours(highlight=False, width=_WIDTH_OF_FILES)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
+import pandas as pd
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.console import say
 from lqrpg.cli.plot import MISSING_TABLES
 from lqrpg.cli.saved import tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run
 from lqrpg.rooms import choices
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
@@ -28,7 +31,7 @@ def export(experiments: Sequence[str], results: Path, run_name: str | None, out:
         if run is None:
             missing = True
             which = f" named {run_name!r}" if run_name else ""
-            click.echo(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
+            say(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
             continue
         tell_outdated(run)
         _write(run, out / name / run.name)
@@ -43,6 +46,20 @@ def _write(run: FinishedRun, folder: Path) -> None:
         except DamagedFileError as error:
             raise SettingError(f"{error}: the command that made the run computes it again") from None
         folder.mkdir(parents=True, exist_ok=True)
-        text = table.to_csv(index=False, na_rep="NaN", lineterminator="\n")
-        write_atomically(folder / f"{name}.csv", text.encode())
-        click.echo(str(folder / f"{name}.csv"))
+        text = _without_formulas(table).to_csv(index=False, na_rep="NaN", lineterminator="\n")
+        write_atomically(folder / f"{name}.csv", text.encode("utf-8", "backslashreplace"))
+        say(str(folder / f"{name}.csv"))
+
+
+def _without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before text that a spreadsheet would take for a formula, and run."""
+    columns = {name: table[name].map(_as_text) if _is_text(table[name]) else table[name] for name in table.columns}
+    return pd.DataFrame({_as_text(name): column for name, column in columns.items()})
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
+
+
+def _as_text(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value

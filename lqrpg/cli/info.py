@@ -14,6 +14,7 @@ import click
 
 from lqrpg import __version__
 from lqrpg.backends.mpi_place import mpiexec, place, wheels
+from lqrpg.cli.console import say
 
 _LIBRARIES = (
     *("numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "joblib", "hydra-core", "omegaconf"),
@@ -39,7 +40,7 @@ def info(*, as_json: bool) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")
     return 0
 
 
@@ -71,7 +72,7 @@ def _mpi() -> dict[str, str]:
 
 def _mpi_library() -> str:
     code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     if done.returncode:
         return f"cannot be loaded: {lines[-1]}" if lines else "cannot be loaded"

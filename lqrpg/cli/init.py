@@ -12,6 +12,7 @@ from string import Template
 import click
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.console import say
 from lqrpg.rooms import choices
 
 _FILES = {"README.md": "README.md", "plant.yaml": "plant.yaml", "experiment/study.yaml": "experiment/{name}.yaml"}
@@ -29,7 +30,9 @@ def init(folder: Path) -> int:
         raise SettingError(f"{folder} is there already; choose another name, or an empty folder")
     for source, target in _FILES.items():
         _write(resources.files("lqrpg") / "study" / source, folder / target.format(name=name), name)
-    click.echo(f"wrote {folder}: next\n  cd {shlex.quote(str(folder))}\n{_commands(folder, name)}")
+    say(f"wrote {folder}: next")
+    say(f"  cd {shlex.quote(str(folder))}")
+    click.echo(_commands(folder, name))
     return 0
 
 

@@ -103,11 +103,11 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
         If there is no such figure, or no finished run with its tables.
     """
     from lqrpg.cli.plot import RunTables
-    from lqrpg.cli.saved import EmptyTableError
+    from lqrpg.cli.saved import EmptyTableError, fitting
     from lqrpg.experiments.registry import suggestion
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
-    from lqrpg.results.lookup import finished_runs
+    from lqrpg.results.lookup import MissingRunError, finished_runs
 
     known = figures()
     if name not in known:
@@ -116,9 +116,9 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     for found in finished_runs(Path(results), spec.experiment):
         if run in (None, found.name):
             try:
-                with house_style():
+                with house_style(), fitting(name, found):
                     return spec.draw(RunTables(found))
-            except EmptyTableError as error:
+            except (EmptyTableError, MissingRunError) as error:
                 reason = str(error)
     command = f"lqrpg run experiment={spec.experiment}"
     raise SettingError(f"figure {name!r}: {reason} of {spec.experiment} in {results}: {command}")

@@ -11,7 +11,8 @@ import yaml
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import composer, request
-from lqrpg.experiments.settings import sources_of
+from lqrpg.cli.console import plain
+from lqrpg.cli.saved import is_outdated, tell
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
@@ -36,12 +37,8 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
-        "results": [_run(run) for run in finished_runs(results, content["name"], _tell)],
+        "results": [_run(run) for run in finished_runs(results, content["name"], tell)],
     }
-
-
-def _tell(line: str) -> None:
-    click.echo(f"lqrpg: {line}", err=True)
 
 
 def _run(run: FinishedRun) -> dict[str, Any]:
@@ -62,12 +59,9 @@ def state(run: FinishedRun) -> str:
         return "damaged"
     if run.provenance["trials"]["lost"]:
         return "incomplete"
+    if is_outdated(run):
+        return "outdated"
     settings = run.provenance["settings"]
-    try:
-        if run.provenance["sources"] != sources_of(settings):
-            return "outdated"
-    except (LookupError, TypeError, AttributeError):
-        return "outdated"  # the settings are not of this version
     if run.name == run.provenance["scale"]:
         try:
             now = request([f"experiment={settings['name']}", f"scale={run.name}"])
@@ -79,6 +73,7 @@ def state(run: FinishedRun) -> str:
 
 def _print(entries: list[dict[str, Any]], results: Path) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from lqrpg.cli.console import table_console
 
@@ -91,6 +86,7 @@ def _print(entries: list[dict[str, Any]], results: Path) -> None:
             table.add_row(name, shows)
         console.print(table)
         if not entry["results"]:
-            console.print(f"  no results in {results}")
+            console.print(Text(plain(f"  no results in {results}")))
         for run in entry["results"]:
-            console.print(f"  {run['path']}: {run['state']}, finished {run['finished']} in {run['seconds']} s")
+            ended = f"finished {run['finished']} in {run['seconds']} s"
+            console.print(Text(plain(f"  {run['path']}: {run['state']}, {ended}")))

@@ -13,13 +13,19 @@ from typing import Any
 import click
 
 from lqrpg import __version__
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
+from lqrpg.cli.console import say
 from lqrpg.cli.surroundings import BROKEN_PIPE, Interruption, forget_output, heed_signals, prepare_streams
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+# Python's own processes that are started here (workers, ranks) import nothing from the current folder, which may hold
+# a stranger's files.
+os.environ["PYTHONSAFEPATH"] = "1"
+
+_LONGEST_MESSAGE = 1000
 
 _RESULTS = click.option(
     "--results",
@@ -246,5 +252,5 @@ def _flushed(code: int) -> int:
 
 def _refuse(message: str) -> int:
     with contextlib.suppress(OSError):  # nobody may be there to read it
-        click.echo("lqrpg: " + " ".join(message.split()), err=True)
+        say("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
     return 2

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
-
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
+from lqrpg.cli.console import say
 from lqrpg.cli.progress import reporter
 from lqrpg.experiments.execute import Result, execute_all, run_directory
 from lqrpg.results.run_directory import BusyError
@@ -20,7 +19,7 @@ from lqrpg.results.run_directory import BusyError
 def run_request(request: Request, *, force: bool) -> int:
     """Run one job; the last line on standard output is its run directory."""
     result = compute(request, force=force)
-    click.echo(str(run_directory(request.job, request.run_name).path))
+    say(str(run_directory(request.job, request.run_name).path))
     return 1 if result is Result.INCOMPLETE else 0
 
 
@@ -53,7 +52,8 @@ def compute_all(
     except KeyboardInterrupt:
         command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
         with contextlib.suppress(OSError):  # the terminal itself may be gone
-            click.echo(f"interrupted: what is done is kept; continue with\n  {command}", err=True)
+            say("interrupted: what is done is kept; continue with", err=True)
+            say(f"  {command}", err=True)
         raise
     except OSError as error:
         raise SettingError(_what_now(error, [directory.path for _, directory in jobs])) from error
@@ -73,6 +73,6 @@ def _what_now(error: OSError, paths: Sequence[Path]) -> str:
 def _explain(title: str, result: Result) -> None:
     if result is Result.UNCHANGED:
         news = "finished before with the same settings and code; nothing to do (--force recomputes)"
-        click.echo(f"{title}: {news}", err=True)
+        say(f"{title}: {news}", err=True)
     if result is Result.INCOMPLETE:
-        click.echo(f"{title}: some trials have no result (see above); the same command tries them again", err=True)
+        say(f"{title}: some trials have no result (see above); the same command tries them again", err=True)

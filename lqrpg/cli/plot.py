@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import click
 import pandas as pd
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.console import say
 from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.lookup import FinishedRun, find_companion, finished_runs
+from lqrpg.results.lookup import FinishedRun, MissingRunError, find_companion, finished_runs
 
 MISSING_TABLES = 3
 
@@ -69,7 +69,7 @@ def plot(
                 code = MISSING_TABLES if spec.name in wanted else code
     for experiment in dict.fromkeys(missing):
         which = f" named {run_name!r}" if run_name else ""
-        click.echo(
+        say(
             f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}",
             err=True,
         )
@@ -89,29 +89,30 @@ def _runs(results: Path, experiment: str, run_name: str | None, first: str | Non
     runs = [run for run in finished_runs(results, experiment, tell) if run_name in (None, run.name)]
     runs.sort(key=lambda run: run.name != first)
     if runs:
-        click.echo(f"{experiment}: from {runs[0].path}", err=True)
+        say(f"{experiment}: from {runs[0].path}", err=True)
         tell_outdated(runs[0])
     return [RunTables(run) for run in runs]
 
 
 def _draw_first(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats: tuple[str, ...]) -> bool:
     """Draw from the first run whose tables have rows; False, and a line that says why, if there is none."""
-    reasons = []
+    reasons: list[LookupError] = []
     for tables in runs:
         try:
             _draw(spec, tables, out, formats)
-        except EmptyTableError as error:
+        except (EmptyTableError, MissingRunError) as error:
             reasons.append(error)
             continue
         if reasons:
-            click.echo(f"{spec.name}: from {tables.run.path}", err=True)
+            say(f"{spec.name}: from {tables.run.path}", err=True)
         return True
-    click.echo(f"lqrpg: {spec.name}: {reasons[0]}", err=True)
+    say(f"lqrpg: {spec.name}: {reasons[0]}", err=True)
     return False
 
 
 def _draw(spec: FigureSpec, tables: RunTables, out: Path, formats: tuple[str, ...]) -> None:
-    with fitting(tables.run):
+    with fitting(spec.name, tables.run):
         drawn = spec.draw(tables)
-    out.mkdir(parents=True, exist_ok=True)
-    click.echo(f"{spec.name}: {save(drawn, out, spec.name, formats)[0].with_suffix('')}.{{{','.join(formats)}}}")
+        out.mkdir(parents=True, exist_ok=True)
+        saved = save(drawn, out, spec.name, formats)
+    say(f"{spec.name}: {saved[0].with_suffix('')}.{{{','.join(formats)}}}")

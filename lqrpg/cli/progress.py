@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
+from lqrpg.cli.console import plain, say
 from lqrpg.experiments.attempt import Task
 from lqrpg.experiments.execute import Reporter
 
@@ -36,7 +35,7 @@ def _in_notebook() -> bool:
 def _say(line: str) -> None:
     """A line on standard error; a run does not end because nobody reads it, or because its log is on a full disk."""
     with suppress(OSError):
-        click.echo(line, err=True)
+        say(line, err=True)
 
 
 @dataclass
@@ -114,7 +113,9 @@ def _on_terminal(title: str) -> Iterator[Reporter]:
 
     with bars:
         yield Reporter(
-            say=lambda line: bars.console.print(line, highlight=False, markup=False), begin=begin, advance=advance
+            say=lambda line: bars.console.print(plain(line), highlight=False, markup=False),
+            begin=begin,
+            advance=advance,
         )
 
 

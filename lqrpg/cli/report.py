@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import click
 import yaml
 
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
+from lqrpg.cli.console import say
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.saved import EmptyTableError, tell
@@ -72,7 +72,7 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     entries = _entries(results, run_name)
     for entry in entries:
         where = f"from {entry.run.path}" if entry.run else f"no finished run in {results}: {entry.command}"
-        click.echo(f"{entry.name}: {where}", err=True)
+        say(f"{entry.name}: {where}", err=True)
     if not any(entry.run for entry in entries):
         return MISSING_TABLES
     with house_style(), composer(None):
@@ -80,7 +80,7 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     # a stranger's text may hold half a character, which no encoding has
     write_atomically(out, page([part for part in parts if part.experiments]).encode("utf-8", "backslashreplace"))
-    click.echo(str(out))
+    say(str(out))
     return 0
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.compose import Request, requests, with_plain_folder
+from lqrpg.cli.console import say
 from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import plot
 from lqrpg.cli.run import require_runnable
@@ -52,7 +51,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     results = compute_all(wanted, "reproduce", force=force, finished=finish)
     _print([rows[number] for number in sorted(rows)], time.monotonic() - started)
     if wanted[0].job.scale != _PAPER:
-        click.echo("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
+        say("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
     return 1 if Result.INCOMPLETE in results else 0
 
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import Request, requests, with_plain_folder
+from lqrpg.cli.console import plain, say
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
@@ -27,7 +28,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
         warnings.simplefilter("always", SettingWarning)
         wanted = requests(overrides, config_dir, multirun=multirun)
     for line in dict.fromkeys(str(warning.message) for warning in caught):
-        click.echo(f"lqrpg: warning: {line}", err=True)
+        say(f"lqrpg: warning: {line}", err=True)
     if show:
         for request in wanted:
             click.echo(settings_text(request), nl=False)
@@ -53,7 +54,9 @@ def settings_text(request: Request) -> str:
         "workers": job.runner.processes,
         "results_dir": job.runner.results_dir,
     }
-    header = f"# lqrpg run {shlex.join(request.overrides)}\n# run: {request.run_name}  identity: {job.identity}\n"
+    header = (
+        f"# lqrpg run {plain(shlex.join(request.overrides))}\n# run: {request.run_name}  identity: {job.identity}\n"
+    )
     return header + OmegaConf.to_yaml(OmegaConf.create({"scale": job.scale, **runner, **job.settings}))
 
 

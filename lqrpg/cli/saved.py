@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
-import click
-
 from lqrpg.checks import SettingError
-from lqrpg.cli.listing import state
+from lqrpg.cli.console import say
 from lqrpg.experiments.settings import sources_of
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import FinishedRun, MissingRunError
@@ -20,7 +19,7 @@ class EmptyTableError(LookupError):
 
 def tell(line: str) -> None:
     """Say on standard error what is wrong with a run."""
-    click.echo(f"lqrpg: {line}", err=True)
+    say(f"lqrpg: {line}", err=True)
 
 
 def tell_outdated(run: FinishedRun) -> None:
@@ -43,23 +42,30 @@ def command_of(run: FinishedRun) -> str:
 
 
 @contextlib.contextmanager
-def fitting(run: FinishedRun) -> Iterator[None]:
-    """Read tables of a run as this version expects them.
+def fitting(name: str, run: FinishedRun) -> Iterator[None]:
+    """Read tables of a run as the figure or claim of that name expects them.
+
+    Tables may be a stranger's, or of another version: what fails for want of columns or numbers is said in one line. A
+    number out of range is no warning: it makes a claim fail.
 
     Raises
     ------
     SettingError
-        If a table is damaged, or was written by another version and does not fit.
+        If a table is damaged or does not fit.
     """
     try:
-        yield
-    except (EmptyTableError, MissingRunError, SettingError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    except (EmptyTableError, MissingRunError, OSError, SettingError):
         raise
     except DamagedFileError as error:
         raise SettingError(f"{error}: {command_of(run)} computes it again") from None
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        if state(run) == "current":
-            raise  # a defect of ours
-        raise SettingError(
-            f"the tables of {run.path} are of another version and do not fit: {command_of(run)} computes them anew"
-        ) from error
+    except Exception as error:
+        raise SettingError(_misfit(name, run, error)) from error
+
+
+def _misfit(name: str, run: FinishedRun, error: Exception) -> str:
+    if is_outdated(run):
+        return f"the tables of {run.path} are of another version and do not fit: {command_of(run)} computes them anew"
+    return f"{name}: the tables of {run.path} do not fit: {type(error).__name__}: {error}"

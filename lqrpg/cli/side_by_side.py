@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
+from lqrpg.cli.console import plain, say
 from lqrpg.cli.plot import RunTables
 from lqrpg.cli.saved import fitting
 from lqrpg.figures.registry import FigureSpec, figures
@@ -27,7 +27,7 @@ _GAP_PIXELS = 40
 def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
     """Write every figure of the runs' experiment, A on the left and B on the right."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = [(f"A: {a.path}", RunTables(a)), (f"B: {b.path}", RunTables(b))]
+    tables = [(plain(f"A: {a.path}"), RunTables(a)), (plain(f"B: {b.path}"), RunTables(b))]
     with house_style():
         for spec in figures().values():
             if spec.experiment != a.provenance["experiment"]:
@@ -35,13 +35,13 @@ def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
             try:
                 pictures = [(title, _fitting_pixels(spec, each)) for title, each in tables]
             except (LookupError, ValueError) as error:
-                click.echo(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
+                say(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
                 continue
-            click.echo(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
+            say(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
 
 
 def _fitting_pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:
-    with fitting(tables.run):
+    with fitting(spec.name, tables.run):
         return _pixels(spec, tables)
 
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 from omegaconf import DictConfig
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request, composer, quoted, request, search_path
+from lqrpg.cli.console import say
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
 from lqrpg.results.run_directory import State
@@ -48,7 +48,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
         hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
     except SystemExit as end:
         if end.code:
-            click.echo("lqrpg: the launcher ended early; the same command continues", err=True)
+            say("lqrpg: the launcher ended early; the same command continues", err=True)
     finally:
         sys.argv = before
     return _summary(wanted)
@@ -68,7 +68,7 @@ def job(config: DictConfig) -> None:
             wanted = request(typed)
         run_request(wanted, force=bool(os.environ.get(_FORCE)))
     except (SettingError, OSError) as error:
-        click.echo(f"lqrpg: {error}", err=True)
+        say(f"lqrpg: {error}", err=True)
     finally:
         state.hydra = kept
 
@@ -79,5 +79,5 @@ def _summary(wanted: Sequence[Request]) -> int:
         directory = run_directory(each.job, each.run_name)
         finished = directory.state() is State.FINISHED
         failed += not finished
-        click.echo(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
+        say(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
     return 1 if failed else 0

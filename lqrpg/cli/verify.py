@@ -13,6 +13,7 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
+from lqrpg.cli.console import plain, say
 from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
@@ -34,7 +35,7 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
         if wanted not in names and wanted not in choices("experiment"):
             raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
         if wanted not in names:
-            click.echo(f"lqrpg: {wanted} checks no claim of a paper", err=True)
+            say(f"lqrpg: {wanted} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     missing = []
     incomplete: dict[str, str] = {}
@@ -52,9 +53,9 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     else:
         _print(rows)
     for name in missing:
-        click.echo(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
+        say(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
     for name, reason in incomplete.items():
-        click.echo(f"lqrpg: {name} is not checked: {reason}", err=True)
+        say(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or incomplete:
         return MISSING_TABLES
     failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
@@ -76,7 +77,7 @@ def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
     try:
-        with fitting(tables.run):
+        with fitting(claim.name, tables.run):
             measured = claim.measure(tables)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
@@ -134,7 +135,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"{rows[0]['claim'].experiment}: {rows[0]['run'].path}")
+    title = Text(plain(f"{rows[0]['claim'].experiment}: {rows[0]['run'].path}"))
     table = Table(title=title, title_justify="left", show_lines=True, expand=True)
     for heading, share in (
         ("claim: the paper's word, and where", 4),

@@ -61,8 +61,13 @@ def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Out
     except MemoryError as error:
         reason = f"{_OUT_OF_MEMORY}: {error}".rstrip(": ")
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        reason = reason_of(error)
     return Outcome(task.run, key, reason, time.perf_counter() - started)
+
+
+def reason_of(error: Exception) -> str:
+    """An error as the record of a run and its news name it."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 class Attempt:

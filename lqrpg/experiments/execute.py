@@ -10,13 +10,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import OmegaConf
 
 from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
-from lqrpg.experiments.attempt import Attempt, Outcome, Task
-from lqrpg.experiments.base import Experiment, Trial
+from lqrpg.experiments.attempt import Attempt, Outcome, Task, reason_of
+from lqrpg.experiments.base import Experiment, Parts, Trial
 from lqrpg.experiments.settings import Job
 from lqrpg.results import provenance
 from lqrpg.results.atomic import DamagedFileError
@@ -103,7 +104,7 @@ def execute_all(
             finished(number, Result.UNCHANGED)
 
         def conclude(number: int) -> None:
-            results[number] = runs[number].finish()
+            results[number] = runs[number].finish(report.say)
             finished(number, results[number])
 
         _compute(runs, report, conclude)
@@ -171,9 +172,10 @@ class _Run:
             self.lost[outcome.key] = outcome.reason
             say(f"{self.title}: trial {outcome.key} has no result ({outcome.reason}); going on")
 
-    def finish(self) -> Result:
+    def finish(self, say: Say) -> Result:
         """Write tables and provenance."""
         parts = [(trial, _rows(self.directory, trial)) for trial in self.trials if trial.key not in self.lost]
+        tables = self._tables(parts, say)
         record = {
             **provenance.describe(),
             "scale": self.job.scale,
@@ -186,15 +188,25 @@ class _Run:
             "busy_seconds": round(self.busy, 3),
             "trials": {"done": len(parts), "resumed": len(self.done), "lost": self.lost},
         }
-        self.directory.finish(self.job.experiment.tables(parts), describe(self.job), record)
+        self.directory.finish(tables, describe(self.job), record)
         return Result.INCOMPLETE if self.lost else Result.COMPUTED
+
+    def _tables(self, parts: Parts, say: Say) -> dict[str, pd.DataFrame]:
+        """The tables of the parts that are there; none, noted among what was lost, if they cannot be made."""
+        try:
+            return self.job.experiment.tables(parts)
+        except Exception as error:
+            self.lost["tables"] = reason_of(error)
+            say(f"{self.title}: no tables can be made of what is there ({reason_of(error)})")
+            return {}
 
 
 def _compute(runs: Mapping[int, _Run], report: Reporter, conclude: Callable[[int], None]) -> None:
     """Run what is pending, first the trials that may have neighbours, then those that measure real time."""
     if not runs:
         return
-    _compile([run.job.experiment for run in runs.values() if run.waiting], next(iter(runs.values())).job)
+    fresh = [run.job.experiment for run in runs.values() if run.waiting]
+    _compile(fresh, next(iter(runs.values())).job, report.say)
     tasks = {number: run.tasks(number) for number, run in runs.items()}
     report.begin(
         {runs[number].title: every for number, (every, _) in tasks.items()},
@@ -232,19 +244,32 @@ def _together(
         Attempt(places, place, runner.chunk, report.say, settled).run(pending)
 
 
-def _compile(experiments: Sequence[Experiment], job: Job) -> None:
-    """Compile once, before there are workers, so that these find the kernels in the cache; several side by side."""
+def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:
+    """Compile once, before there are workers, so that these find the kernels in the cache; several side by side.
+
+    Settings with which that fails make trials fail too, and are recorded there.
+    """
     if len(experiments) == 1 or job.runner.processes == 1:
-        for experiment in experiments:
-            experiment.compile()
+        reasons = [_compile_one(experiment) for experiment in experiments]
     elif experiments:
-        workers = min(len(experiments), job.runner.processes)
+        reasons = []
         with suppress(WorkerLostError):  # a worker compiles by itself what is not in the cache
-            list(backend("joblib", workers).map(_compile_one, experiments))
+            reasons += backend("joblib", min(len(experiments), job.runner.processes)).map(_compile_one, experiments)
+    else:
+        return
+    for reason in filter(None, reasons):
+        say(f"nothing could be compiled beforehand ({reason})")
 
 
-def _compile_one(experiment: Experiment) -> None:
-    experiment.compile()
+def _compile_one(experiment: Experiment) -> str | None:
+    """Compile; return why that failed, or None."""
+    try:
+        experiment.compile()
+    except (OSError, SettingError, WorkerLostError):
+        raise
+    except Exception as error:
+        return reason_of(error)
+    return None
 
 
 def _rows(directory: RunDirectory, trial: Trial) -> Rows:

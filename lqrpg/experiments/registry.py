@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,7 +29,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def _attribute(room: str, name: str, attribute: str, key: str) -> type[Any]:
-    module = rooms.module_of(room, name)
+    module = rooms.module_of(room, name) if re.fullmatch(r"\w+", name, re.ASCII) else None
     found = getattr(rooms.load(module), attribute, None) if module else None
     if not isinstance(found, type):
         raise SettingError(f"{key}={name!r}: no module {room}/{name}.py that declares {attribute}")

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
 from lqrpg.backends.mpi_place import place
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, require, shortened
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
@@ -47,7 +47,8 @@ class RunnerSettings:
         engines = "one of " + ", ".join(JOBLIB_BACKENDS)
         require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
         require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
-        require(bool(self.results_dir.strip()), "results_dir", self.results_dir, "a folder")
+        expected = "a folder, without control characters"
+        require(_is_folder_name(self.results_dir), "results_dir", self.results_dir, expected)
         if self.workers is not None:
             require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
@@ -72,6 +73,12 @@ class RunnerSettings:
         """Ranks that are there to work, or that may be started for it."""
         here = place()
         return here.size - 1 if here and here.size > 1 else self.workers or len(os.sched_getaffinity(0))
+
+
+def _is_folder_name(text: str) -> bool:
+    """Whether all of a name can be shown, bytes aside that the locale has no letters for."""
+    shown = all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in text)
+    return shown and bool(text.strip())
 
 
 @dataclass(frozen=True)
@@ -186,17 +193,31 @@ def _field_names(cls: type[Any]) -> set[str]:
 
 def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
     """The values converted to their types by OmegaConf, or refused."""
-    schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
     try:
-        merged: Any = OmegaConf.merge(schema, OmegaConf.create(values))
+        merged = _merged(types, values)
     except OmegaConfBaseException as error:
-        raise SettingError(_one_line(error, prefix)) from None
+        raise SettingError(_one_line(error, prefix, _culprit(types, values))) from None
     return {
         name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
     }
 
 
-def _one_line(error: OmegaConfBaseException, prefix: str = "") -> str:
-    reason = str(error).splitlines()[0].rstrip(".")
-    key = getattr(error, "full_key", None)
-    return f"{prefix}{key}: {reason}" if key else reason
+def _merged(types: dict[str, Any], values: dict[str, Any]) -> Any:
+    schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
+    return OmegaConf.merge(schema, OmegaConf.create(values))
+
+
+def _culprit(types: dict[str, Any], values: dict[str, Any]) -> str:
+    """The first key whose value has another type, for an error that does not say its key."""
+    for name, kind in types.items():
+        try:
+            _merged({name: kind}, {name: values[name]})
+        except OmegaConfBaseException:
+            return name
+    return ""
+
+
+def _one_line(error: OmegaConfBaseException, prefix: str = "", name: str = "") -> str:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    key = getattr(error, "full_key", None) or name
+    return f"{prefix}{key}: {shortened(reason, 300)}" if key else reason

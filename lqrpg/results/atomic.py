@@ -64,6 +64,8 @@ def read_sealed(path: Path, owner: str = "") -> bytes:
     DamagedFileError
         If the digest does not fit the content, or the file belongs to something else.
     """
+    if path.exists() and not path.is_file():
+        raise DamagedFileError(f"{path} is no regular file")
     raw = path.read_bytes()
     content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
     if _digest(content, owner) != digest:

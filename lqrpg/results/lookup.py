@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,6 @@ from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
 
 Tell = Callable[[str], None]
-_RECORD: dict[str, type[Any] | tuple[type[Any], ...]] = {
-    **dict.fromkeys(("experiment", "identity", "sources", "scale", "finished"), str),
-    **dict.fromkeys(("settings", "tables", "trials"), dict),
-    "seconds": (int, float),
-}
-"""What a record has to hold, and of which type."""
 
 
 @dataclass(frozen=True)
@@ -101,24 +94,7 @@ def open_run(path: Path) -> FinishedRun:
     DamagedFileError
         If its record is not as it was written, or is none of ours.
     """
-    record = read_provenance(path)
-    if not _is_record(record):
-        raise DamagedFileError(f"{path / 'provenance.json'} is not the record of a run")
-    return FinishedRun(path, record)
-
-
-def _is_record(record: dict[str, Any]) -> bool:
-    """Whether the parts that readers build on are there; names of tables are parts of file names, hence no paths."""
-    if any(not isinstance(record.get(key), kind) for key, kind in _RECORD.items()):
-        return False
-    tables = record["tables"]
-    return (
-        isinstance(record["trials"].get("lost"), dict)
-        and isinstance(record["settings"].get("name"), str)
-        and all(re.fullmatch(r"\w+", name) for name in tables)
-        and all(isinstance(entry, dict) for entry in tables.values())
-        and all(isinstance(entry.get("sha256"), str) and "rows" in entry for entry in tables.values())
-    )
+    return FinishedRun(path, read_provenance(path))
 
 
 def find_run(results: Path, experiment: str, name: str | None, tell: Tell = _silently) -> FinishedRun | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lqrpg.results.atomic import DamagedFileError
 
 Columns = dict[str, NDArray[Any]]
 """One table's rows, column by column."""
@@ -26,10 +30,19 @@ def encode(rows: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
 
 
 def decode(content: bytes) -> Rows:
-    """Inverse of `encode`."""
+    """Inverse of `encode`; arrays of Python objects, which only pickle could restore, are refused.
+
+    Raises
+    ------
+    DamagedFileError
+        If the bytes are not those of `encode`.
+    """
     rows: Rows = {}
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        for member in archive.files:
-            table, name = member.split("/")
-            rows.setdefault(table, {})[name] = archive[member]
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            for member in archive.files:
+                table, name = member.split("/")
+                rows.setdefault(table, {})[name] = archive[member]
+    except (BadZipFile, EOFError, MemoryError, TypeError, ValueError, zlib.error) as error:
+        raise DamagedFileError(f"these are no rows: {error}") from None
     return rows

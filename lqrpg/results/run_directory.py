@@ -26,6 +26,7 @@ from lqrpg.results.atomic import (
     write_sealed,
 )
 from lqrpg.results.rows import Rows, decode, encode
+from lqrpg.results.strangers import is_record, read_json
 from lqrpg.results.tables import is_whole, read_table, write_table
 
 
@@ -91,7 +92,7 @@ class RunDirectory:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.parent / f".{self.path.name}.lock"
         while True:
-            handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+            handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -144,7 +145,12 @@ class RunDirectory:
         DamagedFileError
             If the file is not as it was written.
         """
-        return decode(read_sealed(self._shards / f"{key}.npz", self._owner(key)))
+        path = self._shards / f"{key}.npz"
+        content = read_sealed(path, self._owner(key))
+        try:
+            return decode(content)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from None
 
     def has_shard(self, key: str, say: Callable[[str], None] = lambda line: None) -> bool:
         """Whether a trial is done; a damaged shard, or another trial's, is said, removed, and counts as missing."""
@@ -152,10 +158,9 @@ class RunDirectory:
             self.read_shard(key)
         except FileNotFoundError:
             return False
-        except ValueError as error:
-            path = self._shards / f"{key}.npz"
-            path.unlink()
-            say(f"{error if isinstance(error, DamagedFileError) else f'{path} is damaged'}; computing the trial again")
+        except DamagedFileError as error:
+            (self._shards / f"{key}.npz").unlink()
+            say(f"{error}; computing the trial again")
             return False
         return True
 
@@ -205,16 +210,14 @@ def read_provenance(path: Path) -> dict[str, Any]:
     FileNotFoundError
         If the run is not finished.
     DamagedFileError
-        If the file is not as it was written.
+        If the file is not as it was written, or is none of ours.
     """
     file = path / "provenance.json"
-    try:
-        record = json.loads(file.read_bytes())
-        whole = isinstance(record, dict) and _sealed(record) == record
-    except ValueError:
-        whole = False
-    if not whole:
+    record = read_json(file)
+    if not (isinstance(record, dict) and _sealed(record) == record):
         raise DamagedFileError(f"{file} is damaged")
+    if not is_record(record):
+        raise DamagedFileError(f"{file} is not the record of a run")
     return dict(record)
 
 

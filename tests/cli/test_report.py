@@ -1,6 +1,5 @@
 """`report`: what stands on the page, that nothing in it is taken for HTML, and how it looks in a browser."""
 
-import hashlib
 import html
 import json
 import re
@@ -15,6 +14,7 @@ from lqrpg.claims.registry import claims
 from lqrpg.figures.registry import figures
 from lqrpg.report.parameters import Note, about, flat, notes
 from lqrpg.rooms import choices, config_folders
+from tests.forgery import forge
 
 RUN = ("run", "experiment=qsa_monte_carlo", "scale=smoke", "backend=serial")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -65,15 +65,6 @@ def test_without_any_run_nothing_is_written(lqrpg, tmp_path):
     assert ended.code == 3
     assert "lqrpg run experiment=azopg" in ended.err
     assert list(tmp_path.iterdir()) == []
-
-
-def forge(run, changes) -> None:
-    """Change the record of a run and seal it again, as a stranger could."""
-    record = json.loads((run / "provenance.json").read_text())
-    record.pop("seal")
-    record.update(changes)
-    record["seal"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-    (run / "provenance.json").write_text(json.dumps(record))
 
 
 def test_a_strangers_strings_are_text(lqrpg, tmp_path):

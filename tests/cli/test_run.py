@@ -43,6 +43,19 @@ REFUSED = {
     "no such config folder": (["experiment=azopg", "--config-dir", "nowhere"], "nowhere"),
     "one bad value in a sweep": (["-m", "experiment=azopg", "seed=1,-2"], "seed=-2"),
     "an object to construct": (["experiment=azopg", "+_target_=os.system"], "_target_"),
+    "a number for a plant": (["experiment=azopg", "system=3"], "system=3"),
+    "nothing for a plant": (["experiment=azopg", "system=null"], "system=null"),
+    "a number for an experiment": (["experiment=1"], "experiment=1"),
+    "a list of experiments": (["experiment=[azopg]"], "experiment=[azopg]"),
+    "a group for a list": (["experiment=azopg", "fleets={a:1}"], "fleets"),
+    "more digits than Python reads": (["experiment=azopg", "seed=" + "9" * 5000], "seed=999"),
+    "a list too deep to be read": (["experiment=azopg", "fleets=" + "[" * 300 + "]" * 300], "fleets"),
+    "a plant that overflows": (["experiment=azopg", "system.stiffness=1e308"], "system.stiffness"),
+    "a variable of the environment": (["experiment=azopg", "results_dir=${oc.env:HOME}"], "results_dir"),
+    "the time": (["experiment=azopg", "results_dir=${now:%Y}"], "results_dir"),
+    "a name of a resolver that is looked up": (["experiment=azopg", "results_dir='${${backend}:x}'"], "results_dir"),
+    "a folder with a control character": (["experiment=azopg", "results_dir='a\x1bb'"], "results_dir"),
+    "a folder with a null": (["experiment=azopg", "results_dir='a\0b'"], "results_dir"),
 }
 
 
@@ -54,6 +67,7 @@ def test_bad_input_gets_one_line_and_code_2_and_writes_nothing(name, lqrpg, tmp_
     assert ended.out == ""
     assert ended.err.count("\n") == 1
     assert expected in ended.err
+    assert len(ended.err) < 1200
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,6 +154,26 @@ def test_a_trial_that_raises_is_recorded_and_tried_again(lqrpg, monkeypatch, tmp
     record = json.loads((tmp_path / "results/azopg/smoke/provenance.json").read_text())
     assert record["trials"]["resumed"] == record["trials"]["done"] - 1
     assert not (tmp_path / "results/azopg/smoke/shards").exists()
+
+
+def test_what_cannot_be_compiled_or_made_a_table_of_is_recorded(lqrpg, monkeypatch, tmp_path):
+    def broken(self, *parts):
+        raise ZeroDivisionError("too small a number")
+
+    monkeypatch.setattr(Azopg, "compile", broken)
+    monkeypatch.setattr(Azopg, "tables", broken)
+    ended = lqrpg(*SMOKE)
+    assert ended.code == 1
+    assert "nothing could be compiled beforehand (ZeroDivisionError: too small a number)" in ended.err
+    record = json.loads((tmp_path / "results/azopg/smoke/provenance.json").read_text())
+    assert record["trials"]["lost"] == {"tables": "ZeroDivisionError: too small a number"}
+    assert lqrpg("plot", "azopg_fig3").code == 3
+    assert lqrpg("verify", "azopg").code == 3
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    again = lqrpg(*SMOKE)
+    assert again.code == 0
+    assert "trials, " in again.err  # every shard was kept
 
 
 def test_cfg_job_prints_the_resolved_settings_and_writes_nothing(lqrpg, tmp_path):
