@@ -145,10 +145,12 @@ class DrLqr:
         runs = np.arange(first, first + count)
         seeds = [stream(self.seed, self.name, method, batch_size, int(run)) for run in runs]
         found = self._descend(method, batch_size, seeds, self._steps)
-        exact, fail_step = self._judge(found)
-        rows: Rows = {"paths": {"quadrature": exact}}
+        estimates = {"quadrature": np.array(self._costs(found.gains)).reshape(found.gains.shape[:2])}
         if self.objective == "monte_carlo" or batch_size == self.compared:
-            rows["paths"]["monte_carlo"] = np.where(np.isfinite(exact), self._sampled_costs(found.gains), np.inf)
+            estimates["monte_carlo"] = self._sampled_costs(found.gains)
+        fail_step = self._judge(found, estimates)
+        lost = (fail_step != RUNNING) & (self._steps[:, None] >= fail_step)
+        rows: Rows = {"paths": {name: np.where(lost, np.inf, costs) for name, costs in estimates.items()}}
         rows["final"] = repeated(
             count,
             method=method,
@@ -174,19 +176,17 @@ class DrLqr:
             step_size=self.step_size,
         )
 
-    def _judge(self, found: Descent) -> tuple[Array, NDArray[np.int64]]:
-        """Exact costs (records, runs), infinite from where a run lost stability, and the step at which it did.
+    def _judge(self, found: Descent, estimates: Mapping[str, Array]) -> NDArray[np.int64]:
+        """The step at which each run lost stability, (runs,), or RUNNING.
 
         A run is lost if a sample held a system that its gain did not stabilise, or if a gain that is looked at fails
-        at a node or at an end of the family.
+        at a node or at an end of the family, or on one of the random systems of a Monte Carlo estimate.
         """
-        records, count = found.gains.shape[:2]
-        costs = np.array(self._costs(found.gains)).reshape(records, count)
-        first = np.where(found.fail_step == RUNNING, np.iinfo(np.int64).max, found.fail_step)
-        seen = np.where(np.isfinite(costs), np.iinfo(np.int64).max, self._steps[:, None]).min(axis=0)
-        first = np.minimum(first, seen)
-        lost = self._steps[:, None] >= first
-        return np.where(lost, np.inf, costs), np.where(lost[-1], first, RUNNING)
+        never = np.iinfo(np.int64).max
+        stable = np.all([np.isfinite(costs) for costs in estimates.values()], axis=0)
+        seen = np.where(stable, never, self._steps[:, None]).min(axis=0)
+        first = np.minimum(np.where(found.fail_step == RUNNING, never, found.fail_step), seen)
+        return np.where(self._steps[-1] >= first, first, RUNNING)
 
     def _costs(self, gains: Array) -> Array:
         """J_DR by quadrature, infinite where a node or an end of the family is unstable."""

@@ -54,6 +54,9 @@ def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:
 
 def _stabilising(plant: Plant, key: str, gain: Array) -> Array:
     shown = gain.tolist() if len(gain) > 1 else gain[0].tolist()
-    reason = f"A - B K has an eigenvalue with real part {spectral_abscissa(plant.closed_loop(gain)):.3g}"
-    require(is_stabilising(plant, gain), key, shown, f"a gain K of u = -K x that stabilises the plant; {reason}")
+    closed = plant.closed_loop(gain)
+    whole = bool(np.all(np.isfinite(closed)))
+    reason = f"has an eigenvalue with real part {spectral_abscissa(closed):.3g}" if whole else "overflows"
+    expected = f"a gain K of u = -K x that stabilises the plant; A - B K {reason}"
+    require(is_stabilising(plant, gain), key, shown, expected)
     return gain

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
+from lqrpg.lqr.lyapunov import has_positive_solution, in_good_units, riccati_solution
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -17,8 +18,21 @@ def spectral_abscissa(matrix: Array) -> float:
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether A - B K is Hurwitz."""
-    return spectral_abscissa(plant.closed_loop(gain)) < 0.0
+    """Whether A - B K is Hurwitz, by its eigenvalues and by Lyapunov's theorem: then its cost is finite."""
+    closed = plant.closed_loop(gain)
+    if not (np.all(np.isfinite(closed)) and spectral_abscissa(closed) < 0.0):
+        return False
+    return has_positive_solution(_schur, closed)
+
+
+def _schur(matrix: Array, weight: Array) -> Array:
+    """The method of Bartels and Stewart, by SciPy."""
+    return np.asarray(linalg.solve_continuous_lyapunov(matrix, -weight))
+
+
+def _solve(matrix: Array, weight: Array) -> Array:
+    """The X with matrix X + X matrix' + weight = 0."""
+    return in_good_units(_schur, matrix, weight)
 
 
 def cost_to_go(plant: Plant, gain: Array) -> Array:
@@ -26,7 +40,7 @@ def cost_to_go(plant: Plant, gain: Array) -> Array:
 
     .. math:: (A-BK)'P + P(A-BK) + Q + K'RK = 0
     """
-    return np.asarray(linalg.solve_continuous_lyapunov(plant.closed_loop(gain).T, -plant.stage_weight(gain)))
+    return _solve(plant.closed_loop(gain).T, plant.stage_weight(gain))
 
 
 def state_covariance(plant: Plant, gain: Array) -> Array:
@@ -34,14 +48,17 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
     .. math:: (A-BK)X + X(A-BK)' + \\Sigma = 0
     """
-    return np.asarray(linalg.solve_continuous_lyapunov(plant.closed_loop(gain), -plant.Sigma))
+    return _solve(plant.closed_loop(gain), plant.Sigma)
 
 
 def cost(plant: Plant, gain: Array) -> float:
-    """Cost tr(P_K Sigma) of a gain (Sha et al., eq. (2)); infinite if the gain does not stabilise the plant."""
+    """Cost tr(P_K Sigma) of a gain (Sha et al., eq. (2)); infinite if the gain does not stabilise the plant.
+
+    Never below zero, also where rounding leaves no digit of P_K.
+    """
     if not is_stabilising(plant, gain):
         return float("inf")
-    return float(np.trace(cost_to_go(plant, gain) @ plant.Sigma))
+    return max(float(np.trace(cost_to_go(plant, gain) @ plant.Sigma)), 0.0)
 
 
 def gradient(plant: Plant, gain: Array) -> Array:
@@ -56,7 +73,11 @@ def optimal_gain(plant: Plant) -> Array:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the plant is not stabilisable or an unobservable mode lies on the imaginary axis.
+        If the plant is not stabilisable or an unobservable mode lies on the imaginary axis, or it is too near to such
+        a plant for the gain that is found to stabilise it.
     """
-    riccati = linalg.solve_continuous_are(plant.A, plant.B, plant.Q, plant.R)
-    return np.asarray(np.linalg.solve(plant.R, plant.B.T @ riccati))
+    riccati = riccati_solution(linalg.solve_continuous_are, plant.A, plant.B, plant.Q, plant.R)
+    gain = np.asarray(np.linalg.solve(plant.R, plant.B.T @ riccati))
+    if not is_stabilising(plant, gain):
+        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
+    return gain

@@ -6,9 +6,12 @@ The problem: x+ = A x + B u + w, u = -K x, cost lim E x'Qx + u'Ru with E ww' = S
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy import linalg
 
+from lqrpg.lqr.lyapunov import powers_decay, riccati_solution, summed
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -18,15 +21,21 @@ def spectral_radius(matrix: Array) -> float:
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether A - B K is Schur stable."""
-    return spectral_radius(plant.closed_loop(gain)) < 1.0
+    """Whether A - B K is Schur stable, by its eigenvalues and by its powers: then its cost is finite."""
+    closed = plant.closed_loop(gain)
+    return bool(np.all(np.isfinite(closed))) and spectral_radius(closed) < 1.0 and powers_decay(closed)
 
 
 def _solve(matrix: Array, weight: Array) -> Array:
     """The X with X = matrix X matrix' + weight, by the direct method: accurate to rounding for small
-    matrices.
+    matrices. Where SciPy finds its equations singular to working precision, the sum of the series stands in.
     """
-    return np.asarray(linalg.solve_discrete_lyapunov(matrix, weight, method="direct"), dtype=np.float64)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", linalg.LinAlgWarning)
+            return np.asarray(linalg.solve_discrete_lyapunov(matrix, weight, method="direct"), dtype=np.float64)
+    except (linalg.LinAlgError, linalg.LinAlgWarning):
+        return summed(matrix, weight)
 
 
 def cost_to_go(plant: Plant, gain: Array) -> Array:
@@ -46,10 +55,14 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
 
 def cost(plant: Plant, gain: Array) -> float:
-    """Cost tr(P_K Sigma) of a gain (eq. (1)); infinite if the gain does not stabilise the plant."""
+    """Cost tr(P_K Sigma) of a gain (eq. (1)); infinite if the gain does not stabilise the plant.
+
+    Where rounding leaves no digit of P_K, the cost of a single step, which is below that of all, is the floor.
+    """
     if not is_stabilising(plant, gain):
         return float("inf")
-    return float(np.trace(cost_to_go(plant, gain) @ plant.Sigma))
+    one_step = float(np.trace(plant.stage_weight(gain) @ plant.Sigma))
+    return max(float(np.trace(cost_to_go(plant, gain) @ plant.Sigma)), one_step)
 
 
 def gradient_factor(plant: Plant, gain: Array) -> Array:
@@ -93,8 +106,12 @@ def optimal_gain(plant: Plant) -> Array:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the plant is not stabilisable or an unobservable mode lies on the unit circle.
+        If the plant is not stabilisable or an unobservable mode lies on the unit circle, or it is too near to such a
+        plant for the gain that is found to stabilise it.
     """
-    riccati = linalg.solve_discrete_are(plant.A, plant.B, plant.Q, plant.R)
+    riccati = riccati_solution(linalg.solve_discrete_are, plant.A, plant.B, plant.Q, plant.R)
     curvature = plant.R + plant.B.T @ riccati @ plant.B
-    return np.asarray(np.linalg.solve(curvature, plant.B.T @ riccati @ plant.A))
+    gain = np.asarray(np.linalg.solve(curvature, plant.B.T @ riccati @ plant.A))
+    if not is_stabilising(plant, gain):
+        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
+    return gain

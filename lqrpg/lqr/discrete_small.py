@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from lqrpg.lqr.compiled import njit, size_of
+from lqrpg.lqr.lyapunov import riccati_solution
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 _ROOT2 = np.sqrt(2.0)
@@ -247,14 +248,20 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether every eigenvalue of A - B K lies inside the unit circle (eq. (2))."""
-    return bool(np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain)))) < 1.0)
+    """Whether every eigenvalue of A - B K lies inside the unit circle (eq. (2)), as `close_loop` finds it."""
+    return _attempt(plant, gain)[1]
+
+
+def _attempt(plant: Plant, gain: Array) -> tuple[Loop, bool]:
+    """The loop of a gain, and whether it is stable."""
+    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
+    loop = make_loop(plant.n_states, plant.n_inputs)
+    return loop, bool(close_loop(A, B, Q, R, K, loop, size_of(plant.n_states)))
 
 
 def _closed(plant: Plant, gain: Array) -> Loop:
-    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
-    loop = make_loop(plant.n_states, plant.n_inputs)
-    if not close_loop(A, B, Q, R, K, loop, size_of(plant.n_states)):
+    loop, stable = _attempt(plant, gain)
+    if not stable:
         raise ValueError(
             "the gain does not stabilise the plant: A - B K has an eigenvalue on or outside the unit circle"
         )
@@ -288,10 +295,14 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
 
 def cost(plant: Plant, gain: Array) -> float:
-    """Average cost tr(P_K Sigma) of a gain (eq. (3)); infinite if the gain does not stabilise the plant."""
+    """Average cost tr(P_K Sigma) of a gain (eq. (3)); infinite if the gain does not stabilise the plant.
+
+    Where rounding leaves no digit of P_K, the cost of a single step, which is below that of all, is the floor.
+    """
     if not is_stabilising(plant, gain):
         return float("inf")
-    return float(np.trace(cost_to_go(plant, gain) @ plant.Sigma))
+    one_step = float(np.trace(plant.stage_weight(gain) @ plant.Sigma))
+    return max(float(np.trace(cost_to_go(plant, gain) @ plant.Sigma)), one_step)
 
 
 def gradient(plant: Plant, gain: Array) -> Array:
@@ -310,14 +321,29 @@ def gradient(plant: Plant, gain: Array) -> Array:
 
 
 def optimal_cost_to_go(plant: Plant) -> Array:
-    """Stabilising solution P* of the discrete algebraic Riccati equation, shape (n, n) (eq. (6))."""
-    return np.asarray(linalg.solve_discrete_are(plant.A, plant.B, plant.Q, plant.R))
+    """Stabilising solution P* of the discrete algebraic Riccati equation, shape (n, n) (eq. (6)).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If SciPy finds none.
+    """
+    return riccati_solution(linalg.solve_discrete_are, plant.A, plant.B, plant.Q, plant.R)
 
 
 def optimal_gain(plant: Plant) -> Array:
-    """The optimal gain K* = (R + B'P*B)^-1 B'P*A, shape (m, n) (eq. (6))."""
+    """The optimal gain K* = (R + B'P*B)^-1 B'P*A, shape (m, n) (eq. (6)).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If there is none that stabilises the plant, or none is found to working precision.
+    """
     P = optimal_cost_to_go(plant)
-    return np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
+    gain = np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
+    if not is_stabilising(plant, gain):
+        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
+    return gain
 
 
 def relative_gap(plant: Plant, gain: Array) -> float:

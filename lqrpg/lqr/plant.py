@@ -39,8 +39,9 @@ class Plant(NamedTuple):
         return int(self.B.shape[1])
 
     def closed_loop(self, gain: Array) -> Array:
-        """The closed-loop matrix A - B K, shape (n, n), for a gain of shape (m, n)."""
-        return self.A - self.B @ gain
+        """The closed-loop matrix A - B K, shape (n, n), for a gain of shape (m, n); not finite where it overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.A - self.B @ gain
 
     def stage_weight(self, gain: Array) -> Array:
         """The weight Q + K'RK of the closed loop's stage cost, shape (n, n)."""

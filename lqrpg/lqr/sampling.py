@@ -7,12 +7,16 @@ cost has none; a cross weight is removed by a change of the input (`without_cros
 from __future__ import annotations
 
 import math
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
 from lqrpg.lqr.plant import Array
+
+LOGARITHM_TOLERANCE = 1e-8
+"""Part of a sampled plant's norm by which its continuous counterpart may miss it."""
 
 
 class LinearModel(NamedTuple):
@@ -52,6 +56,11 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     Returns
     -------
     The model in discrete time.
+
+    Raises
+    ------
+    ValueError
+        If a mode grows beyond all numbers within one sample.
     """
     n, m = model.B.shape
     F = np.block([[model.A, model.B], [np.zeros((m, n + m))]])
@@ -60,10 +69,13 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     step = dt / 2.0**halvings
     transition, cost = linalg.expm(F * step), _integral(F, weight, step)
     noise = _integral(model.A.T, model.noise, step)
-    for _ in range(halvings):
-        noise = noise + transition[:n, :n] @ noise @ transition[:n, :n].T
-        cost = cost + transition.T @ cost @ transition
-        transition = transition @ transition
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(halvings):
+            noise = noise + transition[:n, :n] @ noise @ transition[:n, :n].T
+            cost = cost + transition.T @ cost @ transition
+            transition = transition @ transition
+    if not all(np.all(np.isfinite(part)) for part in (noise, cost, transition)):
+        raise ValueError("a mode of A grows beyond all numbers within one sample; sample more often")
     return LinearModel(
         transition[:n, :n], transition[:n, n:], _even(cost[:n, :n]), cost[:n, n:], _even(cost[n:, n:]), _even(noise)
     )
@@ -78,7 +90,8 @@ def unsampled(model: LinearModel, dt: float) -> LinearModel:
     Raises
     ------
     ValueError
-        If A is singular or has an eigenvalue on the negative real axis: no continuous plant has such samples.
+        If A is singular or has an eigenvalue on the negative real axis: no continuous plant has such samples. If the
+        logarithm's exponential is not A and B again: entries differ by too many orders of magnitude.
     """
     n, m = model.B.shape
     eigenvalues = np.linalg.eigvals(model.A)
@@ -87,7 +100,12 @@ def unsampled(model: LinearModel, dt: float) -> LinearModel:
         worst = eigenvalues[np.argmin(np.where(on_axis, -1.0, np.abs(eigenvalues)))].real
         raise ValueError(f"A has the eigenvalue {worst:.3g}, which the samples of no continuous plant have")
     whole = np.block([[model.A, model.B], [np.zeros((m, n)), np.eye(m)]])
-    rate = np.asarray(linalg.logm(whole)).real / dt
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # judged by its exponential instead
+        rate = np.asarray(linalg.logm(whole)).real / dt
+    back = linalg.expm(rate * dt) if np.all(np.isfinite(rate)) else np.zeros_like(rate)
+    if not float(np.linalg.norm(back - whole)) <= LOGARITHM_TOLERANCE * float(np.linalg.norm(whole)):
+        raise ValueError("A and B have no accurate logarithm: scale states and inputs so that entries are nearer")
     return LinearModel(rate[:n, :n], rate[:n, n:], *(part / dt for part in (model.Q, model.S, model.R, model.noise)))
 
 
@@ -98,8 +116,18 @@ def without_cross_weight(model: LinearModel) -> tuple[LinearModel, Array]:
     -------
     The model with A - B R^-1 S' and Q - S R^-1 S', and the (m, n) shift R^-1 S'; the gain of u = -K x is the gain of
     v = -L x plus the shift.
+
+    Raises
+    ------
+    ValueError
+        If R is singular to working precision.
     """
-    shift = np.asarray(linalg.solve(model.R, model.S.T, assume_a="pos"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", linalg.LinAlgWarning)
+            shift = np.asarray(linalg.solve(model.R, model.S.T, assume_a="pos"))
+    except (linalg.LinAlgError, linalg.LinAlgWarning):
+        raise ValueError("R is singular to working precision") from None
     plain = model._replace(A=model.A - model.B @ shift, Q=_even(model.Q - model.S @ shift), S=np.zeros_like(model.S))
     return plain, shift
 

@@ -45,15 +45,23 @@ def checked_gain(plant: Plant, gain: Any, time: str = "discrete") -> Array:
         If its shape is wrong, an entry is not finite, or A - B K is unstable.
     """
     matrix = shaped_gain(plant, gain)
-    closed = plant.closed_loop(matrix)
+    if not (continuous if time == "continuous" else discrete).is_stabilising(plant, matrix):
+        raise SettingError(f"the gain does not stabilise the plant in {time} time: {_worst(plant, matrix, time)}")
+    return matrix
+
+
+def _worst(plant: Plant, gain: Array, time: str) -> str:
+    """The eigenvalue that stands in the way, in words."""
+    closed = plant.closed_loop(gain)
+    if not np.all(np.isfinite(closed)):
+        return "A - B K overflows"
     if time == "continuous":
         worst, limit = continuous.spectral_abscissa(closed), 0.0
         kind = "largest real part of the eigenvalues of A - B K"
     else:
         worst, limit, kind = discrete.spectral_radius(closed), 1.0, "spectral radius of A - B K"
-    if not worst < limit:
-        raise SettingError(f"the gain does not stabilise the plant in {time} time: the {kind} is {worst:.4g}")
-    return matrix
+    doubt = f", not below {limit:g} to working precision" if worst < limit else ""
+    return f"the {kind} is {worst:.4g}{doubt}"
 
 
 def shaped_gain(plant: Plant, gain: Any) -> Array:

@@ -190,19 +190,19 @@ def _time(sample_time: float, convert_to: float | None) -> str:
 
 
 def _converted(model: LinearModel, sample_time: float, convert_to: float | None) -> LinearModel:
-    """The model in the time that was asked for."""
+    """The model in the time that was asked for, one whose cross weight can be absorbed."""
     if convert_to is None or convert_to == sample_time:
         return model
-    if sample_time == 0:
-        return sampled(model, convert_to)
-    if convert_to > 0:
+    if sample_time > 0 and convert_to > 0:
         raise SettingError(
             f"system.convert_to={convert_to:g}: expected 0 (continuous time), or {sample_time:g} as it is sampled"
         )
     try:
-        return unsampled(model, sample_time)
+        converted = sampled(model, convert_to) if sample_time == 0 else unsampled(model, sample_time)
+        without_cross_weight(converted)
     except ValueError as error:
-        raise SettingError(f"system.convert_to=0: {error}") from None
+        raise SettingError(f"system.convert_to={convert_to:g}: {error}") from None
+    return converted
 
 
 SYSTEM = Custom

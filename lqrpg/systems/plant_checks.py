@@ -125,8 +125,11 @@ def riccati_gain(model: LinearModel, time: str) -> Array:
 
 
 def is_stabilised(model: LinearModel, time: str, gain: Array) -> bool:
-    """Whether u = -K x makes every mode decay."""
-    return not bool(np.any(growing(np.linalg.eigvals(model.A - model.B @ gain).astype(np.complex128), time)))
+    """Whether u = -K x stabilises the plant as methods see it and judge it."""
+    plain, shift = without_cross_weight(model)
+    plant = Plant(plain.A, plain.B, plain.Q, plain.R, plain.noise)
+    stabilises = continuous.is_stabilising if time == "continuous" else discrete.is_stabilising
+    return stabilises(plant, gain - shift)
 
 
 def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
@@ -134,10 +137,12 @@ def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
     if is_stabilised(model, time, gain):
         return
     eigenvalues = np.linalg.eigvals(model.A - model.B @ gain).astype(np.complex128)
+    outside = eigenvalues[growing(eigenvalues, time)]
+    reason = "A - B K0 has the eigenvalue" if outside.size else "to working precision, with A - B K0's eigenvalue"
     offer = compact(riccati_gain(model, time))
     raise SettingError(
-        f"system.K0: u = -K0 x does not stabilise the plant in {time} time: A - B K0 has the eigenvalue "
-        f"{_words(eigenvalues[growing(eigenvalues, time)])}; this one does: system.K0={offer}"
+        f"system.K0: u = -K0 x does not stabilise the plant in {time} time: {reason} "
+        f"{_words(outside if outside.size else eigenvalues)}; this one does: system.K0={offer}"
     )
 
 

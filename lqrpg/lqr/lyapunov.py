@@ -1,0 +1,108 @@
+"""What SciPy's solvers leave open near the limit of stability: digits, decisions and warnings.
+
+In discrete time the direct method, on the n^2 equations of the entries, loses all digits of loops with large entries
+and small eigenvalues; the sum X = W + F W F' + ... is then taken instead, by doubling, and needs no digits to cancel.
+In continuous time the method of Bartels and Stewart loses them where the units of the states are far apart; scaling
+the states by powers of two is exact and brings them back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from lqrpg.lqr.plant import Array
+
+MAX_DOUBLINGS = 64
+SETTLED = 1e-20
+"""||F^k|| below which further terms of the sum are lost in rounding, in any units that differ by less than 1e4."""
+WORTHWHILE = 100.0
+"""Factor by which balancing must reduce the norm of a loop to be used."""
+
+
+def powers_decay(F: Array) -> bool:
+    """Whether some power F^k, k = 1, 2, 4, ..., has a norm below one: F is then Schur stable.
+
+    An eigenvalue nearer to the unit circle than its own rounding may pass for stable; this is the second opinion.
+    """
+    with quiet():
+        for _ in range(MAX_DOUBLINGS):
+            size = float(np.linalg.norm(F))
+            if size < 1.0 or not np.isfinite(size):
+                return size < 1.0
+            F = F @ F
+    return False
+
+
+def summed(F: Array, W: Array) -> Array:
+    """The X with X = FXF' + W for a stable F, (n, n), by doubling; of no use, but no error, for any other F.
+
+    .. math:: X_{2k} = X_k + F^k X_k (F^k)'
+    """
+    X = W
+    with quiet():
+        for _ in range(MAX_DOUBLINGS):
+            X = X + F @ X @ F.T
+            if not float(np.linalg.norm(F)) > SETTLED:
+                break
+            F = F @ F
+    return np.asarray(0.5 * (X + X.T))
+
+
+def has_positive_solution(solver: Callable[[Array, Array], Array], F: Array) -> bool:
+    """Whether `solver`, of a Lyapunov equation, finds a positive definite X for unit noise: then F is stable.
+
+    As `powers_decay`, a second opinion on the eigenvalues; in balanced coordinates.
+    """
+    balanced, _ = _balance(F)
+    with quiet():
+        try:
+            X = solver(balanced, np.eye(len(F)))
+            np.linalg.cholesky(X + X.T)  # its odd part is rounding alone, and may be large
+        except (linalg.LinAlgError, ValueError):  # ValueError: the solution overflows
+            return False
+    return True
+
+
+def in_good_units(solver: Callable[[Array, Array], Array], F: Array, W: Array) -> Array:
+    """The X of `solver(F, W)`, solved in balanced coordinates where that reduces F by much."""
+    balanced, scale = _balance(F)
+    with quiet():
+        if float(np.linalg.norm(F)) <= WORTHWHILE * float(np.linalg.norm(balanced)):
+            return solver(F, W)
+        return solver(balanced, W / scale / scale[:, None]) * scale * scale[:, None]
+
+
+def _balance(F: Array) -> tuple[Array, Array]:
+    """D^-1 F D and the powers of two on the diagonal of D that bring its rows and columns near to one another."""
+    with quiet():
+        balanced, (scale, _) = linalg.matrix_balance(F, permute=False, separate=True)
+    return np.asarray(balanced), np.asarray(scale)
+
+
+def riccati_solution(riccati: Callable[..., Any], A: Array, B: Array, Q: Array, R: Array) -> Array:
+    """SciPy's solution of a Riccati equation, without its warnings: the caller judges the gain by its loop.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If SciPy finds none.
+    """
+    with quiet():
+        try:
+            return np.asarray(riccati(A, B, Q, R))
+        except ValueError as error:  # an overflow on the way
+            raise linalg.LinAlgError(str(error)) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings on the accuracy of a result that is judged by other means."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # linalg.LinAlgWarning is one
+        yield
