@@ -32,10 +32,12 @@ def read(path: str) -> dict[str, Any]:
         With one line, if the file cannot be read or is not plain YAML with the keys of a family.
     """
     try:
-        raw = Path(path).read_bytes()
+        require(not Path(path).exists() or Path(path).is_file(), "system.file", path, "a file, no folder or device")
+        with Path(path).open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)  # no more: a stranger's file may have no end
     except OSError as error:
         raise SettingError(f"system.file={path!r}: {error.strerror or error}: expected a readable YAML file") from None
-    require(len(raw) <= _MAX_BYTES, f"system.file={path}: bytes", len(raw), f"at most {_MAX_BYTES}")
+    require(len(raw) <= _MAX_BYTES, f"system.file={path}: bytes", f"over {_MAX_BYTES}", f"at most {_MAX_BYTES}")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

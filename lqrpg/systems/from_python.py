@@ -34,8 +34,12 @@ def load_system(source: Any, **settings: Any) -> Custom:
     Examples
     --------
     >>> pendulum = load_system(([[0, 1], [9.81, -0.1]], [0, 1]), sample_time=0, convert_to=0.05, K0=[20, 8])
-    >>> pendulum.plant().A.round(3).tolist()
-    [[1.012, 0.05], [0.49, 1.007]]
+    >>> pendulum.time, pendulum.plant().n_states
+    ('discrete', 2)
+    >>> load_system(([[0, 1], [9.81, -0.1]], [0, 1]), sample_time=0, K0=[0, 0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    lqrpg.checks.SettingError: system.K0: u = -K0 x does not stabilise the plant in continuous time: ...
     """
     if isinstance(source, str | Path):
         return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
