@@ -103,8 +103,11 @@ class Attempt:
         self._open: set[tuple[int, str]] = set()
         self._starved: list[Task] = []
 
-    def run(self, pending: Sequence[Task]) -> None:
-        """Run the tasks, the longest first; those that were under way when a worker died are tried again, alone."""
+    def run(self, pending: Sequence[Task], alone: Sequence[Task] = ()) -> None:
+        """Run the tasks, the longest first; those that were under way when a worker died are tried again, alone.
+
+        The tasks of `alone` come last, with nothing beside them.
+        """
         for _, directory in self._places.values():
             directory.forget_started()
         waiting = sorted(pending, key=lambda task: -task.seconds)
@@ -125,7 +128,7 @@ class Attempt:
                 self._say_what_now(fallen, fruitless)
         if self._starved:
             self._say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
-        for task in [*suspects, *self._starved]:
+        for task in [*suspects, *self._starved, *alone]:
             self._alone(task)
 
     def _say_what_now(self, fallen: Sequence[Task], fruitless: int) -> None:

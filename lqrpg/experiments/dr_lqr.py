@@ -81,10 +81,9 @@ class DrLqr:
         object.__setattr__(self, "system", with_start_gain(self.system))
         require_family(self.system)
 
-    @property
-    def exclusive(self) -> bool:
-        """Trials may run side by side: only the ratio of the two methods' times matters, and they take turns."""
-        return False
+    exclusive: ClassVar[bool] = False
+    alone: ClassVar[tuple[str, ...]] = ("runtime",)
+    """Trials that run last and with nothing beside them: neighbours slow one method down more than the other."""
 
     @cached_property
     def _family(self) -> LengthFamily | ParameterFamily:

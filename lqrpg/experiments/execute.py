@@ -241,7 +241,9 @@ def _together(
         runner = next(iter(runs.values())).job.runner
         place = backend("serial" if exclusive else runner.engine, 1 if exclusive else runner.processes)
         places = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
-        Attempt(places, place, runner.chunk, report.say, settled).run(pending)
+        alone = [task for task in pending if task.trial.key in getattr(places[task.run][0], "alone", ())]
+        together = [task for task in pending if task not in alone]
+        Attempt(places, place, runner.chunk, report.say, settled).run(together, alone)
 
 
 def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:
