@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.lqr.compiled import njit, size_of
-from lqrpg.lqr.discrete_small import is_stabilising
+from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.normals import LANES, fill_normals, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 

@@ -32,6 +32,7 @@ from lqrpg.experiments.shootout_tables import (
     summary_rows,
     target_rows,
 )
+from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.exact_gradient import ExactGradient
@@ -119,14 +120,12 @@ class Shootout:
 
     def _require_methods(self) -> None:
         """Refuse a start that is the optimum, and settings that a method refuses."""
-        plant, covariance, gain = start_of(self.system)
-        away = Optimum(plant).excess(gain[None])[0] > 1e-9 * Optimum(plant).cost
-        require(bool(away), "system.kind", self.system.kind, "a plant whose initial gain is not optimal already")
+        plant, _, gain = start_of(self.system)
+        away = discrete.cost(plant, gain) > (1.0 + 1e-9) * Optimum(plant).cost
+        require(away, "system.kind", self.system.kind, "a plant whose initial gain is not optimal already")
         for name in self.methods:
             try:
-                method = self._method(name, 1.0)
-                if name in ("indirect", "qsa_policy_iteration"):  # only these look at the plant's size
-                    method.start(plant, gain, 0, initial_covariance=covariance)
+                self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
                 raise SettingError(f"method {name}: {error}") from None
 

@@ -124,8 +124,19 @@ class Method(ABC):
         plant = checked_plant(plant)
         first = checked_gain(plant, gain)
         root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(_whole("seed", seed, 0))
+        self.require_fit(plant)
         memory = self._begin(plant, first, checked_covariance(plant, initial_covariance), root)
         return State(plant, _frozen(first), 0, self.samples(0), Status.RUNNING, memory)
+
+    def require_fit(self, plant: Plant) -> None:
+        """Refuse a plant whose size asks for other settings; most methods take any.
+
+        Raises
+        ------
+        SettingError
+            If it does, naming the setting.
+        """
+        return  # any size will do
 
     def step(self, state: State) -> State:
         """The state one iteration later."""

@@ -60,12 +60,15 @@ class IndirectGradient(Method):
         """Interactions with the plant from the start until an iteration."""
         return self.start_samples + iteration * self.samples_per_step
 
+    def require_fit(self, plant: Plant) -> None:
+        """Refuse fewer first samples than there are unknowns in a row of the model."""
+        least = sum(plant.B.shape)
+        require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
+
     def _begin(
         self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence
     ) -> Identification:
         n, m = plant.B.shape
-        least = n + m
-        require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
         known = Identification(
             np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), make_source(seed)
         )

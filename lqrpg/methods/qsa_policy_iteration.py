@@ -77,11 +77,14 @@ class QsaPolicyIteration(Method):
         """Interactions with the plant from the start until an iteration."""
         return iteration * self.samples_per_step
 
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
-        n, m = plant.B.shape
-        unknowns = len(basis_pairs(n, m)) + 1
+    def require_fit(self, plant: Plant) -> None:
+        """Refuse fewer samples between two improvements than there are unknowns."""
+        unknowns = len(basis_pairs(*plant.B.shape)) + 1
         expected = f"at least {unknowns}, the number of unknowns"
         require(self.samples_per_step >= unknowns, "samples_per_step", self.samples_per_step, expected)
+
+    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
+        n, m = plant.B.shape
         noise, phases = (np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, child)) for child in range(2))
         signal = random_sinusoids(np.random.default_rng(phases), self.sinusoids, math.pi, m)
         first = np.random.default_rng(phases).spawn(1)[0].standard_normal(n)

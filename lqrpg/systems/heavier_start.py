@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.lqr.discrete_small import optimal_gain
+from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
 
 Rows = tuple[tuple[float, ...], ...]
