@@ -16,7 +16,7 @@ test: check
 
 # The tests that start processes, build packages, or take long.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 # The tests of chance, many more times: processes killed at random moments. An hour.
 soak: $(READY)

@@ -12,6 +12,8 @@ from lqrpg.results.lookup import finished_runs
 from lqrpg.rooms import choices
 from tests.statuses import ANY, RULES, unexplained
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 EXPERIMENTS = choices("experiment")
 

@@ -14,6 +14,8 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.rollout import finite_horizon_costs
 from tests.lqr.extended import DIGITS, EPS, doubles, exact, hard_case, is_stable, operator, precise, solve, trace
 
+pytestmark = pytest.mark.slow
+
 CONSTANT = 8.0
 """As in the tests of costs."""
 NORM = np.linalg.norm

@@ -18,6 +18,8 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.rollout import infinite_horizon_costs
 from tests.lqr.extended import EPS, Exact, exact, hard_case, is_stable
 
+pytestmark = pytest.mark.slow
+
 CONSTANT = 8.0
 """Units of rounding for each of the n^2 terms: set-up, elimination, substitution; squarings, for sums by doubling."""
 SIZES = ((3, 3), (4, 1))
