@@ -168,7 +168,7 @@ def test_a_missing_file_and_no_file_say_what_to_type(tmp_path):
         CustomFamily.expand({"kind": "custom_family", "file": None, "start_gain": None, "tolerance": 1e-8})
     with pytest.raises(SettingError, match="No such file"):
         CustomFamily.expand({"kind": "custom_family", "file": str(tmp_path / "none.yaml")})
-    with pytest.raises(SettingError, match="Is a directory"):
+    with pytest.raises(SettingError, match="no folder or device"):
         CustomFamily.expand({"kind": "custom_family", "file": str(tmp_path)})
 
 
@@ -178,3 +178,8 @@ def test_a_plant_is_unstabilisable_where_an_unstable_mode_has_no_input():
     assert unstabilisable(A, B).tolist() == [True, False, False, False]
     turn = linalg.expm(np.array([[0.0, 1.0], [-1.0, 0.0]]))
     assert unstabilisable((turn @ A[0] @ turn.T)[None], (turn @ B[0])[None]).tolist() == [True]
+
+
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(SettingError, match="no folder or device"):
+        CustomFamily.expand({"kind": "custom_family", "file": "/dev/zero"})
