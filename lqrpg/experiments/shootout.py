@@ -55,6 +55,13 @@ METHODS = (
     "qsa_policy_iteration",
 )
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
+SET_BY: Mapping[str, str] = {
+    "two_point": "rollouts, length, radius",
+    "one_point": "rollouts, length, radius",
+    "indirect": "start_samples, samples_per_step, excitation",
+    "qsa_policy_iteration": "samples_per_policy, excitation, sinusoids",
+}
+"""Settings behind a method's own."""
 RADII = 40
 """Halvings of ||K0|| among which the smoothing radius is searched."""
 
@@ -127,7 +134,9 @@ class Shootout:
             try:
                 self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
-                raise SettingError(f"method {name}: {error}") from None
+                raise SettingError(
+                    f"{error}, for the method {name}; it is set by {SET_BY.get(name, 'step sizes')}"
+                ) from None
 
     @cached_property
     def _optimum(self) -> Optimum:
