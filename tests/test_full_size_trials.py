@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lqrpg.cli.complete import choices
+from lqrpg.rooms import choices
 from tests.reference.comparison import table_deviations
 from tests.reference.full_size import SAMPLES, common_rows, keys_of
 

@@ -37,6 +37,8 @@ KEYS: Mapping[str, Sequence[str]] = {
     "qsa_rates/rates": ("case", "rho", "gain", "averaged", "seed", "t_s"),
     "qsa_rates/slopes": ("case", "rho", "gain", "averaged"),
     "qsa_rates/paths": ("case", "rho", "gain", "t_s"),
+    "shootout/curves": ("method", "iteration"),
+    "shootout/final": ("method", "replicate"),
     "sgd/trajectories": ("case", "run", "iteration"),
     "sgd/outcomes": ("case", "run"),
     "sgd_direct/rollout_bias": ("case",),
@@ -177,6 +179,7 @@ SAMPLES = (
         {"trajectories": ALL, "rollout_bias": ALL},
         ("adjusted.iterations=2000",),
     ),
+    Sample(("experiment=shootout",), ("natural_gradient", "policy_iteration"), {"curves": ALL, "final": ALL}),
     Sample(("experiment=sgd_oracles",), ("direct-0-0", "direct-1-24"), {"direct_oracle": ALL}),
     Sample(("experiment=sgd_oracles",), ("indirect-1",), {"indirect_oracle": ALL}, ("indirect.iterations=500",)),
 )
