@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from hydra import compose
@@ -181,7 +182,9 @@ def try_command(page: Path, words: list[str]) -> None:
     command = cli.commands[verb]
     if not arguments:  # a verb by its name
         return
-    options = command.make_context(verb, list(arguments)).params
+    # Under the group's own settings: click keeps the help option of the first context that it sees.
+    group = click.Context(cli, **cli.context_settings)
+    options = command.make_context(verb, list(arguments), parent=group).params
     if verb == "init":
         init(options["folder"])
         os.chdir(options["folder"])  # as the page goes on
