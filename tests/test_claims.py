@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lqrpg.claims import azopg
+from lqrpg.claims.extremes import farthest, largest, least
 from lqrpg.claims.registry import Outcome, claims
 from lqrpg.cli.compose import requests
 from lqrpg.rooms import choices
@@ -109,3 +110,34 @@ def test_a_lost_gain_and_a_late_estimate_are_counted():
     assert azopg.delay_bound(tables) == 2
     scaling = pd.DataFrame({"max_delay": [13, 4], "counted_delay_bound": [16, 4]})
     assert azopg.delay_bound_large_fleets({"scaling": scaling}) == 0
+
+
+def test_what_is_missing_is_worse_than_anything():
+    assert np.isnan([least([]), least([2.0, np.nan, 1.0]), largest([]), largest([np.nan, 1.0])]).all()
+    assert np.isnan([farthest([], 1.0), farthest([5.0, np.nan], 1.0)]).all()
+    assert (least([2.0, 1.0]), largest([2.0, 1.0]), farthest([1.1, 0.8], 1.0)) == (1.0, 2.0, 0.8)
+
+
+def test_a_claim_on_every_run_is_not_made_of_those_that_are_left():
+    gaps = pd.DataFrame({"iteration": [0], "gap": [1.0]})
+    left = pd.DataFrame(
+        {"case": ["off_policy-decreasing_step", "off_policy-constant_step"], "run": [0, 0]}
+        | {"final_gap": [1e-4, np.inf], "min_gap": [1e-5, 0.1], "fail_step": [-1, 500]}
+    )
+    tables = {"trajectories": gaps, "outcomes": left}
+    for name in ("sgd_indirect_decreasing_converges", "sgd_indirect_constant_diverges"):
+        claim = NAMES[name]
+        assert claim.outcome(claim.measure(tables)) is Outcome.NOT_REPRODUCED
+        on_policy = left.assign(case=left["case"].str.replace("off", "on"))
+        whole = {**tables, "outcomes": pd.concat([left, on_policy])}
+        assert claim.outcome(claim.measure(whole)) is Outcome.REPRODUCED
+    iteration = pd.DataFrame({"method": "qsa", "iteration": [1, 1], "seed": [0, 1], "gain_error": [1e-9, np.nan]})
+    claim = NAMES["qsa_policy_iteration_converges"]
+    assert claim.outcome(claim.measure({"iteration": iteration})) is Outcome.NOT_REPRODUCED
+    assert claim.outcome(claim.measure({"iteration": iteration.fillna(1e-9)})) is Outcome.REPRODUCED
+
+
+def test_a_gap_that_rises_in_between_is_read_where_it_first_goes_below():
+    steady = curve(lambda step: np.exp(-0.02 * step))
+    bumpy = curve(lambda step: np.exp(-0.02 * step) * np.where(step % 20 == 10, 1.5, 1.0))
+    assert azopg.rollouts_logarithmic(bumpy) == pytest.approx(azopg.rollouts_logarithmic(steady), abs=0.05)

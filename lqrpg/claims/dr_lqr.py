@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from lqrpg.claims.extremes import largest
 from lqrpg.claims.registry import Tables, claim
 
 _WORDING_AND_ERROR = (
@@ -32,7 +33,7 @@ def larger_batches_faster(tables: Tables) -> float:
     runs = [run for _, run in curves.groupby("batch_size")]
     level = float(runs[0]["median"].iloc[-1])
     steps = np.array([_first_step_at(run, level) for run in runs])
-    return float(np.max(steps[1:] / steps[:-1])) if len(steps) > 1 else float("nan")
+    return largest(steps[1:] / steps[:-1])
 
 
 def _first_step_at(run: pd.DataFrame, level: float) -> float:
@@ -59,7 +60,7 @@ def larger_batches_lower(tables: Tables) -> float:
     final = tables["final"][tables["final"]["method"] == "dr"]
     limits = [_median_limits(run["excess"]) for _, run in final.groupby("batch_size")]
     ratios = [after[1] / before[0] for before, after in pairwise(limits)]
-    return float(np.max(ratios)) if ratios else float("nan")
+    return largest(ratios)
 
 
 @claim(
@@ -91,7 +92,7 @@ def narrower_band(tables: Tables) -> float:
     curves = _compared(tables["curves"])
     late = curves[curves["step"] >= 0.5 * curves["step"].max()].set_index("step")
     width = late["p75"] - late["p25"]
-    return float((width[late["method"] == "dr"] / width[late["method"] == "sa"]).max(skipna=False))
+    return largest(width[late["method"] == "dr"] / width[late["method"] == "sa"])
 
 
 @claim(
@@ -138,7 +139,8 @@ def runtime(tables: Tables) -> float:
 )
 def stabilising(tables: Tables) -> float:
     """Number of runs that lost stability."""
-    return float((_of("dr", tables["final"])["fail_step"] >= 0).sum())
+    runs = _of("dr", tables["final"])
+    return float((runs["fail_step"] >= 0).sum()) if len(runs) else float("nan")
 
 
 @claim(
@@ -187,7 +189,7 @@ def wiggles(tables: Tables) -> float:
     table = tables["wiggles"]
     late = table[table["step"] >= 0.5 * table["step"].max()]
     shares = [_roughness(run, "quadrature") / _roughness(run, "monte_carlo") for _, run in late.groupby("method")]
-    return float(np.max(shares))
+    return largest(shares)
 
 
 def _roughness(run: pd.DataFrame, column: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lqrpg.claims.extremes import farthest, largest
 from lqrpg.claims.registry import Tables, claim
 
 _GRID = "Euler's left points have a mean of their own, 0.014 from the integral; estimates converge to that"
@@ -61,7 +62,7 @@ def unit_gain_is_the_average(tables: Tables) -> float:
     both = both[both["t_s"] >= 1.0]
     start = float(qsa.sort_values("t_s")["estimate"].iloc[0])
     gap = (both["estimate"] - both["estimate_average"]).abs() * (1.0 + both["t_s"])
-    return float((gap / (start - both["estimate_average"]).abs()).max())
+    return largest(gap / (start - both["estimate_average"]).abs())
 
 
 @claim(
@@ -157,7 +158,7 @@ def policy_iteration_converges(tables: Tables) -> float:
     """Largest relative error of the last gain, in per cent."""
     table = tables["iteration"]
     last = table[(table["iteration"] == table["iteration"].max()) & (table["method"] == "qsa")]
-    return 100.0 * float(last["gain_error"].max())
+    return 100.0 * largest(last["gain_error"])
 
 
 @claim(
@@ -192,7 +193,7 @@ def policy_iteration_quadratic(tables: Tables) -> float:
 def rate_of_estimates(tables: Tables) -> float:
     """The difference of slope and prediction that is farthest from zero."""
     rows = _slopes(tables, averaged=False)
-    return _farthest(rows["slope"] - rows["predicted"])
+    return farthest(rows["slope"] - rows["predicted"], 0.0)
 
 
 @claim(
@@ -208,7 +209,7 @@ def optimal_rate_needs_gain(tables: Tables) -> float:
     """Distance of the slopes from -g."""
     rows = _slopes(tables, averaged=False)
     rows = rows[(rows["rho"] == 1.0) & (rows["gain"] < 1.0)]
-    return float((rows["slope"] + rows["gain"]).abs().max())
+    return largest((rows["slope"] + rows["gain"]).abs())
 
 
 @claim(
@@ -223,7 +224,7 @@ def optimal_rate_needs_gain(tables: Tables) -> float:
 def averaging_is_optimal(tables: Tables) -> float:
     """The difference from -1 that is farthest from zero."""
     rows = _slopes(tables, averaged=True)
-    return _farthest(rows.loc[(rows["case"] == "additive") & (rows["rho"] < 1.0), "slope"] + 1.0)
+    return farthest(rows.loc[(rows["case"] == "additive") & (rows["rho"] < 1.0), "slope"] + 1.0, 0.0)
 
 
 @claim(
@@ -241,7 +242,7 @@ def averaging_fails(tables: Tables) -> float:
     """The difference from the finite-time prediction that is farthest from zero."""
     rows = _slopes(tables, averaged=True)
     rows = rows[rows["case"] == "multiplicative"]
-    return _farthest(rows["slope"] - rows["finite_time"])
+    return farthest(rows["slope"] - rows["finite_time"], 0.0)
 
 
 @claim(
@@ -257,7 +258,7 @@ def averaging_fails(tables: Tables) -> float:
 def averaging_works_in_quadrature(tables: Tables) -> float:
     """The difference from -1 that is farthest from zero."""
     rows = _slopes(tables, averaged=True)
-    return _farthest(rows.loc[rows["case"] == "multiplicative_quadrature", "slope"] + 1.0)
+    return farthest(rows.loc[rows["case"] == "multiplicative_quadrature", "slope"] + 1.0, 0.0)
 
 
 @claim(
@@ -275,7 +276,7 @@ def scaled_error(tables: Tables) -> float:
     paths = tables["paths"]
     rows = paths[paths["case"].str.startswith("scaled_error")]
     gain = rows["gain"] * (1.0 + rows["t_s"].max()) ** -rows["rho"]
-    return float(((rows["value"] - rows["predicted"]).abs() / (2.0 * gain)).max())
+    return largest((rows["value"] - rows["predicted"]).abs() / (2.0 * gain))
 
 
 @claim(
@@ -290,7 +291,7 @@ def scaled_error(tables: Tables) -> float:
 def constant_gain(tables: Tables) -> float:
     """Largest difference of the path and its closed form."""
     rows = _paths(tables, "constant_gain")
-    return float((rows["value"] - rows["predicted"]).abs().max())
+    return largest((rows["value"] - rows["predicted"]).abs())
 
 
 @claim(
@@ -305,8 +306,10 @@ def constant_gain(tables: Tables) -> float:
 def constant_gain_average(tables: Tables) -> float:
     """What averaging leaves, relative to the steady sinusoid."""
     steady, average = _paths(tables, "constant_gain"), _paths(tables, "constant_gain_average")
-    late = [rows.loc[rows["t_s"] >= 0.75 * rows["t_s"].max(), "value"].abs().max() for rows in (average, steady)]
-    return float(late[0] / late[1])
+    left, whole = (
+        largest(rows.loc[rows["t_s"] >= 0.75 * rows["t_s"].max(), "value"].abs()) for rows in (average, steady)
+    )
+    return left / whole
 
 
 @claim(
@@ -321,7 +324,7 @@ def constant_gain_average(tables: Tables) -> float:
 def qsgd_rate(tables: Tables) -> float:
     """The difference from -rho that is farthest from zero."""
     rows = _case(tables, "qsgd")
-    return _farthest(rows["slope"] - rows["predicted"])
+    return farthest(rows["slope"] - rows["predicted"], 0.0)
 
 
 @claim(
@@ -337,7 +340,7 @@ def qsgd_rate(tables: Tables) -> float:
 def spsa_rate(tables: Tables) -> float:
     """The difference from the prediction, in standard errors, that is farthest from zero."""
     rows = _case(tables, "spsa")
-    return _farthest((rows["slope"] - rows["finite_time"]) / rows["standard_error"])
+    return farthest((rows["slope"] - rows["finite_time"]) / rows["standard_error"], 0.0)
 
 
 @claim(
@@ -388,10 +391,3 @@ def _case(tables: Tables, case: str) -> pd.DataFrame:
 
 def _paths(tables: Tables, case: str) -> pd.DataFrame:
     return tables["paths"][tables["paths"]["case"] == case]
-
-
-def _farthest(differences: pd.Series) -> float:
-    """The one farthest from zero; NaN if there is none or one is NaN."""
-    if differences.empty or differences.isna().any():
-        return float("nan")
-    return float(differences.loc[differences.abs().idxmax()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lqrpg.claims.extremes import farthest, least
 from lqrpg.claims.registry import Tables, claim
 
 _ALL = "the paper's word: it says so of the case, so every run must"
@@ -22,8 +23,7 @@ _ALL = "the paper's word: it says so of the case, so every run must"
 )
 def indirect_error_rate(tables: Tables) -> float:
     """The slope farthest from -1/2."""
-    slopes = _late_slopes(tables["indirect_oracle"], "mean_error")
-    return max(slopes, key=lambda slope: abs(slope + 0.5))
+    return farthest(_late_slopes(tables["indirect_oracle"], "mean_error"), -0.5)
 
 
 @claim(
@@ -37,8 +37,7 @@ def indirect_error_rate(tables: Tables) -> float:
 )
 def indirect_variance_falls(tables: Tables) -> float:
     """The slope farthest from -1."""
-    slopes = _late_slopes(tables["indirect_oracle"], "variance")
-    return max(slopes, key=lambda slope: abs(slope + 1.0))
+    return farthest(_late_slopes(tables["indirect_oracle"], "variance"), -1.0)
 
 
 @claim(
@@ -100,7 +99,7 @@ def direct_noise(tables: Tables) -> float:
     """The smaller of the ratios of both medians."""
     table = tables["direct_oracle"]
     medians = table[table["unstable_fraction"] == 0.0].groupby("noise")[["bias_norm", "variance"]].median()
-    return float((medians.iloc[-1] / medians.iloc[0]).min())
+    return least(medians.iloc[-1] / medians.iloc[0]) if len(medians) else float("nan")
 
 
 @claim(
@@ -130,7 +129,7 @@ def biased_vanishing_converges(tables: Tables) -> float:
 def biased_others_do_not(tables: Tables) -> float:
     """The least fraction over the other cases."""
     others = ("constant_bias-constant_step", "constant_bias-decreasing_step", "vanishing_bias-constant_step")
-    return min(float(1.0 - _converged(tables, case).mean()) for case in others)
+    return least(1.0 - _converged(tables, case).mean() for case in others)
 
 
 @claim(
@@ -144,7 +143,7 @@ def biased_others_do_not(tables: Tables) -> float:
 )
 def indirect_decreasing_converges(tables: Tables) -> float:
     """The smaller fraction of converged runs."""
-    return min(float(_converged(tables, f"{policy}_policy-decreasing_step").mean()) for policy in ("off", "on"))
+    return least(_converged(tables, f"{policy}_policy-decreasing_step").mean() for policy in ("off", "on"))
 
 
 @claim(
@@ -162,8 +161,8 @@ def indirect_constant_diverges(tables: Tables) -> float:
     fractions = []
     for policy in ("off", "on"):
         own = outcomes[outcomes["case"] == f"{policy}_policy-constant_step"]
-        fractions.append(float(((own["min_gap"] < 0.5 * first) & (own["fail_step"] >= 0)).mean()))
-    return min(fractions)
+        fractions.append(((own["min_gap"] < 0.5 * first) & (own["fail_step"] >= 0)).mean())
+    return least(fractions)
 
 
 @claim(
@@ -194,13 +193,13 @@ def _least_ratio(table: pd.DataFrame, columns: list[str], key: str) -> float:
     small, large = (
         table[table["noise"] == noise].set_index(key)[columns] for noise in (table["noise"].min(), table["noise"].max())
     )
-    return float((large / small).min().min())
+    return least((large / small).to_numpy().ravel())
 
 
 def _u_shape(table: pd.DataFrame, column: str) -> float:
     """Least over the noises of the lower end over the minimum; 1 if the minimum is at an end."""
     values = [rows.sort_values("radius")[column].to_numpy() for _, rows in table.groupby("noise")]
-    return min(float(min(value[0], value[-1]) / value.min()) for value in values)
+    return least(least([value[0], value[-1]]) / least(value) for value in values)
 
 
 def _first_gap(tables: Tables) -> float:

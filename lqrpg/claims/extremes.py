@@ -1,0 +1,29 @@
+"""The worst of several numbers; a missing one is the worst of all, since what cannot be measured never holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def largest(values: Iterable[float]) -> float:
+    """The largest value; NaN if there is none or one is NaN."""
+    return float(np.max(_numbers(values)))
+
+
+def least(values: Iterable[float]) -> float:
+    """The least value; NaN if there is none or one is NaN."""
+    return float(np.min(_numbers(values)))
+
+
+def farthest(values: Iterable[float], target: float) -> float:
+    """The value farthest from the target; NaN if there is none or one is NaN."""
+    numbers = _numbers(values)
+    return float(numbers[np.argmax(np.abs(numbers - target))])  # of a NaN, its place
+
+
+def _numbers(values: Iterable[float]) -> NDArray[np.float64]:
+    numbers = np.array(list(values), dtype=np.float64)
+    return numbers if numbers.size else np.array([np.nan])
