@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from lqrpg.figures.registry import Tables, figure
+from lqrpg.figures.sketch import arrow, box
 from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def fig1(tables: Tables) -> Figure:
     axis = canvas.add_subplot()
     axis.set(xlim=(0, 10), ylim=(0, 4.6))
     axis.axis("off")
-    _box(axis, 5.0, 3.95, 6.6, 1.0, "master\naverages N estimates:  K ← K − η · mean(F)", "#DDEAF6")
+    box(axis, 5.0, 3.95, 6.6, 1.0, "master\naverages N estimates:  K ← K − η · mean(F)", "#DDEAF6")
     for centre, label in ((1.55, "worker 1"), (4.9, "worker 2"), (8.45, "worker M")):
-        _box(
+        box(
             axis,
             centre,
             0.75,
@@ -40,26 +41,12 @@ def fig1(tables: Tables) -> Figure:
             "#F4EBDD",
         )
         top = float(np.clip(centre, 2.4, 7.6))
-        _arrow(axis, (top - 0.22, 3.42), (centre - 0.22, 1.45), "-")
-        _arrow(axis, (centre + 0.22, 1.45), (top + 0.22, 3.42), (0, (4, 2)))
+        arrow(axis, (top - 0.22, 3.42), (centre - 0.22, 1.45), shrink=0)
+        arrow(axis, (centre + 0.22, 1.45), (top + 0.22, 3.42), dashes=(0, (4, 2)), shrink=0)
     axis.text(6.67, 0.75, "···", ha="center", va="center", fontsize=12)
     axis.text(4.52, 2.45, "pull: K and a ticket", ha="right", va="center", fontsize=8)
     axis.text(5.3, 2.45, "push: F", ha="left", va="center", fontsize=8)
     return canvas
-
-
-def _box(axis: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:
-    corner = (x - width / 2, y - height / 2)
-    axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.05", fc=colour, ec="#333333", lw=0.9))
-    axis.text(x, y, text, ha="center", va="center", fontsize=8, linespacing=1.5)
-
-
-def _arrow(axis: Axes, tail: tuple[float, float], head: tuple[float, float], dashes: object) -> None:
-    arrow = FancyArrowPatch(
-        tail, head, arrowstyle="-|>", mutation_scale=10, lw=1.0, color="#333333", shrinkA=0, shrinkB=0
-    )
-    arrow.set_linestyle(dashes)  # type: ignore[arg-type]
-    axis.add_patch(arrow)
 
 
 @figure("azopg_fig2", "azopg", "P1 Fig. 2: timeline of pulls, pushes and updates")
@@ -131,7 +118,8 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
         shown = pd.concat([curves[(curves["case"] == "normal") & (curves["workers"] == 1)], shown])
     for index, (workers, runs) in enumerate(shown.groupby("workers")):
         _band(axis, runs, index, f"M = {workers}")
-    tolerance = curves.attrs["settings"]["tolerance"]
+    settings = curves.attrs["settings"]
+    tolerance = (settings if settings["clock"] == "virtual" else settings["real_clock"])["tolerance"]
     axis.axhline(tolerance, color="#888888", lw=0.9)
     axis.annotate(
         "tolerance",

@@ -81,7 +81,7 @@ def _median_and_band(axis: Axes, rows: pd.DataFrame, shown: Scale, label: str, s
 
 
 def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Scale) -> None:
-    """Zoomed to the second half, where the methods part; the Monte Carlo estimates of the same gains beside them."""
+    """From a fifth of the steps on, where the methods part; Monte Carlo estimates of the same gains beside them."""
     compared = settings["compared"]
     if settings["axis"] == "excess":
         shown = lambda excess: 1e3 * excess, "excess cost  1000 (J / J* − 1)"

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,8 @@ def fig1(tables: Tables) -> Figure:
         rows = paths[(paths["method"] == "qsa") & (paths["gain"] == gain)]
         _estimate(left, right, rows, grid, label=f"g = {gain:g}", **look)
     _estimate(left, right, paths[paths["method"] == "average"], grid, label="running average (17)", color="black")
-    left.axhline(integral, color="#666666", lw=0.9, label=f"integral, {_signed(integral)}")
-    left.axhline(grid, color="#666666", lw=0.9, ls=(0, (2, 2)), label=f"mean of Euler's points, {_signed(grid)}")
+    left.axhline(integral, color="#666666", lw=0.9, label=f"integral, {signed(integral, 3)}")
+    left.axhline(grid, color="#666666", lw=0.9, ls=(0, (2, 2)), label=f"mean of Euler's points, {signed(grid, 3)}")
     left.set(xlabel="time t (s)", ylabel="estimate Θ of the mean of y", xlim=(0, paths["t_s"].max()))
     left.set_title("one start, gains g/(1 + t)")
     right.set(xlabel="time t (s), in mid-period", ylabel="|Θ − mean of Euler's points|", title="error, once a period")
@@ -50,10 +50,6 @@ def _estimate(left: Axes, right: Axes, rows: pd.DataFrame, mean: float, **look: 
     left.plot(rows["t_s"], rows["estimate"], lw=1.2, **look)
     once = rows[(rows["t_s"] % 1.0 - 0.5).abs() < 1e-6]
     right.loglog(once["t_s"], (once["estimate"] - mean).abs(), lw=1.2, **look)
-
-
-def _signed(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
 
 
 def _means(settings: dict[str, Any]) -> tuple[float, float]:
@@ -83,7 +79,7 @@ def fig2(tables: Tables) -> Figure:
             axis.axvline(grid, color="black", lw=1.0, ls=(0, (1, 1.5)))
         row = variance.loc[key]
         axis.set_title("plain Monte Carlo" if key[0] == "mc" else f"QSA, g = {key[1]:g}")
-        text = f"mean {_signed(row['mean'])}\nvariance {row['variance']:.2e}"
+        text = f"mean {signed(row['mean'], 3)}\nvariance {row['variance']:.2e}"
         axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize=7)
         axis.set(xlabel="estimate", xlim=(bins[0], bins[-1]))
         if sample.std() < 0.05 * spread:

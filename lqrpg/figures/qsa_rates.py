@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SCALAR = {
     "additive": "additive noise (c = 0)",
-    "multiplicative": "correlated, p = 0 (Ȳ = −1/2)",
-    "multiplicative_quadrature": "in quadrature, p = π/2 (Ȳ = 0)",
+    "multiplicative": "correlated, p = 0",
+    "multiplicative_quadrature": "in quadrature, p = π/2",
 }
 PREDICTED: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (1, 2)), "zorder": 3}
 
@@ -55,14 +55,10 @@ def _errors(axis: Axes, rows: pd.DataFrame, slopes: pd.DataFrame, by: str, symbo
         slope = slopes[key].iloc[0]
         name = SCALAR[value].split(",")[0].split(" (")[0] if by == "case" else f"{symbol} = {value:g}"
         look: dict[str, Any] = {"color": COLOURS[index + 1], "marker": MARKERS[index], "markevery": (4 * index, 16)}
-        axis.loglog(line["t_s"], line["error"], label=f"{name}: slope {_signed(slope['slope'], 3)}", **look)
+        axis.loglog(line["t_s"], line["error"], label=f"{name}: slope {signed(slope['slope'], 3)}", **look)
         _power(axis, line["t_s"], line["error"], slope["finite_time"], fit)
     axis.plot([], [], label="predicted", **PREDICTED)
     axis.legend(fontsize=7, loc="lower left")
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _fit_begin(rows: pd.DataFrame) -> float:
@@ -79,6 +75,9 @@ def _power(axis: Axes, times: pd.Series, errors: pd.Series, slope: float, begin:
 
 def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
     axis.plot([-1.05, -0.2], [-1.05, -0.2], color="#888888", lw=0.9)
+    settings = slopes.attrs["settings"]
+    shift = -settings["multiplicative"] / (2.0 * settings["frequency_rad_s"])  # Ybar = -c cos(p) / (2w)
+    shifts = {"multiplicative": f" (Ȳ = {signed(shift, 3)})", "multiplicative_quadrature": " (Ȳ = 0)"}
     for index, (case, label) in enumerate(SCALAR.items()):
         for averaged in (False, True):
             rows = slopes[(slopes["case"] == case) & (slopes["averaged"] == averaged)]
@@ -91,7 +90,7 @@ def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
                 ms=7 if averaged else 4.5,
                 mec=COLOURS[index + 1],
                 mfc=face,
-                label=label if not averaged else None,
+                label=label + shifts.get(case, "") if not averaged else None,
             )
     slow = slopes[(slopes["predicted"] - slopes["finite_time"]).abs() > 0.005]
     axis.plot(slow["predicted"], slow["finite_time"], ls="", marker="_", ms=12, mew=1.2, color="black")
@@ -125,7 +124,7 @@ def _descents(axis: Axes, table: pd.DataFrame, slopes: pd.DataFrame) -> None:
         pooled = np.sqrt((runs["error"] ** 2).groupby(runs["t_s"]).mean())
         bounds = runs.groupby("t_s")["error"]
         spread = f" ± {slope['standard_error']:.2f}" if slope["standard_error"] > 5e-3 else ""
-        label = f"{'qSGD' if case == 'qsgd' else 'SPSA'}, ρ = {rho:g}: slope {_signed(slope['slope'], 2)}{spread}"
+        label = f"{'qSGD' if case == 'qsgd' else 'SPSA'}, ρ = {rho:g}: slope {signed(slope['slope'], 2)}{spread}"
         look: dict[str, Any] = {"color": COLOURS[index + 1], "marker": MARKERS[index], "markevery": 12}
         axis.loglog(pooled.index, pooled, label=label, **look)
         axis.fill_between(bounds.min().index, bounds.min(), bounds.max(), color=COLOURS[index + 1], alpha=BAND, lw=0)
@@ -157,7 +156,7 @@ def _scaled_error(axis: Axes, paths: pd.DataFrame) -> None:
         axis.plot(rows["t_s"], rows["predicted"], color="black", ls=(0, (1, 2)), lw=1.2)
         axis.axhline(rows["value"].mean(), color=COLOURS[index + 1], lw=0.8, ls=DASHES[3])
     rho = float(rows["rho"].iloc[0])
-    axis.plot([], [], color="black", ls=(0, (1, 2)), lw=1.2, label="Ȳ + sin t, predicted")
+    axis.plot([], [], color="black", ls=(0, (1, 2)), lw=1.2, label="Ȳ and a sinusoid, predicted")
     axis.plot([], [], color="#444444", lw=0.8, ls=DASHES[3], label="mean")
     axis.legend(ncols=4, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 1.0))
     top = float(rows["value"].max())

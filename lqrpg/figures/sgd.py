@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import GAP, fate, gap_curve, iterations_axis
+from lqrpg.figures.sketch import arrow, box
 from lqrpg.figures.style import panel_letters
 from lqrpg.results.lookup import MissingRunError
 
@@ -35,53 +35,31 @@ def fig1(tables: Tables) -> Figure:
 
 def _indirect_loop(axis: Axes) -> None:
     axis.set_title("indirect oracle (Algorithm 1)")
-    _box(axis, 5.0, 6.2, 5.6, 1.2, "plant\nx⁺ = A x + B u + w", "#F4EBDD")
-    _box(axis, 1.9, 3.6, 3.5, 1.4, "excitation\nu = −K x + e", "#F4F4F4")
-    _box(axis, 7.7, 3.6, 4.2, 1.4, "recursive least squares\nestimates of A, B", "#DDEAF6")
-    _box(axis, 7.7, 0.95, 4.2, 1.4, "gradient of the\nestimated model", "#DDEAF6")
-    _box(axis, 1.9, 0.95, 3.5, 1.4, "descent\nK ← K − η g", "#E3F1EB")
-    _arrow(axis, (1.9, 4.4), (3.4, 5.5), "u", (2.1, 5.05))
-    _arrow(axis, (6.8, 5.5), (7.7, 4.4), "x, u, x⁺", (8.25, 5.05))
-    _arrow(axis, (7.7, 2.8), (7.7, 1.75))
-    _arrow(axis, (5.5, 0.95), (3.75, 0.95), "g", (4.6, 1.3))
-    _arrow(axis, (1.9, 1.75), (1.9, 2.8), "K, if on-policy", (3.4, 2.28), dashed=True)
+    box(axis, 5.0, 6.2, 5.6, 1.2, "plant\nx⁺ = A x + B u + w", "#F4EBDD")
+    box(axis, 1.9, 3.6, 3.5, 1.4, "excitation\nu = −K x + e", "#F4F4F4")
+    box(axis, 7.7, 3.6, 4.2, 1.4, "recursive least squares\nestimates of A, B", "#DDEAF6")
+    box(axis, 7.7, 0.95, 4.2, 1.4, "gradient of the\nestimated model", "#DDEAF6")
+    box(axis, 1.9, 0.95, 3.5, 1.4, "descent\nK ← K − η g", "#E3F1EB")
+    arrow(axis, (1.9, 4.4), (3.4, 5.5), "u", (2.1, 5.05))
+    arrow(axis, (6.8, 5.5), (7.7, 4.4), "x, u, x⁺", (8.25, 5.05))
+    arrow(axis, (7.7, 2.8), (7.7, 1.75))
+    arrow(axis, (5.5, 0.95), (3.75, 0.95), "g", (4.6, 1.3))
+    arrow(axis, (1.9, 1.75), (1.9, 2.8), "K, if on-policy", (3.4, 2.28), dashes="--")
 
 
 def _direct_loop(axis: Axes) -> None:
     axis.set_title("direct oracle (Algorithm 2)")
-    _box(axis, 5.0, 6.2, 6.6, 1.2, "plant, n rollouts of l steps\nfrom x₀ ~ N(0, Σ₀), u = −(K + U) x", "#F4EBDD")
-    _box(axis, 1.9, 3.6, 3.5, 1.4, "perturbation U,\n‖U‖ = v", "#F4F4F4")
-    _box(axis, 7.7, 3.6, 4.2, 1.4, "mean stage cost C\nof each rollout", "#DDEAF6")
-    _box(axis, 7.7, 0.95, 4.2, 1.4, "g = nₓnᵤ/(n v²) Σ C U", "#DDEAF6")
-    _box(axis, 1.9, 0.95, 3.5, 1.4, "descent\nK ← K − η g", "#E3F1EB")
-    _arrow(axis, (1.9, 4.4), (3.0, 5.5), "K + U", (1.65, 5.05))
-    _arrow(axis, (7.0, 5.5), (7.7, 4.4), "x, u", (8.15, 5.05))
-    _arrow(axis, (7.7, 2.8), (7.7, 1.75))
-    _arrow(axis, (5.5, 0.95), (3.75, 0.95), "g", (4.6, 1.3))
-    _arrow(axis, (1.9, 1.75), (1.9, 2.8), "K", (2.25, 2.28))
-    _arrow(axis, (3.75, 3.3), (5.5, 1.7), "U", (4.85, 2.85))
-
-
-def _box(axis: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:
-    corner = (x - width / 2, y - height / 2)
-    axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.05", fc=colour, ec="#333333", lw=0.9))
-    axis.text(x, y, text, ha="center", va="center", fontsize=8, linespacing=1.5)
-
-
-def _arrow(
-    axis: Axes,
-    tail: tuple[float, float],
-    head: tuple[float, float],
-    text: str = "",
-    at: tuple[float, float] = (0.0, 0.0),
-    *,
-    dashed: bool = False,
-) -> None:
-    arrow = FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=10, lw=1.0, color="#333333")
-    arrow.set_linestyle("--" if dashed else "-")
-    axis.add_patch(arrow)
-    if text:
-        axis.text(*at, text, ha="center", va="center", fontsize=8)
+    box(axis, 5.0, 6.2, 6.6, 1.2, "plant, n rollouts of l steps\nfrom x₀ ~ N(0, Σ₀), u = −(K + U) x", "#F4EBDD")
+    box(axis, 1.9, 3.6, 3.5, 1.4, "perturbation U,\n‖U‖ = v", "#F4F4F4")
+    box(axis, 7.7, 3.6, 4.2, 1.4, "mean stage cost C\nof each rollout", "#DDEAF6")
+    box(axis, 7.7, 0.95, 4.2, 1.4, "g = nₓnᵤ/(n v²) Σ C U", "#DDEAF6")
+    box(axis, 1.9, 0.95, 3.5, 1.4, "descent\nK ← K − η g", "#E3F1EB")
+    arrow(axis, (1.9, 4.4), (3.0, 5.5), "K + U", (1.65, 5.05))
+    arrow(axis, (7.0, 5.5), (7.7, 4.4), "x, u", (8.15, 5.05))
+    arrow(axis, (7.7, 2.8), (7.7, 1.75))
+    arrow(axis, (5.5, 0.95), (3.75, 0.95), "g", (4.6, 1.3))
+    arrow(axis, (1.9, 1.75), (1.9, 2.8), "K", (2.25, 2.28))
+    arrow(axis, (3.75, 3.3), (5.5, 1.7), "U", (4.85, 2.85))
 
 
 @figure("sgd_fig4", "sgd_biased", "P4 Fig. 4: constant or vanishing bias, constant or decreasing step")

@@ -23,21 +23,21 @@ def look(index: int) -> dict[str, Any]:
 def gap_curve(
     axis: Axes, rows: pd.DataFrame, outcomes: pd.DataFrame, index: int, label: str, x: str = "iteration"
 ) -> None:
-    """Median and range over the runs still alive, and a cross in the curve's colour where each run is lost.
+    """Median and range over the runs still alive, and an open mark in the curve's colour where each run is lost.
 
-    Below three runs alive at a point there is no median: then each run is drawn.
+    Below three runs alive at a point there is no median: from there each run is drawn, thinner.
     """
     kept = rows[rows["iteration"] > 0]
     style = look(index)
-    if kept.empty or outcomes["run"].nunique() < 3:
-        axis.plot([], [], label=label, **style)  # the legend says what became of the runs, even where none has a curve
-        for _, run in kept.groupby("run"):
-            axis.plot(run[x], run["gap"], **style)
-    else:
-        groups = kept.groupby("iteration")
+    axis.plot([], [], label=label, **style)  # the legend says what became of the runs, even where none has a curve
+    is_crowded = kept.groupby("iteration")["run"].transform("size") >= 3
+    groups = kept[is_crowded].groupby("iteration")
+    if len(groups):
         at = groups[x].median()
-        axis.plot(at, groups["gap"].median(), label=label, **style)
+        axis.plot(at, groups["gap"].median(), **style)
         axis.fill_between(at, groups["gap"].min(), groups["gap"].max(), color=style["color"], alpha=BAND, lw=0)
+    for _, run in kept[~is_crowded].groupby("run"):
+        axis.plot(run[x], run["gap"], lw=0.8, **style)
     lost = outcomes[outcomes["fail_step"] >= 0]
     last = kept.sort_values("iteration").groupby("run").tail(1).set_index("run")["gap"]
     steps = lost["fail_step"] if x == "iteration" else lost[x]

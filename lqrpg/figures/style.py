@@ -54,3 +54,8 @@ def panel_letters(axes: list[Axes], letters: str = "abcdefgh") -> None:
     """Put (a), (b), ... before the titles."""
     for axis, letter in zip(axes, letters, strict=False):
         axis.set_title(f"({letter})  {axis.get_title(loc='left')}", loc="left")
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with this many decimals, and a minus sign that is one."""
+    return f"{value:.{digits}f}".replace("-", "−")

@@ -271,8 +271,19 @@ def test_histories_are_drawn_also_of_a_single_run_that_was_lost(tmp_path):
     runs.append(minimise(METHODS[3], PLANT, START, steps=3))
     drawn = plot_history(*runs)
     drawn.savefig(tmp_path / "histories.png")
-    assert [line.get_label() for line in drawn.axes[1].lines] == ["two-point"]
+    assert len(drawn.axes[1].lines) == 1  # the two-point method is the only one with samples
     runs[0].plot().savefig(tmp_path / "one.png")
+
+
+def test_a_run_that_is_lost_at_once_is_named_and_its_samples_are_not_denied(tmp_path):
+    lost = minimise(TwoPointZerothOrder(1e6, 1e-3), PLANT, START, steps=3)
+    assert lost.status is Status.LOST
+    drawn = lost.plot()
+    drawn.savefig(tmp_path / "lost.png")
+    (text,) = drawn.axes[0].get_legend().get_texts()
+    assert text.get_text() == f"two-point, lost at i = {lost.state.iteration}"
+    assert not drawn.axes[1].texts
+    assert [text.get_text() for text in minimise(PolicyIteration(), PLANT, START, steps=3).plot().axes[1].texts]
 
 
 def test_runs_of_one_method_are_told_apart_by_their_settings():
