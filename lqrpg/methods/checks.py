@@ -20,9 +20,11 @@ def checked_plant(plant: Plant) -> Plant:
     Raises
     ------
     SettingError
-        If shapes do not fit, entries are not finite, Q or Sigma is not symmetric positive semidefinite, or R is not
-        symmetric positive definite.
+        If it is no `Plant`, shapes do not fit, entries are not finite, Q or Sigma is not symmetric positive
+        semidefinite, or R is not symmetric positive definite.
     """
+    if not isinstance(plant, Plant):
+        raise SettingError(f"plant: expected a Plant, not {type(plant).__name__}; that of a system is its plant()")
     A, B, Q, R, Sigma = (_matrix(f"plant.{name}", value) for name, value in zip(Plant._fields, plant, strict=True))
     n, m = A.shape[0], B.shape[1]
     for name, matrix, shape in (("A", A, (n, n)), ("B", B, (n, m)), ("Q", Q, (n, n)), ("R", R, (m, m))):

@@ -88,7 +88,13 @@ class Result:
     def history(self) -> pd.DataFrame:
         """A row a recorded iteration: iteration, samples, cost, gap = (cost - optimum) / optimum, status.
 
-        A run that was lost ends with a row that says so, of infinite cost.
+        The last row has the status of the run. Its cost is infinite if the gain left the stabilising set; a run that
+        ended for want of an estimate keeps its last gain, and that gain's cost.
+
+        Raises
+        ------
+        SettingError
+            If the plant has no optimum, or one that costs nothing.
         """
         import pandas as pd
 

@@ -168,6 +168,15 @@ def simulate(
     initial_covariance : (n, n) covariance of the first state; the plant's Sigma unless given.
     dither : standard deviation of each entry of e.
 
+    Returns
+    -------
+    States, inputs and stage costs; if the state overflows, all that follows is NaN.
+
+    Raises
+    ------
+    SettingError
+        If the plant or a setting is none.
+
     Examples
     --------
     >>> import numpy as np
@@ -180,16 +189,20 @@ def simulate(
     plant = checked_plant(plant)
     K = shaped_gain(plant, gain)
     require(isinstance(steps, int | np.integer) and steps >= 1, "steps", steps, "a whole number from 1 on")
-    require(bool(0.0 <= dither < np.inf), "dither", dither, "a number not below 0")
+    is_number = isinstance(dither, int | float | np.number)
+    require(is_number and bool(0.0 <= dither < np.inf), "dither", dither, "a number not below 0")
+    is_seed = isinstance(seed, np.random.SeedSequence) or (isinstance(seed, int | np.integer) and seed >= 0)
+    require(is_seed, "seed", seed, "a whole number from 0 on")
     rng = np.random.default_rng(seed)
     n, m = plant.B.shape
     states, inputs = np.empty((steps + 1, n)), dither * rng.standard_normal((steps, m))
     noise = rng.standard_normal((steps, n)) @ _root(plant.Sigma).T
     states[0] = _root(checked_covariance(plant, initial_covariance)) @ rng.standard_normal(n)
-    for t in range(steps):
-        inputs[t] -= K @ states[t]
-        states[t + 1] = plant.A @ states[t] + plant.B @ inputs[t] + noise[t]
-    costs = np.sum((states[:-1] @ plant.Q) * states[:-1], axis=1) + np.sum((inputs @ plant.R) * inputs, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(steps):
+            inputs[t] -= K @ states[t]
+            states[t + 1] = plant.A @ states[t] + plant.B @ inputs[t] + noise[t]
+        costs = np.sum((states[:-1] @ plant.Q) * states[:-1], axis=1) + np.sum((inputs @ plant.R) * inputs, axis=1)
     return Simulation(states, inputs, costs)
 
 

@@ -149,6 +149,9 @@ class CartPole:
         """
         try:
             return fit_family(self.plant, self.shortest, self.longest)
+        except np.linalg.LinAlgError:
+            masses = f"system.cart_mass={self.cart_mass!r}, system.pole_mass={self.pole_mass!r}"
+            raise SettingError(f"{masses}: expected masses of which the equations of motion can be solved") from None
         except ValueError as error:
             raise SettingError(f"system.dt={self.dt!r}: {error}") from None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.checks import SettingError, SettingWarning, require, shortened
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled, unsampled, without_cross_weight
 from lqrpg.systems import plant_checks as checks
@@ -141,8 +141,8 @@ def _number(name: str, value: Any) -> float | None:
     expected = "0 for continuous time, or the seconds between samples"
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
-        raise SettingError(f"system.{name}={value!r}: expected {expected}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise SettingError(f"system.{name}={shortened(repr(value))}: expected {expected}") from None
     require(0.0 <= seconds < np.inf and not isinstance(value, bool), f"system.{name}", value, expected)
     return seconds
 

@@ -41,6 +41,10 @@ def load_system(source: Any, **settings: Any) -> Custom:
     ...
     lqrpg.checks.SettingError: system.K0: u = -K0 x does not stabilise the plant in continuous time: ...
     """
+    known = [name for name in Custom.__dataclass_fields__ if name != "kind"]
+    for name in settings:
+        if name not in known:
+            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(known)}")
     if isinstance(source, str | Path):
         return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
     return Custom(**Custom.expand({"kind": "custom", **_plain({**_matrices(source), **settings})}))

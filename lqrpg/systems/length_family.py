@@ -95,7 +95,7 @@ def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: flo
         np.arange(values.shape[1]) < n * n, np.abs(values[:, : n * n]).max(), np.abs(values[:, n * n :]).max()
     )
     sizes = np.max(np.abs(series) / scale, axis=1)
-    if sizes[-2:].max() > TRUNCATION:
+    if not sizes[-2:].max() <= TRUNCATION:
         raise ValueError("the plant is not smooth enough in 1/length: narrow the range of lengths or shorten dt")
     degree = max(1, int(np.flatnonzero(sizes > TRUNCATION)[-1]))
     series = series[: degree + 1]

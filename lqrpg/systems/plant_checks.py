@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, shortened
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.modes import growing, unreached, unseen
 from lqrpg.lqr.plant import Array, Plant
@@ -44,11 +44,13 @@ def matrix(key: str, value: Any, rows: int, columns: int) -> list[list[float]]:
 
 def numbers(key: str, value: Any) -> Array:
     """A setting as an array of finite numbers."""
+    shown = shortened(repr(value), 60)
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise SettingError(f"{key}={_short(value)}: expected numbers, in rows of equal length") from None
-    require(bool(np.all(np.isfinite(array))) and array.ndim <= 2, key, _short(value), "a matrix of finite numbers")
+        raise SettingError(f"{key}={shown}: expected numbers, in rows of equal length") from None
+    if not (np.all(np.isfinite(array)) and array.ndim <= 2):
+        raise SettingError(f"{key}={shown}: expected a matrix of finite numbers")
     return array
 
 
@@ -155,8 +157,3 @@ def compact(gain: Array) -> str:
     """A gain as the command line takes it, without spaces."""
     entries = [[int(entry) if entry == int(entry) else entry for entry in row] for row in gain.tolist()]
     return str(entries).replace(" ", "")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -62,11 +62,17 @@ def _number(value: float) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: such as the date 2020-13-45
         raise _unreadable(path, "YAML", error) from None
-    if not isinstance(content, dict):
+    if not (isinstance(content, dict) and isinstance(root, yaml.MappingNode)):
         raise SettingError(f"system.file={str(path)!r}: expected lines such as 'A: [[0, 1], [-1, -1]]'")
+    given = [str(name.value) for name, _ in root.value]
+    twice = next((name for name in given if given.count(name) > 1), None)
+    if twice is not None:
+        raise SettingError(f"system.file={str(path)!r}: {twice} is given twice; leave one")
     return {str(name): value for name, value in content.items()}
 
 

@@ -85,10 +85,20 @@ def test_other_mistakes_are_refused_in_one_line():
         (lambda: cost(plant, np.zeros((2, 3)), time="sampled"), "one of discrete, continuous"),
         (lambda: optimal_gain(plant._replace(A=2.0 * np.eye(3), B=np.zeros((3, 2)))), "no stabilising optimum"),
         (lambda: simulate(plant, np.zeros((2, 3)), 0), "steps=0"),
+        (lambda: simulate(plant, np.zeros((2, 3)), 5, seed=-1), "seed=-1"),
+        (lambda: simulate(plant, np.zeros((2, 3)), 5, dither="a"), "dither='a'"),
+        (lambda: cost(None, np.zeros((2, 3))), "expected a Plant, not NoneType"),
         (lambda: simulate(plant, np.zeros((2, 3)), 5, initial_covariance=np.eye(2)), r"initial_covariance=\(2, 2\)"),
     ):
         with pytest.raises(SettingError, match=message):
             call()
+
+
+def test_a_state_that_overflows_is_nan_from_there_without_a_warning():
+    plant = Plant(3.0 * np.eye(1), np.eye(1), np.eye(1), np.eye(1), np.eye(1))
+    run = simulate(plant, np.zeros((1, 1)), 1500)
+    assert np.isfinite(run.costs[:300]).all()
+    assert not np.isfinite(run.costs[-1])
 
 
 def test_what_a_caller_changes_later_changes_no_run():

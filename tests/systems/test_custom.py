@@ -164,6 +164,10 @@ FILES = {
     "a stranger": ("p.yaml", "sample_time: 0\nC: 1", "unknown name 'C'"),
     "not MATLAB": ("p.mat", "nonsense", "cannot be read as MATLAB"),
     "not NumPy": ("p.npz", "nonsense", "cannot be read as NumPy"),
+    "a key twice": ("p.yaml", "sample_time: 0\nA: 1\nsample_time: 1", "sample_time is given twice"),
+    "no date": ("p.yaml", "A: 2020-13-45", "cannot be read as YAML"),
+    "a deep list": ("p.yaml", "A: " + "[" * 3000, "cannot be read as YAML"),
+    "a long time": ("p.yaml", "A: 1\nB: 1\nsample_time: 1" + "0" * 400, "system.sample_time=1000"),
     "two names": ("p.yaml", "Ts: 0\nsample_time: 0", "both Ts and sample_time"),
 }
 

@@ -54,6 +54,12 @@ def test_what_is_no_plant_is_refused():
         load_system([[0, 1], [1, 0]])
 
 
+def test_unknown_names_are_refused():
+    for call in (load_system, lambda *given, **more: save_plant("plant.yaml", *given, **more)):
+        with pytest.raises(SettingError, match="unknown name 'Sigma': a plant has sample_time, A, B, Q, R, S, noise"):
+            call((A, B), sample_time=0, K0=K0, Sigma=5.0)
+
+
 def test_a_saved_plant_is_the_same_on_the_command_line(tmp_path):
     path = save_plant(tmp_path / "plant.yaml", control.ss(A, B, C, 0), Q=np.diag([3.0, 1.0]), R=0.1, K0=K0)
     system = Custom(**Custom.expand({"kind": "custom", "file": str(path)}))
