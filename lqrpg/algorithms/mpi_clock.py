@@ -110,12 +110,10 @@ class _MasterRank:
 
     def _receive(self, working: set[int]) -> int:
         """The rank whose push is now in the buffer; nobody may stay silent for too long meanwhile."""
-        rank = self._next(1.0)
-        while rank is None or self._now_s() - min(self._heard_s[each] for each in working) > self._patience_s:
+        while (rank := self._next(1.0)) is None:  # what has arrived is served first, however late this process is
             quiet = min(working, key=lambda each: self._heard_s[each])
             if self._now_s() - self._heard_s[quiet] > self._patience_s:
                 raise WorkerLostError(f"worker {quiet} has been silent for {self._patience_s:.0f} s: dead, or stopped")
-            rank = self._next(1.0)
         self._comm.Recv(self._push, source=rank, tag=_PUSH)
         return rank
 

@@ -42,8 +42,9 @@ def run_fleet(master: Master, estimator: Estimator, estimate_s: Sequence[float])
         try:
             _serve(worker)
         except BaseException as error:
-            failures.append(error)
-            master.stopped = True
+            with lock:
+                failures.append(error)
+                master.stopped = True
 
     def _serve(worker: int) -> None:
         with lock:

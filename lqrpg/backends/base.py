@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from lqrpg.checks import SettingError
+
 Work = TypeVar("Work")
 Report = TypeVar("Report")
 
@@ -13,14 +15,20 @@ class WorkerLostError(RuntimeError):
     """A worker process ended while it was at work: killed, or out of memory."""
 
 
+class LauncherError(SettingError):
+    """Workers cannot be had here; no trial is to blame."""
+
+
 class Backend(Protocol):
     """Runs a function over chunks of work.
 
     The function must be picklable and save what it computes by itself: a chunk may be lost with its worker.
     """
 
-    def map(self, function: Callable[[Work], Report], chunks: Sequence[Work]) -> Iterator[Report]:
-        """Reports of the chunks, as they come.
+    def map(
+        self, function: Callable[[Work], Report], chunks: Sequence[Work], last: Sequence[Work] = ()
+    ) -> Iterator[Report]:
+        """Reports of the chunks, as they come; those of `last` run when all others are done, one at a time.
 
         Raises
         ------

@@ -9,8 +9,7 @@ from typing import Any
 
 import joblib
 
-from lqrpg.backends.base import Report, Work, WorkerLostError
-from lqrpg.checks import SettingError
+from lqrpg.backends.base import LauncherError, Report, Work, WorkerLostError
 
 
 class DaskBackend:
@@ -24,14 +23,17 @@ class DaskBackend:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, function: Callable[[Work], Report], chunks: Sequence[Work]) -> Iterator[Report]:
+    def map(
+        self, function: Callable[[Work], Report], chunks: Sequence[Work], last: Sequence[Work] = ()
+    ) -> Iterator[Report]:
         """Reports as chunks are done; raises `WorkerLostError` when workers of the cluster die over a chunk."""
         from distributed import KilledWorker
 
         with _client(self.workers), joblib.parallel_config(backend="dask"):
             pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
             try:
-                yield from pool(joblib.delayed(function)(chunk) for chunk in chunks)
+                for together in (chunks, *([chunk] for chunk in last)):
+                    yield from pool(joblib.delayed(function)(chunk) for chunk in together)
             except KilledWorker as error:
                 raise WorkerLostError(str(error).splitlines()[0]) from error
 
@@ -52,5 +54,5 @@ def _client(workers: int) -> Iterator[Any]:
         try:
             client = distributed.Client(address, timeout=10)
         except (OSError, TimeoutError):
-            raise SettingError(f"no Dask scheduler answers at {address} (DASK_SCHEDULER_ADDRESS)") from None
+            raise LauncherError(f"no Dask scheduler answers at {address} (DASK_SCHEDULER_ADDRESS)") from None
         yield stack.enter_context(client)

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -51,7 +52,8 @@ def _watch(parent: int) -> None:
 
 
 def _watched(parent: int, function: Callable[[Work], Report], chunk: Work) -> Report:
-    _watch(parent)
+    if os.getpid() != parent:  # joblib works in this very process where it cannot start others
+        _watch(parent)
     return function(chunk)
 
 
@@ -66,19 +68,24 @@ class LokyBackend:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, function: Callable[[Work], Report], chunks: Sequence[Work]) -> Iterator[Report]:
+    def map(
+        self, function: Callable[[Work], Report], chunks: Sequence[Work], last: Sequence[Work] = ()
+    ) -> Iterator[Report]:
         """Reports as chunks are done; raises `WorkerLostError` when a process dies."""
-        pool = joblib.Parallel(
-            n_jobs=min(self.workers, max(2, len(chunks))),
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-        )
+        # Loky replaces a process that has grown by 300 MB, as compiling makes it; nothing is lost by that.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         try:
-            with _signals_for_the_parent():
-                reports = pool(joblib.delayed(_watched)(os.getpid(), function, chunk) for chunk in chunks)
-            yield from reports
+            for together in (chunks, *([chunk] for chunk in last)):
+                pool = joblib.Parallel(
+                    n_jobs=min(self.workers, max(2, len(chunks))),
+                    backend="loky",
+                    return_as="generator_unordered",
+                    batch_size=1,
+                    pre_dispatch="2*n_jobs",
+                )
+                with _signals_for_the_parent():
+                    reports = pool(joblib.delayed(_watched)(os.getpid(), function, chunk) for chunk in together)
+                yield from reports
         except BrokenProcessPool as error:
             raise WorkerLostError(str(error).splitlines()[0]) from error
 

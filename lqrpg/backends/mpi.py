@@ -27,9 +27,12 @@ class MpiBackend:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, function: Callable[[Work], Report], chunks: Sequence[Work]) -> Iterator[Report]:
+    def map(
+        self, function: Callable[[Work], Report], chunks: Sequence[Work], last: Sequence[Work] = ()
+    ) -> Iterator[Report]:
         """Reports as chunks are done; raises `WorkerLostError` when a rank dies."""
-        return direct(partial(_hand_out, function=function, chunks=list(chunks)), min(self.workers, len(chunks)))
+        director = partial(_hand_out, function=function, chunks=list(chunks), last=list(last))
+        return direct(director, min(self.workers, max(1, len(chunks))))
 
     def alone(self, function: Callable[[Work], Report], chunk: Work) -> Report:
         """The report of one chunk, in a world with nothing else to do."""
@@ -37,26 +40,33 @@ class MpiBackend:
         return report
 
 
-def _hand_out(comm: Comm, function: Callable[[Any], Any], chunks: Sequence[Any]) -> Iterator[Any]:
+def _hand_out(
+    comm: Comm, function: Callable[[Any], Any], chunks: Sequence[Any], last: Sequence[Any] = ()
+) -> Iterator[Any]:
     """On rank 0: a chunk to each rank, and the next to whichever is done first. An error waits for the others."""
     from lqrpg.backends.mpi_world import ANYONE, order, wait
 
-    waiting, busy = deque(chunks), 0
-    ranks = range(1, min(comm.size - 1, len(chunks)) + 1)
+    ranks = range(1, min(comm.size - 1, max(1, len(chunks))) + 1)
     order(comm, ranks, partial(_work, function=function))
-    for rank in ranks:
-        comm.send([waiting.popleft()], rank, _CHUNKS)
-        busy += 1
+    waiting, after, idle, busy = deque(chunks), deque(last), deque(ranks), 0
     failure: Exception | None = None
-    while busy:
+    while True:
+        if not (waiting or busy) and after:
+            waiting.append(after.popleft())
+        while waiting and idle and failure is None:
+            comm.send([waiting.popleft()], idle.popleft(), _CHUNKS)
+            busy += 1
+        if not busy:
+            break
         rank = wait(comm, ANYONE, _REPORTS) or 0
         report, error = comm.recv(source=rank, tag=_REPORTS)
         failure = failure or error
-        more = bool(waiting) and failure is None
-        comm.send([waiting.popleft()] if more else [], rank, _CHUNKS)
-        busy -= not more
+        idle.appendleft(rank)
+        busy -= 1
         if error is None:
             yield report
+    for rank in ranks:
+        comm.send([], rank, _CHUNKS)
     if failure is not None:
         raise failure
 

@@ -18,9 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.backends.mpi_place import launch_environment, require_mpiexec
-from lqrpg.checks import SettingError
 
 if TYPE_CHECKING:
     from lqrpg.backends.mpi_world import Director
@@ -122,7 +121,7 @@ class _Launched:
                 return Connection(listener.accept()[0].detach())
             if self._mpiexec.poll() is not None:
                 raise self._what_the_log_says()
-        raise SettingError(f"{self._mpiexec.args!r} started no world of {self._size} ranks in {_START_S:.0f} s")
+        raise LauncherError(f"{self._mpiexec.args!r} started no world of {self._size} ranks in {_START_S:.0f} s")
 
     def _what_the_log_says(self) -> Exception:
         """Why nothing started: our own word if a rank could still say it, else what the launcher says."""
@@ -132,7 +131,7 @@ class _Launched:
         if not own and any(re.search(r"signal:? \d", line) for line in said):
             return WorkerLostError("an MPI rank was killed while its world started")
         errors = [line for line in said if "error" in line.lower()]
-        return SettingError((own or [f"mpiexec: {line}" for line in errors or said or ["no word of explanation"]])[0])
+        return LauncherError((own or [f"mpiexec: {line}" for line in errors or said or ["no word of explanation"]])[0])
 
     def _end(self) -> None:
         """End the launcher, and with it the ranks; the hard way if it must be."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from lqrpg.checks import SettingError
+from lqrpg.backends.base import LauncherError
 
 # Variables in which a launcher tells a process its rank and the number of ranks.
 _LAUNCHERS = (
@@ -84,24 +84,24 @@ def require_mpi(why: str) -> None:
     why : what needs MPI, such as `backend=mpi`.
     """
     if importlib.util.find_spec("mpi4py") is None:
-        raise SettingError(f"{why} needs mpi4py, which is not installed: {INSTALL}")
+        raise LauncherError(f"{why} needs mpi4py, which is not installed: {INSTALL}")
     found = [wheel.split()[0] for wheel in wheels()]
     if len(found) > 1:
-        raise SettingError(f"{' and '.join(found)} are both installed and do not mix: pip uninstall {found[-1]}")
+        raise LauncherError(f"{' and '.join(found)} are both installed and do not mix: pip uninstall {found[-1]}")
 
 
 def require_mpiexec(why: str) -> str:
     """The launcher, or one line on how to get it."""
     found = mpiexec()
     if found is None:
-        raise SettingError(f"{why} needs mpiexec, found neither in {sys.prefix}/bin nor on the PATH: {INSTALL}")
+        raise LauncherError(f"{why} needs mpiexec, found neither in {sys.prefix}/bin nor on the PATH: {INSTALL}")
     return found
 
 
-def mismatch() -> SettingError:
+def mismatch() -> LauncherError:
     """What to say when the launcher is of another MPI than the one that mpi4py uses."""
     right = mpiexec() or "mpiexec"
-    return SettingError(
+    return LauncherError(
         "every rank is alone in a world of its own: the launcher and mpi4py use different MPI libraries; "
         f"start with {right} -n RANKS (or srun --mpi=pmi2), or leave it to lqrpg run ... backend=mpi workers=N"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from lqrpg.backends.base import Backend, WorkerLostError
+from lqrpg.backends.base import Backend, LauncherError, WorkerLostError
 from lqrpg.checks import SettingError
 from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.results.run_directory import RunDirectory
@@ -56,7 +56,7 @@ def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Out
     directory.mark_started(key)
     try:
         directory.write_shard(key, experiment.run(task.trial))
-    except (OSError, SettingError, WorkerLostError):
+    except (OSError, LauncherError, WorkerLostError):
         raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
     except MemoryError as error:
         reason = f"{_OUT_OF_MEMORY}: {error}".rstrip(": ")
@@ -110,14 +110,14 @@ class Attempt:
         """
         for _, directory in self._places.values():
             directory.forget_started()
-        waiting = sorted(pending, key=lambda task: -task.seconds)
+        waiting = [*sorted(pending, key=lambda task: -task.seconds), *alone]
         self._open = {(task.run, task.trial.key) for task in waiting}
         suspects: list[Task] = []
         fruitless = 0
         while waiting:
             before = len(waiting)
             try:
-                self._together(waiting)
+                self._map([task for task in waiting if task not in alone], [task for task in waiting if task in alone])
                 break
             except WorkerLostError:
                 waiting = [task for task in waiting if not self._settled(task) and task not in self._starved]
@@ -128,7 +128,7 @@ class Attempt:
                 self._say_what_now(fallen, fruitless)
         if self._starved:
             self._say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
-        for task in [*suspects, *self._starved, *alone]:
+        for task in [*suspects, *self._starved]:
             self._alone(task)
 
     def _say_what_now(self, fallen: Sequence[Task], fruitless: int) -> None:
@@ -141,10 +141,10 @@ class Attempt:
         what = f"{len(fallen)} unfinished trial(s) will be tried again, alone" if fallen else "starting others"
         self._say(f"a worker died; {what}")
 
-    def _together(self, tasks: Sequence[Task]) -> None:
-        known = {(task.run, task.trial.key): task for task in tasks}
+    def _map(self, tasks: Sequence[Task], alone: Sequence[Task]) -> None:
+        known = {(task.run, task.trial.key): task for task in (*tasks, *alone)}
         chunks = [tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk)]
-        for outcomes in self._backend.map(self._work, chunks):
+        for outcomes in self._backend.map(self._work, chunks, [[task] for task in alone]):
             for outcome in outcomes:
                 task = known[outcome.run, outcome.key]
                 if outcome.reason is not None and outcome.reason.startswith(_OUT_OF_MEMORY):

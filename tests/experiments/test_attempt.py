@@ -2,6 +2,8 @@
 
 import pytest
 
+from lqrpg.backends.base import LauncherError
+from lqrpg.checks import SettingError
 from lqrpg.experiments.attempt import Attempt, Task
 from lqrpg.experiments.base import Trial
 from lqrpg.results.run_directory import RunDirectory
@@ -13,9 +15,10 @@ class Recording:
     def __init__(self):
         self.together, self.by_itself = [], []
 
-    def map(self, function, chunks):
+    def map(self, function, chunks, last=()):
         self.together += [task.trial.key for chunk in chunks for task in chunk]
-        return map(function, chunks)
+        self.by_itself += [task.trial.key for chunk in last for task in chunk]
+        return map(function, [*chunks, *last])
 
     def alone(self, function, chunk):
         self.by_itself += [task.trial.key for task in chunk]
@@ -28,6 +31,10 @@ class Nothing:
     def run(self, trial):
         if trial.key == "starving":
             raise MemoryError
+        if trial.key == "unfit":
+            raise SettingError("gain: expected one that stabilises")
+        if trial.key == "unlaunched":
+            raise LauncherError("no mpiexec")
         return {}
 
 
@@ -60,3 +67,14 @@ def test_a_trial_without_memory_is_tried_once_more_alone_and_then_recorded(direc
     assert backend.by_itself == ["starving"]
     assert outcomes["starving"].reason.startswith("out of memory")
     assert outcomes["fed"].reason is None
+
+
+def test_a_trial_that_refuses_its_settings_is_recorded_and_a_launcher_that_fails_ends_the_run(directory):
+    outcomes = {}
+    attempt = Attempt(
+        {0: (Nothing(), directory)}, Recording(), 1, print, lambda task, out: outcomes.update({out.key: out.reason})
+    )
+    attempt.run([Task(0, Trial("unfit"), 2.0), Task(0, Trial("fit"), 1.0)])
+    assert outcomes == {"unfit": "SettingError: gain: expected one that stabilises", "fit": None}
+    with pytest.raises(LauncherError):
+        attempt.run([Task(0, Trial("unlaunched"), 1.0)])
