@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,35 +31,6 @@ class Chosen(NamedTuple):
         return Nodes(self.rule.points, self.rule.weights)
 
 
-def chosen_rule(family: ParameterFamily, gains: Array, tolerance: float) -> Chosen:
-    """The first rule that agrees with the one before it, within the tolerance, at all gains.
-
-    Products of Gauss rules for one or two parameters, sparse grids for more, then scattered points. Where no rule
-    agrees, the one with the smallest difference is taken, and its error says so.
-
-    Parameters
-    ----------
-    family : the systems.
-    gains : (count, m, n) gains that stabilise the family.
-    tolerance : largest relative difference of the mean costs, and of the mean gradients in norm.
-    """
-    best: Chosen | None = None
-    for ladder in ladders(family):
-        for found in _with_errors(family, gains, ladder):
-            if found.error <= tolerance:
-                return found
-            if best is None or _rank(found) < _rank(best):
-                best = found
-    assert best is not None, "every ladder has rules"
-    return best
-
-
-def _with_errors(family: ParameterFamily, gains: Array, ladder: Iterator[Rule]) -> Iterator[Chosen]:
-    judged = ((rule, family_cost(family, gains, Nodes(rule.points, rule.weights))) for rule in ladder)
-    for (_, before), (rule, here) in itertools.pairwise(judged):
-        yield Chosen(rule, _difference(before, here, gains) if here.stable.all() else np.inf)
-
-
 def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
     """Largest relative difference; of the gradients relative to the largest, or to the cost where all are small."""
     costs = np.abs(here.cost - before.cost) / here.cost
@@ -73,8 +43,17 @@ def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
 def rule_and_optimum(family: ParameterFamily, gain: Array, tolerance: float) -> tuple[Chosen, Optimum]:
     """The first rule that agrees with the one before it at a first gain and at its own minimiser of J_DR, and this one.
 
+    Products of Gauss rules for one or two parameters, sparse grids for more, then scattered points. Where no rule
+    agrees, the one with the smallest difference is taken, and its error says so.
+
     The minimiser is found anew for each rule: a coarse one may overlook a corner of the family, and its minimiser
-    then fails there. A minimiser that fails at a corner has an infinite error. Where no rule agrees, see `chosen_rule`.
+    then fails there. A minimiser that fails at a corner has an infinite error.
+
+    Parameters
+    ----------
+    family : the systems.
+    gain : (m, n) gain that stabilises the family.
+    tolerance : largest relative difference of the mean costs, and of the mean gradients in norm.
 
     Raises
     ------

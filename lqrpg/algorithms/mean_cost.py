@@ -57,7 +57,7 @@ def mean_cost(family: LengthFamily | ParameterFamily, gain: Array, tolerance: fl
     """The rule for a family, judged at a first gain and at the optimum.
 
     A family of lengths always has 24 Gauss-Legendre nodes, and the error is against 48 of them. For any other the
-    rule grows until two in succession agree within the tolerance; see `expectation.chosen_rule`.
+    rule grows until two in succession agree within the tolerance; see `expectation.rule_and_optimum`.
     """
     if isinstance(family, ParameterFamily):
         chosen, best = rule_and_optimum(family, gain, tolerance)

@@ -141,7 +141,12 @@ def family_cost(family: Family, gains: Array, nodes: Nodes | None = None) -> Fam
     A, B, weights, gains, Q, R, Sigma = contiguous(
         *family.systems(nodes.points), nodes.weights, gains, family.Q, family.R, family.Sigma
     )
-    return FamilyCost(*_family_costs(A, B, weights, gains, Q, R, Sigma, size_of(n), size_of(m)))
+    return _judged(*_family_costs(A, B, weights, gains, Q, R, Sigma, size_of(n), size_of(m)))
+
+
+def _judged(costs: Array, gradients: Array, stable: NDArray[np.bool_]) -> FamilyCost:
+    """Infinite costs where a node is unstable, also where infinities of both signs have met in the sum."""
+    return FamilyCost(np.where(stable, costs, np.inf), gradients, stable)
 
 
 def usual_nodes(family: Family) -> Nodes:
@@ -153,7 +158,7 @@ def usual_nodes(family: Family) -> Nodes:
         For any other family: it has no usual nodes.
     """
     if not isinstance(family, LengthFamily):
-        raise ValueError("a family of several parameters needs nodes: choose them by expectation.chosen_rule")
+        raise ValueError("a family of several parameters needs nodes: choose them by expectation.rule_and_optimum")
     return gauss_legendre(family)
 
 
@@ -162,10 +167,11 @@ def _few_gains(family: Family, gains: Array, nodes: Nodes) -> FamilyCost:
     found = [evaluate(A, B, gain, family.Q, family.R, family.Sigma) for gain in gains]
     costs, gradients = np.zeros(len(found)), np.zeros(gains.shape)
     # node after node, as in the lanes: the bits do not depend on how many gains were asked for
-    for node, weight in enumerate(nodes.weights):
-        costs += weight * np.array([each.cost[node] for each in found])
-        gradients += weight * np.array([each.gradient[node] for each in found])
-    return FamilyCost(costs, gradients, np.array([bool(each.stable.all()) for each in found]))
+    with np.errstate(invalid="ignore"):  # a rule may have negative weights, and costs may be infinite
+        for node, weight in enumerate(nodes.weights):
+            costs += weight * np.array([each.cost[node] for each in found])
+            gradients += weight * np.array([each.gradient[node] for each in found])
+    return _judged(costs, gradients, np.array([bool(each.stable.all()) for each in found]))
 
 
 def unstable_points(family: Family, gain: Array) -> Array:

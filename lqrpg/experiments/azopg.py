@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -144,8 +144,7 @@ class Azopg:
     def trials(self) -> list[Trial]:
         """Fleets on tickets and on independent streams, the staleness study, the baselines, the timeline."""
         if self.clock != "virtual":
-            fleets = [self._fleet("tickets", *fleet, 0) for fleet in self._fleets()]
-            return [*fleets, *self._throughput_trials(), Trial("timeline")]
+            return [*self._real_fleets(), *self._throughput_trials(), Trial("timeline")]
         fleets = [
             self._fleet(streams, *fleet, replicate)
             for streams in ("tickets", "independent")
@@ -162,9 +161,20 @@ class Azopg:
         values = {"streams": streams, "case": case, "workers": workers, "replicate": replicate}
         return Trial(f"fleet-{streams}-{case}-{workers}-{replicate}", values, cost=float(self.batch_size))
 
+    def _real_fleets(self) -> list[Trial]:
+        """Fleets that run to the tolerance, with the seconds that they take if 50 updates divide the gap by e."""
+        times, fleets = self.real_clock, [self._fleet("tickets", *fleet, 0) for fleet in self._fleets()]
+        alone_s = 50.0 * np.log(1.0 / times.tolerance) * times.batch_size * 2.0 * times.rollout_s
+        return [replace(trial, cost=float(min(times.limit_s, alone_s / trial.values["workers"]))) for trial in fleets]
+
     def _throughput_trials(self) -> list[Trial]:
+        seconds = self.real_clock.throughput_s
         return [
-            Trial(f"throughput-{case}-{workers}-{repeat}", {"case": case, "workers": workers, "repeat": repeat})
+            Trial(
+                f"throughput-{case}-{workers}-{repeat}",
+                {"case": case, "workers": workers, "repeat": repeat},
+                cost=seconds,
+            )
             for case, workers in self._fleets()
             for repeat in range(self.real_clock.repeats)
         ]

@@ -119,7 +119,7 @@ def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | No
             say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
             directory.write_config(config)
         return None
-    if state in (State.OUTDATED, State.FINISHED) or force:
+    if state is State.OUTDATED or (force and state is not State.ABSENT):  # a forced run that was cut short goes on
         _set_aside(directory, state, say)
     if state is State.DAMAGED:
         say(f"{directory.path}: a file is damaged or missing; computing the run again")
@@ -130,8 +130,6 @@ def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | No
 
 
 def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
-    if state is State.ABSENT and not directory.path.exists():
-        return
     reason = "the code or the settings have changed since" if state is State.OUTDATED else "recomputing"
     directory.set_aside()
     say(f"{directory.path}: {reason}; what was there is now in {directory.previous}")
@@ -181,7 +179,7 @@ class _Run:
             "scale": self.job.scale,
             "seed": self.job.experiment.seed,
             "backend": self.job.runner.engine,
-            "workers": 1 if self.job.experiment.exclusive else self.job.runner.processes,
+            "workers": self.job.workers,
             "started": self.started,
             "finished": provenance.now(),
             "seconds": round(max(time.monotonic() - self.clock, 0.0), 3),

@@ -55,7 +55,7 @@ class QsaMonteCarlo:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
         require(abs(self.rate) <= 100, "rate", self.rate, "a number from -100 to 100")
         require(abs(self.frequency_rad) <= 1e4, "frequency_rad", self.frequency_rad, "a number from -10000 to 10000")
-        require_steps(self.step_s, horizon_s=self.horizon_s, path_step_s=self.path_step_s)
+        require_steps("step_s", self.step_s, horizon_s=self.horizon_s, path_step_s=self.path_step_s)
         periodic = self.step_s <= 1 and abs(round(1 / self.step_s) * self.step_s - 1) <= 1e-9
         require(periodic, "step_s", self.step_s, "a step that divides the sawtooth's period of 1 s")
         require(self.path_step_s <= self.horizon_s, "path_step_s", self.path_step_s, "seconds, up to horizon_s")

@@ -46,7 +46,7 @@ class QsaPolicyEvaluation:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
         require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
-        require_steps(self.step_s, horizon_s=self.horizon_s, report_s=self.report_s)
+        require_steps("step_s", self.step_s, horizon_s=self.horizon_s, report_s=self.report_s)
         require(self.step_s < 1, "step_s", self.step_s, "a step below 1 s, or the matrix gain's recursion is unstable")
         require(self.report_s <= self.horizon_s, "report_s", self.report_s, "seconds, up to horizon_s")
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")

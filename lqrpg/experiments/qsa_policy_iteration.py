@@ -45,7 +45,7 @@ class QsaPolicyIteration:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
         require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
         require(1 <= self.iterations <= 1000, "iterations", self.iterations, "a whole number from 1 to 1000")
-        require_steps(self.step_s, horizon_s=self.horizon_s)
+        require_steps("step_s", self.step_s, horizon_s=self.horizon_s)
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
         require_time(self.system, "continuous")

@@ -89,8 +89,8 @@ class QsaRates:
 
     def _require_times(self) -> None:
         horizons = {"horizon_s": self.horizon_s, "scaled_horizon_s": self.scaled_horizon_s, "shown_s": self.shown_s}
-        require_steps(self.step_s, **horizons, **{"constant.horizon_s": self.constant.horizon_s})
-        require_steps(self.descent.step_s, horizon_s=self.horizon_s)
+        require_steps("step_s", self.step_s, **horizons, **{"constant.horizon_s": self.constant.horizon_s})
+        require_steps("descent.step_s", self.descent.step_s, horizon_s=self.horizon_s)
         steepest = max(self.gain, self.small_gain, *self.unit_gains) * (1.0 + self.multiplicative)
         bound = RK4_STABILITY / steepest
         require(self.step_s <= bound, "step_s", self.step_s, f"a step up to {bound:.3g}, or RK4 is unstable")

@@ -82,7 +82,7 @@ class TwoMeasurements:
         )
         require(inside, "lqr.start", self.start, "a gain between lqr.lowest and lqr.highest")
         require_exponents("lqr.rho", [self.rho])
-        require_steps(self.step_s, **{"lqr.horizon_s": self.horizon_s})
+        require_steps("lqr.step_s", self.step_s, **{"lqr.horizon_s": self.horizon_s})
 
 
 @dataclass(frozen=True)

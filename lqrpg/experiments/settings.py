@@ -64,7 +64,9 @@ class RunnerSettings:
         A world in which a launcher has started this process is taken as it is: all ranks but this one work.
         """
         cores = len(os.sched_getaffinity(0))
-        if self.engine in ("joblib", "serial"):
+        if self.engine == "serial":
+            return 1
+        if self.engine == "joblib":
             return min(self.workers or cores, cores)
         return self.ranks if self.engine == "mpi" else self.workers or cores
 
@@ -102,6 +104,12 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """The resolved settings that determine the results."""
         return dataclasses.asdict(self.experiment)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def workers(self) -> int:
+        """Processes that compute: trials that need real time for themselves bring their own."""
+        own = int(getattr(self.experiment, "ranks", 0))
+        return own or (1 if self.experiment.exclusive else self.runner.processes)
 
     @property
     def sources(self) -> str:

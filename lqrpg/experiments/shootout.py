@@ -128,6 +128,8 @@ class Shootout:
     def _require_methods(self) -> None:
         """Refuse a start that is the optimum, and settings that a method refuses."""
         plant, _, gain = start_of(self.system)
+        if not (plant.Q.any() and plant.Sigma.any()):
+            raise SettingError("system: the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
         away = discrete.cost(plant, gain) > (1.0 + 1e-9) * Optimum(plant).cost
         require(away, "system.kind", self.system.kind, "a plant whose initial gain is not optimal already")
         for name in self.methods:

@@ -17,6 +17,7 @@ from lqrpg.rooms import OWN, packages
 
 _NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "methods", "experiments")
 _DRAWING_ROOMS = ("figures", "claims")
+_NOTHING = "Module(body=[])"
 
 
 def sources_digest(modules: Iterable[str]) -> str:
@@ -39,6 +40,7 @@ def identity(experiment: str, settings: Mapping[str, Any], sources: str) -> str:
 
 
 def _closure(modules: Iterable[str]) -> dict[str, str]:
+    """The canonical text of each module that has any."""
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -46,23 +48,30 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
         path = _path(module)
         if module in found or path is None:
             continue
-        found[module], imported = _read(path.read_bytes())
+        found[module], imported = _read(path.read_bytes(), _home(module, path))
         waiting += imported
-    return found
+    return {module: text for module, text in found.items() if text != _NOTHING}
 
 
 @functools.cache
-def _read(source: bytes) -> tuple[str, tuple[str, ...]]:
-    """A module's canonical text and the numerical modules that it imports."""
+def _read(source: bytes, home: str) -> tuple[str, tuple[str, ...]]:
+    """The canonical text of a module in the package `home`, and the numerical modules that it imports."""
     tree = ast.parse(source)
-    return _canonical(tree), tuple(name for name in _imported(tree) if _is_numerical(name))
+    return _canonical(tree), tuple(name for name in _imported(tree, home) if _is_numerical(name))
 
 
 def _path(module: str) -> Path | None:
     package = _package(module)
-    parts = module.removeprefix(f"{package}.").split(".")
-    path = packages()[package].joinpath(*parts).with_suffix(".py") if package else None
-    return path if path is not None and path.is_file() else None
+    if package is None:
+        return None
+    place = packages()[package].joinpath(*module.removeprefix(f"{package}.").split("."))
+    candidates = (place.with_suffix(".py"), place / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _home(module: str, path: Path) -> str:
+    """The package in which a module's relative imports begin."""
+    return module if path.name == "__init__.py" else module.rpartition(".")[0]
 
 
 def _package(module: str) -> str | None:
@@ -70,13 +79,15 @@ def _package(module: str) -> str | None:
     return next((name for name in packages() if module.startswith(f"{name}.")), None)
 
 
-def _imported(tree: ast.Module) -> list[str]:
+def _imported(tree: ast.Module, home: str) -> list[str]:
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            above = home.split(".")[: len(home.split(".")) + 1 - node.level] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
     return names
 
 

@@ -103,6 +103,10 @@ def find_run(results: Path, experiment: str, name: str | None, tell: Tell = _sil
     return next((run for run in runs if name in (None, run.name)), None)
 
 
+class EmptyTableError(LookupError):
+    """A table has none of the rows that a figure or a claim reads."""
+
+
 class MissingRunError(LookupError):
     """A run that a figure or a claim needs beside its own is not there; the message says how to compute it."""
 
@@ -122,9 +126,9 @@ def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
     """
     experiment, _, condition = wanted.partition("?")
     key, _, value = condition.partition("=")
-    scale = run.name.partition("-")[0]
+    scale = str(run.provenance["scale"])
     for other in finished_runs(run.path.parent.parent, experiment):
-        if other.name.partition("-")[0] == scale and str(other.provenance["settings"].get(key, "")) == value:
+        if other.provenance["scale"] == scale and str(other.provenance["settings"].get(key, "")) == value:
             return other
     command = " ".join(["lqrpg run", f"experiment={experiment}", f"scale={scale}", condition]).strip()
     raise MissingRunError(f"no finished run of {wanted.replace('?', ' ')} of scale {scale}: {command}")

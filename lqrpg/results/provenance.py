@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import lqrpg
+from lqrpg.results.machine import processor
 
 _LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "pandas", "pyarrow", "joblib", "hydra-core", "omegaconf")
+
+
+TYPED = "LQRPG_TYPED"
+"""Variable of the environment with the words of the command line, as JSON: launchers have words of their own."""
 
 
 def now() -> str:
@@ -30,11 +35,17 @@ def describe() -> dict[str, Any]:
         "commit": _commit(),
         "machine": {
             "system": platform.platform(),
-            "processor": platform.machine(),
+            "processor": processor(),
             "cores": os.cpu_count(),
         },
-        "argv": ["lqrpg", *sys.argv[1:]],
+        "argv": command(),
     }
+
+
+def command() -> list[str] | None:
+    """The command line that the user typed, also in the processes that it starts; None under Python's own functions."""
+    typed = os.environ.get(TYPED)
+    return None if typed is None else ["lqrpg", *json.loads(typed)]
 
 
 def _commit() -> dict[str, Any] | None:

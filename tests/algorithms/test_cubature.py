@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lqrpg.algorithms import cubature
-from lqrpg.algorithms.expectation import chosen_rule, rule_and_optimum
+from lqrpg.algorithms.expectation import rule_and_optimum
 from lqrpg.algorithms.mean_cost import mean_cost
 from lqrpg.algorithms.quadrature import Nodes, family_cost, newton_optimum, unstable_points, usual_nodes
 from lqrpg.systems.distributions import distribution
@@ -100,7 +100,7 @@ def test_the_chosen_rule_keeps_its_word(tmp_path):
     exact = family_cost(family, gain, Nodes(fine.points, fine.weights))
     sizes = []
     for tolerance in (1e-3, 1e-6, 1e-10):
-        chosen = chosen_rule(family, gain[None], tolerance)
+        chosen, _ = rule_and_optimum(family, gain, tolerance)
         assert chosen.error <= tolerance
         assert chosen.rule.name == "gauss"
         found = family_cost(family, gain, chosen.nodes)
@@ -117,7 +117,7 @@ KINKED = TWO.replace("c: 0.1", "c: 0.1\n  e: {distribution: uniform, low: -1.0, 
 
 def test_where_no_rule_agrees_the_error_says_so(tmp_path):
     settings = family_of(KINKED, tmp_path)
-    chosen = chosen_rule(settings.family(), settings.initial_gain()[None], 1e-12)
+    chosen, _ = rule_and_optimum(settings.family(), settings.initial_gain(), 1e-12)
     assert chosen.error > 1e-12
     assert len(chosen.rule.weights) <= cubature.MAX_NODES
 
@@ -143,7 +143,7 @@ def test_the_cart_pole_in_a_file_has_the_optimum_of_the_packages_own(tmp_path):
 def test_the_mean_gradient_is_the_derivative_of_the_mean_cost(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, gain, step = settings.family(), settings.initial_gain(), 1e-5
-    nodes = chosen_rule(family, gain[None], 1e-8).nodes
+    nodes = rule_and_optimum(family, gain, 1e-8)[0].nodes
     slope = family_cost(family, gain, nodes).gradient[0]
     for place in np.ndindex(gain.shape):
         move = np.zeros(gain.shape)
@@ -170,5 +170,5 @@ def test_the_optimum_has_no_slope_and_the_largest_curvature(tmp_path):
 
 
 def test_a_family_of_several_parameters_has_no_usual_nodes(tmp_path):
-    with pytest.raises(ValueError, match="chosen_rule"):
+    with pytest.raises(ValueError, match="rule_and_optimum"):
         usual_nodes(family_of(TWO, tmp_path).family())

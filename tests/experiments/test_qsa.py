@@ -172,6 +172,8 @@ def test_more_runs_change_no_other():
         ("qsa_rates", "gain=-1", "gain"),
         ("qsa_rates", "gain=100", "RK4 is unstable"),
         ("qsa_rates", "descent.step_s=10", "descent.step_s"),
+        ("qsa_rates", "descent.step_s=0.03", r"horizon_s=.*a whole multiple of descent\.step_s=0\.03"),
+        ("qsa_rates", "lqr.step_s=0", r"^lqr\.step_s=0"),
         ("qsa_rates", "lqr.lowest=[0.05,0.15]", "stabilise"),
         ("qsa_rates", "window=0", "window"),
     ],

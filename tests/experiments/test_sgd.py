@@ -152,6 +152,6 @@ def test_a_part_comes_from_the_run_that_holds_it(tmp_path):
     assert set(part_table(tables, "adjusted", "outcomes")["case"]) == {"adjusted-constant", "adjusted-varying"}
     with pytest.raises(MissingRunError):
         part_table(tables, "printed", "outcomes")
-    run = FinishedRun(tmp_path / "sgd_direct" / "small", {})
+    run = FinishedRun(tmp_path / "sgd_direct" / "mine", {"scale": "small"})
     with pytest.raises(MissingRunError, match="lqrpg run experiment=sgd_direct scale=small part=adjusted"):
         find_companion(run, "sgd_direct?part=adjusted")

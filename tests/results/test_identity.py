@@ -63,6 +63,19 @@ def test_the_digest_follows_a_change_in_an_imported_kernel(tmp_path, monkeypatch
     assert sources_digest(["lqrpg.experiments.own"]) != before
 
 
+def test_relative_imports_and_packages_in_packages_count(tmp_path, monkeypatch):
+    package = tmp_path / "walks"
+    (package / "experiments").mkdir(parents=True)
+    (package / "steps").mkdir()
+    (package / "experiments" / "own.py").write_text("from ..steps import far\nfrom .. import rates\n")
+    (package / "rates.py").write_text("RATE = 1.0\n")
+    (package / "steps" / "__init__.py").write_text("from .long import far\n")
+    (package / "steps" / "long.py").write_text("def far(x):\n    return x + 1.0\n")
+    monkeypatch.setattr(identity, "packages", lambda: {"walks": package})
+    found = set(identity._closure(["walks.experiments.own"]))
+    assert found == {"walks.experiments.own", "walks.steps", "walks.steps.long", "walks.rates"}
+
+
 def test_settings_make_the_identity():
     one = identity.identity("azopg", {"seed": 0, "x": 0.1}, "abc")
     assert one == identity.identity("azopg", {"x": 0.1, "seed": 0}, "abc")
