@@ -18,9 +18,9 @@ test: check
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
-# The tests of chance, many more times: processes killed at random moments. An hour.
+# The tests of chance, many more times: processes killed at random moments, thousands of random settings. An hour.
 soak: $(READY)
-	LQRPG_SOAK=1 $(BIN)/python -m pytest -m soak
+	LQRPG_SOAK=1 $(BIN)/python -m pytest -m soak -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -88,34 +88,31 @@ def waiting_and_starting(seconds: float) -> None:
     print(f"start and end of 9 ranks: {time.perf_counter() - begin:.2f} s")
 
 
-def seconds_of(folder: str, *overrides: str) -> float:
+def started(folder: str, *overrides: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lqrpg", "run", *overrides, f"results_dir={folder}/{time.monotonic_ns()}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(json.loads((Path(done.stdout.strip()) / "provenance.json").read_text())["seconds"])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def machine() -> None:
-    """What two processes that share nothing gain here: the most that two workers could."""
-    command = [sys.executable, "-c", "for i in range(20_000_000): pass"]
-    begin = time.perf_counter()
-    subprocess.run(command, check=True)
-    alone_s = time.perf_counter() - begin
-    for process in [subprocess.Popen(command) for _ in range(2)]:
-        process.wait()
-    print(f"two plain loops at once: efficiency {alone_s / (time.perf_counter() - begin - alone_s):.2f}")
+def seconds_of(run: subprocess.Popen[str]) -> float:
+    path, _ = run.communicate()
+    if run.returncode:
+        raise RuntimeError(f"{run.args} ended with {run.returncode}")
+    return float(json.loads((Path(path.strip()) / "provenance.json").read_text())["seconds"])
 
 
-def efficiency(*overrides: str) -> None:
-    ways = {
-        "serial": ["backend=serial"],
-        "joblib, 2 processes": ["backend=joblib", "workers=2"],
-        "mpi, 2 workers": ["backend=mpi", "workers=2"],
-    }
+def efficiency(experiment: str, *overrides: str) -> None:
+    """Two workers against one, and the most that two could gain: whole serial runs side by side share nothing."""
+    ways = {"joblib": ["backend=joblib", "workers=2"], "mpi": ["backend=mpi", "workers=2"]}
+    own = [f"experiment={experiment}", *overrides]
     with tempfile.TemporaryDirectory() as folder:
-        seconds = {name: seconds_of(folder, "experiment=azopg", *overrides, *how) for name, how in ways.items()}
-    for name, taken in seconds.items():
-        cores = 1 if name == "serial" else 2
-        print(f"azopg {' '.join(overrides)}, {name}: {taken:.1f} s, efficiency {seconds['serial'] / cores / taken:.2f}")
+        serial_s = seconds_of(started(folder, *own, "backend=serial"))
+        taken = {name: seconds_of(started(folder, *own, *how)) for name, how in ways.items()}
+        both = [started(folder, *own, "backend=serial") for _ in range(2)]
+        beside_s = statistics.mean(map(seconds_of, both))
+    print(f"{experiment} {' '.join(overrides)}, serial: {serial_s:.1f} s; two at once: {beside_s:.1f} s")
+    for name, seconds in taken.items():
+        reached, most = serial_s / 2 / seconds, serial_s / beside_s
+        print(f"  {name}, 2 workers: {seconds:.1f} s, efficiency {reached:.2f} ({reached / most:.2f} of the most here)")
 
 
 def main() -> None:
@@ -125,10 +122,8 @@ def main() -> None:
     pushes(1.0 if quick else 5.0)
     waiting_and_starting(1.0 if quick else 5.0)
     throughput(2.0 if quick else 10.0)
-    machine()
-    efficiency("scale=small")
-    if not quick:
-        efficiency("scale=paper", "replicates=4")
+    for experiment in ("azopg", "dr_lqr"):
+        efficiency(experiment, "scale=small" if quick else "scale=paper")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import pytest
 from lqrpg.backends.loky import LokyBackend
 from lqrpg.backends.serial import SerialBackend
 from lqrpg.cli.compose import requests
-from lqrpg.cli.plot import EmptyTableError, RunTables
+from lqrpg.cli.run_tables import RunTables
 from lqrpg.experiments import execute as execution
 from lqrpg.experiments.execute import Reporter, Result, execute
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.lookup import find_run
+from lqrpg.results.lookup import EmptyTableError, find_run
 from lqrpg.results.run_directory import RunDirectory
 from lqrpg.rooms import choices
 

@@ -9,8 +9,7 @@ import pandas as pd
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
-from lqrpg.cli.plot import MISSING_TABLES
-from lqrpg.cli.saved import tell, tell_outdated
+from lqrpg.cli.saved import MISSING_TABLES, tell, tell_outdated
 from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run

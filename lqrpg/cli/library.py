@@ -44,20 +44,21 @@ def run_experiment(
         With one line on what is wrong with a setting.
     """
     from lqrpg.cli.compose import requests
+    from lqrpg.cli.one_run import failures_explained
     from lqrpg.cli.progress import reporter
     from lqrpg.cli.run import require_runnable
     from lqrpg.experiments.execute import Result, execute, run_directory
-    from lqrpg.results.run_directory import BusyError
 
     words = [*_words({"experiment": name, "scale": scale, **overrides})]
     (request,) = requests(words, None, multirun=False)
     require_runnable(request)
     directory = run_directory(request.job, request.run_name)
-    with _one_thread_in_workers(), reporter(f"{name}/{request.run_name}") as report:
-        try:
-            result = execute(request.job, directory, force=force, report=report)
-        except BusyError as error:
-            raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
+    with (
+        _one_thread_in_workers(),
+        failures_explained([directory.path], "the same call"),
+        reporter(f"{name}/{request.run_name}") as report,
+    ):
+        result = execute(request.job, directory, force=force, report=report)
     if result is Result.INCOMPLETE:
         warnings.warn(f"{directory.path}: some trials have no result; the same call tries them again", stacklevel=2)
     return load_tables(directory.path)
@@ -102,26 +103,26 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     SettingError
         If there is no such figure, or no finished run with its tables.
     """
-    from lqrpg.cli.plot import RunTables
-    from lqrpg.cli.saved import EmptyTableError, fitting
+    from lqrpg.cli.run_tables import RunTables, drawn
     from lqrpg.experiments.registry import suggestion
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
-    from lqrpg.results.lookup import MissingRunError, finished_runs
+    from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
 
     known = figures()
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
-    spec, reason = known[name], "no finished run" + (f" named {run!r}" if run else "")
-    for found in finished_runs(Path(results), spec.experiment):
-        if run in (None, found.name):
-            try:
-                with house_style(), fitting(name, found):
-                    return spec.draw(RunTables(found))
-            except (EmptyTableError, MissingRunError) as error:
-                reason = str(error)
+    spec = known[name]
+    found = [each for each in finished_runs(Path(results), spec.experiment) if run in (None, each.name)]
     command = f"lqrpg run experiment={spec.experiment}"
-    raise SettingError(f"figure {name!r}: {reason} of {spec.experiment} in {results}: {command}")
+    if not found:
+        named = f" named {run!r}" if run else ""
+        raise SettingError(f"figure {name!r}: no finished run{named} of {spec.experiment} in {results}: {command}")
+    try:
+        with house_style():
+            return drawn(spec, [RunTables(each) for each in found], lambda figure: figure)[0]
+    except (EmptyTableError, MissingRunError) as error:
+        raise SettingError(f"figure {name!r}: {error}: {command}") from None
 
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -135,6 +136,8 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _value(value: Any) -> str:
     """A value in Hydra's grammar."""
+    from lqrpg.cli.compose import quoted
+
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -142,9 +145,7 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(_value(part) for part in value) + "]"
     text = str(value)
-    if isinstance(value, str | Path) and not re.fullmatch(r"[\w./-]+", text):
-        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return text
+    return quoted(text) if isinstance(value, str | Path) and not re.fullmatch(r"[\w./-]+", text) else text
 
 
 @contextlib.contextmanager

@@ -88,5 +88,6 @@ def _print(entries: list[dict[str, Any]], results: Path) -> None:
         if not entry["results"]:
             console.print(Text(plain(f"  no results in {results}")))
         for run in entry["results"]:
-            ended = f"finished {run['finished']} in {run['seconds']} s"
+            work = run["seconds"] if run["busy_seconds"] is None else run["busy_seconds"]
+            ended = f"finished {run['finished']}, {work:.0f} s of work"
             console.print(Text(plain(f"  {run['path']}: {run['state']}, {ended}")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ import click
 from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
-from lqrpg.cli.console import say
+from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.surroundings import BROKEN_PIPE, Interruption, forget_output, heed_signals, prepare_streams
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
@@ -217,6 +218,7 @@ def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     prepare_streams()
     heed_signals()
+    os.environ["LQRPG_TYPED"] = json.dumps(sys.argv[1:])  # see `results.provenance.command`
     sys.exit(_flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False))))
 
 
@@ -235,7 +237,7 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except NoReaderError:
         return BROKEN_PIPE
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+        return _refuse(os_reason(error))
 
 
 def _flushed(code: int) -> int:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
-from lqrpg.cli.console import say
+from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.progress import reporter
 from lqrpg.experiments.execute import Result, execute_all, run_directory
+from lqrpg.results.provenance import command
 from lqrpg.results.run_directory import BusyError
 
 
@@ -43,36 +43,52 @@ def compute_all(
     jobs = [(request.job, run_directory(request.job, request.run_name)) for request in requests]
 
     def conclude(number: int, result: Result) -> None:
-        _explain(_title(requests[number]), result)
+        _explain(_title(requests[number]), result, _again(force))
         finished(number, result)
 
     try:
-        with reporter(title) as report:
+        with failures_explained([directory.path for _, directory in jobs], _again(force)), reporter(title) as report:
             return execute_all(jobs, force=force, report=report, finished=conclude)
     except KeyboardInterrupt:
-        command = shlex.join(argument for argument in ["lqrpg", *sys.argv[1:]] if argument != "--force")
+        typed = shlex.join(word for word in command() or () if word != "--force")
         with contextlib.suppress(OSError):  # the terminal itself may be gone
             say("interrupted: what is done is kept; continue with", err=True)
-            say(f"  {command}", err=True)
+            say(f"  {typed}", err=True)
         raise
+
+
+@contextlib.contextmanager
+def failures_explained(paths: Sequence[Path], again: str) -> Iterator[None]:
+    """Compute runs in these directories; what stops that is said with what goes on from there.
+
+    Raises
+    ------
+    SettingError
+        If a file cannot be written, or another process computes one of the runs.
+    """
+    try:
+        yield
     except OSError as error:
-        raise SettingError(_what_now(error, [directory.path for _, directory in jobs])) from error
+        raise SettingError(_what_now(error, paths, again)) from error
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
 
 
-def _what_now(error: OSError, paths: Sequence[Path]) -> str:
+def _what_now(error: OSError, paths: Sequence[Path], again: str) -> str:
     """What could not be written, and what is to be done."""
-    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     gone = next((path for path in paths if not path.is_dir()), None)
     if gone is not None:
-        return f"{reason}; {gone} was moved or removed, or could not be made: the same command starts it again"
-    return f"{reason}; what is done is kept: once that is mended, the same command continues"
+        return f"{os_reason(error)}; {gone} was moved or removed, or could not be made: {again} starts it anew"
+    return f"{os_reason(error)}; what is done is kept: once that is mended, {again} continues"
 
 
-def _explain(title: str, result: Result) -> None:
+def _again(force: bool) -> str:
+    return "the same command without --force" if force else "the same command"
+
+
+def _explain(title: str, result: Result, again: str) -> None:
     if result is Result.UNCHANGED:
         news = "finished before with the same settings and code; nothing to do (--force recomputes)"
         say(f"{title}: {news}", err=True)
     if result is Result.INCOMPLETE:
-        say(f"{title}: some trials have no result (see above); the same command tries them again", err=True)
+        say(f"{title}: some trials have no result (see above); {again} tries them again", err=True)

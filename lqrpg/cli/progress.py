@@ -106,7 +106,7 @@ def _on_terminal(title: str) -> Iterator[Reporter]:
 
     def show(*names: str) -> None:
         seconds = counts.seconds_left()
-        left = "" if seconds is None else f"{seconds // 60:.0f}:{seconds % 60:02.0f} left"
+        left = "" if seconds is None else "{}:{:02d} left".format(*divmod(round(seconds), 60))
         bars.update(tasks[title], total=1.0, completed=counts.whole.share, count=counts.whole.text, left=left)
         for name in names if len(counts.runs) > 1 else ():
             bars.update(tasks[name], completed=counts.runs[name].share, count=counts.runs[name].text)

@@ -33,10 +33,9 @@ def serves_another() -> bool:
 
 def require_workers(job: Job) -> None:
     """Refuse a job whose workers could not be had here, and say what to type instead."""
-    here = place()
-    needs_ranks = bool(getattr(job.experiment, "ranks", 0))
-    if job.runner.engine == "mpi" or needs_ranks:
-        _require_ranks(here, "backend=mpi" if job.runner.engine == "mpi" else "clock=mpi")
+    here, least = place(), int(getattr(job.experiment, "ranks", 0))
+    if job.runner.engine == "mpi" or least:
+        _require_ranks(here, "backend=mpi" if job.runner.engine == "mpi" else "clock=mpi", least or 4)
     elif here is not None and here.size > 1:
         raise SettingError(
             f"backend={job.runner.backend} uses one of these {here.size} ranks: {_ranks(here.size, 'backend=mpi')}, "
@@ -46,11 +45,11 @@ def require_workers(job: Job) -> None:
         raise SettingError("joblib_backend=dask needs dask.distributed: pip install 'lqrpg[dask]'")
 
 
-def _require_ranks(here: Place | None, why: str) -> None:
+def _require_ranks(here: Place | None, why: str, workers: int) -> None:
     if here is not None and here.size == 1:
         raise SettingError(
-            f"{why} in a world of one rank, which has nobody to work for it: {_ranks(5)}, "
-            f"or without mpiexec: {_typed('workers=4')}"
+            f"{why} in a world of one rank, which has nobody to work for it: {_ranks(workers + 1)}, "
+            f"or without mpiexec: {_typed(f'workers={workers}')}"
         )
     require_mpi(why)
     if here is None:

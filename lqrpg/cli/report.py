@@ -13,21 +13,22 @@ from typing import TypeVar
 
 import yaml
 
+from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
 from lqrpg.cli.console import say
-from lqrpg.cli.plot import MISSING_TABLES, RunTables
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
-from lqrpg.cli.saved import EmptyTableError, tell
-from lqrpg.cli.verify import accepted_text, check
+from lqrpg.cli.run_tables import RunTables, drawn
+from lqrpg.cli.saved import MISSING_TABLES, tell
+from lqrpg.cli.verify import accepted_text, check, judged_run
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
-from lqrpg.report.images import Image, image
+from lqrpg.report.images import image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
-from lqrpg.results.atomic import write_atomically
+from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run, finished_runs
 from lqrpg.rooms import choices, config_text
 
@@ -93,12 +94,21 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
         content = yaml.safe_load(config_text("experiment", choice))
         name = str(content.get("name", choice))
         if name not in found or name == choice:
-            run = find_run(results, name, run_name, tell)
+            run = _shown_run(results, name, run_name)
             others = [] if run_name or not run else finished_runs(results, name)
             found[name] = _Entry(
                 name, choice, run, [other for other in others if run and other.path != run.path], options
             )
     return list(found.values())
+
+
+def _shown_run(results: Path, experiment: str, run_name: str | None) -> FinishedRun | None:
+    """The run that `lqrpg verify` would judge; where tables are damaged or do not fit, the newest one."""
+    try:
+        found = judged_run(results, experiment, run_name)
+    except (SettingError, DamagedFileError, OSError):
+        return find_run(results, experiment, run_name, tell)
+    return found.run if found else None
 
 
 def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
@@ -117,22 +127,11 @@ def _figure(spec: FigureSpec, entry: _Entry) -> FigurePart:
     command = f"lqrpg plot {spec.name}{entry.options}"
     if not entry.readable:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}")
-    found, problem = _attempt(lambda: _drawn(spec, entry.readable))
-    drawn, run = found or (None, entry.run)
-    if run and entry.run and run.path != entry.run.path:
-        reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
-    return FigurePart(spec.name, spec.shows, reads, command, drawn, problem)
-
-
-def _drawn(spec: FigureSpec, readable: Sequence[RunTables]) -> tuple[Image, FinishedRun]:
-    """A figure and the run that it shows: the first whose tables have rows."""
-    reasons = []
-    for tables in readable:
-        try:
-            return image(spec.draw(tables)), tables.run
-        except EmptyTableError as error:
-            reasons.append(error)
-    raise reasons[0]
+    found, problem = _attempt(lambda: drawn(spec, entry.readable, image))
+    picture, tables = found or (None, entry.tables)
+    if tables and tables is not entry.tables:
+        reads += " " + " ".join([f"From the run {tables.run.name}.", *warnings_of(tables.run)])
+    return FigurePart(spec.name, spec.shows, reads, command, picture, problem)
 
 
 def _claim(claim: Claim, entry: _Entry) -> ClaimPart:

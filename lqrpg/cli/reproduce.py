@@ -10,9 +10,9 @@ from pathlib import Path
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.compose import Request, requests, with_plain_folder
-from lqrpg.cli.console import say
+from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
-from lqrpg.cli.plot import plot
+from lqrpg.cli.plot import draw_figures
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.verify import check_run
 from lqrpg.experiments.execute import Result
@@ -26,7 +26,7 @@ _PAPER = "paper"
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one experiment; `seconds` of work, summed over its trials."""
+    """What became of one experiment; `seconds` of work, summed over the trials that this call computed."""
 
     experiment: str
     run: str
@@ -40,19 +40,27 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 
     The trials of all experiments share the workers, the longest first, and each experiment's figures are drawn as soon
     as its tables are there. A claim that does not hold is a result: it is in the table, and `lqrpg verify` says more.
-    Only a trial without a result makes this command fail.
+    Only a trial without a result, or a figure or claim that cannot be made of its tables, makes this command fail, and
+    only after everything else is done.
     """
     wanted, started = _requests(words), time.monotonic()
     rows: dict[int, Row] = {}
+    failed = False
 
     def finish(number: int, result: Result) -> None:
-        rows[number] = _finish(wanted[number], out)
+        nonlocal failed
+        try:
+            rows[number] = _finish(wanted[number], out)
+        except (SettingError, OSError) as error:
+            failed = True
+            reason = os_reason(error) if isinstance(error, OSError) else error
+            say(f"lqrpg: {wanted[number].job.experiment.name}: {reason}; going on", err=True)
 
     results = compute_all(wanted, "reproduce", force=force, finished=finish)
     _print([rows[number] for number in sorted(rows)], time.monotonic() - started)
     if wanted[0].job.scale != _PAPER:
         say("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
-    return 1 if Result.INCOMPLETE in results else 0
+    return 1 if failed or Result.INCOMPLETE in results else 0
 
 
 def _requests(words: Sequence[str]) -> list[Request]:
@@ -75,12 +83,12 @@ def _finish(request: Request, out: Path | None) -> Row:
     job = request.job
     results, name = Path(job.runner.results_dir), job.experiment.name
     folder = out or (Path("figures") if job.scale == _PAPER else Path("figures") / job.scale)
-    own = [spec.name for spec in figures().values() if spec.experiment == name]
-    plot(own, results, None, folder, svg=False, first=request.run_name)
+    own = [spec for spec in figures().values() if spec.experiment == name]
+    drew = draw_figures(own, results, None, folder, first=request.run_name)
     run = find_run(results, name, request.run_name)
     found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
     seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
-    drawn = sum((folder / f"{figure}.pdf").exists() for figure in own)
+    drawn = sum(is_there is True for is_there in drew.values())
     return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome})
 
 

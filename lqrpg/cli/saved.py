@@ -10,11 +10,10 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
 from lqrpg.experiments.settings import sources_of
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import FinishedRun, MissingRunError
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
 
-
-class EmptyTableError(LookupError):
-    """A table that has no rows in this run."""
+MISSING_TABLES = 3
+"""Exit code where tables are missing."""
 
 
 def tell(line: str) -> None:
@@ -26,6 +25,13 @@ def tell_outdated(run: FinishedRun) -> None:
     """Say so if the code has changed since a run."""
     if is_outdated(run):
         tell(f"{run.path} is outdated, the code has changed since: {command_of(run)} computes it anew")
+
+
+def tell_lost(run: FinishedRun) -> None:
+    """Say so if trials of a run have no result: its tables lack their rows."""
+    lost = len(run.provenance["trials"]["lost"])
+    if lost:
+        tell(f"{run.path} lacks {lost} trial(s) that have no result: claims and figures are about the rest")
 
 
 def is_outdated(run: FinishedRun) -> bool:

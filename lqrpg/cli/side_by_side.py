@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lqrpg.cli.console import plain, say
-from lqrpg.cli.plot import RunTables
+from lqrpg.cli.run_tables import RunTables
 from lqrpg.cli.saved import fitting
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import drawn_bytes, house_style, save

@@ -43,6 +43,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     arguments = ["--multirun", *overrides, *options]
     if config_dir:
         arguments = ["--config-dir", str(config_dir.resolve()), *arguments]
+    written = [_written(each) for each in wanted]
     before, sys.argv = sys.argv, [sys.argv[0], *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
@@ -51,7 +52,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
             say("lqrpg: the launcher ended early; the same command continues", err=True)
     finally:
         sys.argv = before
-    return _summary(wanted)
+    return _summary(wanted, [force and stamp == _written(each) for each, stamp in zip(wanted, written, strict=True)])
 
 
 def job(config: DictConfig) -> None:
@@ -73,11 +74,20 @@ def job(config: DictConfig) -> None:
         state.hydra = kept
 
 
-def _summary(wanted: Sequence[Request]) -> int:
+def _written(each: Request) -> int:
+    """When a run's record was written, in nanoseconds; 0 if it has none."""
+    try:
+        return (run_directory(each.job, each.run_name).path / "provenance.json").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _summary(wanted: Sequence[Request], untouched: Sequence[bool]) -> int:
+    """Say what became of each job; one that was to be computed anew and was not is not done."""
     failed = 0
-    for each in wanted:
+    for each, old in zip(wanted, untouched, strict=True):
         directory = run_directory(each.job, each.run_name)
-        finished = directory.state() is State.FINISHED
+        finished = directory.state() is State.FINISHED and not old
         failed += not finished
         say(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
     return 1 if failed else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
 from lqrpg.cli.console import plain, say
-from lqrpg.cli.plot import MISSING_TABLES, RunTables
-from lqrpg.cli.saved import EmptyTableError, fitting, tell, tell_outdated
+from lqrpg.cli.run_tables import RunTables
+from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_outdated
 from lqrpg.experiments.registry import suggestion
-from lqrpg.results.lookup import FinishedRun, MissingRunError, find_run
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, finished_runs
 from lqrpg.rooms import choices
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     missing = []
     incomplete: dict[str, str] = {}
     for name in (name for name in experiments or names if name in names):
-        run = find_run(results, name, run_name, tell)
-        if run is None:
+        found = judged_run(results, name, run_name)
+        if found is None:
             missing.append(name)
             continue
-        tell_outdated(run)
-        checked, unchecked = check_run(name, run)
-        rows += checked
-        incomplete |= unchecked
+        tell_outdated(found.run)
+        tell_lost(found.run)
+        rows += found.rows
+        incomplete |= found.unchecked
     if as_json:
         click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *incomplete]}, indent=1))
     else:
@@ -60,6 +61,30 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
         return MISSING_TABLES
     failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
     return 1 if any(row["outcome"] in failures for row in rows) else 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run, the rows of `check` for its claims, and why some of them could not be checked."""
+
+    run: FinishedRun
+    rows: list[dict[str, Any]]
+    unchecked: dict[str, str]
+
+
+def judged_run(results: Path, experiment: str, run_name: str | None) -> Judged | None:
+    """The newest finished run on whose tables every claim of the experiment can be checked, else the newest one.
+
+    A run of a part, or on another clock, has no rows for some of the claims.
+    """
+    first = None
+    for run in finished_runs(results, experiment, tell):
+        if run_name in (None, run.name):
+            found = Judged(run, *check_run(experiment, run))
+            if not found.unchecked:
+                return found
+            first = first or found
+    return first
 
 
 def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -10,7 +10,7 @@ from tests.driven import Driven
 from tests.settings_space import NUMBERS, OTHERS
 from tests.soak import SOAKING, times
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if SOAKING else 600)]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(0 if SOAKING else 600)]
 VERBS = ("plot", "verify", "list", "report", "compare", "export", "info", "reproduce", "run", "nonsense")
 OPTIONS = (
     *("--results", "--run", "--out", "--json", "--svg", "--strict", "--figures", "--force", "--cfg", "-m", "-h", "--"),

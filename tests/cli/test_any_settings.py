@@ -12,7 +12,7 @@ from tests.driven import Driven, Ended
 from tests.settings_space import commands, keys_of, short_runs
 from tests.soak import SOAKING, times
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if SOAKING else 900)]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(0 if SOAKING else 900)]
 TRIED = {
     "deadline": None,
     "derandomize": not SOAKING,

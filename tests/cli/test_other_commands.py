@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome, claims
 from lqrpg.figures.registry import figures
 
@@ -162,6 +163,24 @@ def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
     assert again.code == 0
     assert "nothing to do" in again.err
     assert {file.stem for file in (tmp_path / "elsewhere").iterdir()} == names
+
+
+def test_a_figure_that_cannot_be_drawn_stops_no_other_experiment(lqrpg, monkeypatch, tmp_path):
+    from lqrpg.cli import reproduce
+
+    draw = reproduce.draw_figures
+
+    def broken(specs, *more, **options):
+        if specs[0].experiment == "qsa_monte_carlo":
+            raise SettingError("qsa_fig1: the tables do not fit")
+        return draw(specs, *more, **options)
+
+    monkeypatch.setattr(reproduce, "draw_figures", broken)
+    ended = lqrpg("reproduce", "qsa_monte", "qsa_policy_e", "scale=smoke", "backend=serial")
+    assert ended.code == 1
+    assert "lqrpg: qsa_monte_carlo: qsa_fig1: the tables do not fit; going on" in ended.err
+    assert (tmp_path / "results/qsa_monte_carlo/smoke/provenance.json").exists()
+    assert (tmp_path / "figures/smoke/qsa_fig3.pdf").exists()
 
 
 def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):

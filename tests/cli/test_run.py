@@ -110,6 +110,50 @@ def test_force_sets_the_tables_aside_and_computes_the_same_bits(lqrpg, tmp_path)
     assert (tmp_path / "results/azopg/smoke.previous/curves.parquet").read_bytes() == before
 
 
+def test_a_forced_run_that_was_cut_short_goes_on_and_the_finished_tables_stay_aside(lqrpg, monkeypatch, tmp_path):
+    lqrpg(*SMOKE, "workers=1")
+    curves = "curves.parquet"
+    before = (tmp_path / "results/azopg/smoke" / curves).read_bytes()
+    run = Azopg.run
+
+    def full(self, trial):
+        if trial.key == "timeline":
+            raise OSError(28, "No space left on device", "shards")
+        return run(self, trial)
+
+    monkeypatch.setattr(Azopg, "run", full)
+    cut = lqrpg(*SMOKE, "workers=1", "--force")
+    assert cut.code == 2
+    assert "the same command without --force continues" in cut.err
+    for again in (("--force",), ()):  # also with --force nothing is lost
+        monkeypatch.setattr(Azopg, "run", full if again else run)
+        ended = lqrpg(*SMOKE, "workers=1", *again)
+        assert (tmp_path / "results/azopg/smoke.previous" / curves).read_bytes() == before
+    assert ended.code == 0
+    record = json.loads((tmp_path / "results/azopg/smoke/provenance.json").read_text())
+    assert record["trials"]["resumed"] > 0
+    assert (tmp_path / "results/azopg/smoke" / curves).read_bytes() == before
+
+
+def test_the_record_holds_the_command_as_it_was_typed(lqrpg, tmp_path):
+    lqrpg("run", "-m", "experiment=qsa_monte_carlo", "scale=smoke", "seed=0,1", "workers=1")
+    typed = ["lqrpg", "run", "-m", "experiment=qsa_monte_carlo", "scale=smoke", "seed=0,1", "workers=1"]
+    records = [json.loads(file.read_text()) for file in tmp_path.glob("results/qsa_monte_carlo/*/provenance.json")]
+    assert [record["argv"] for record in records] == [typed, typed]
+
+
+def test_claims_are_checked_on_a_run_that_has_rows_for_all_of_them(lqrpg, tmp_path):
+    lqrpg(*SMOKE)
+    ended = lqrpg(*SMOKE, "clock=threads", "workers=2")
+    newest = ended.out.strip()
+    assert newest.startswith("results/azopg/smoke-")
+    rows = json.loads(lqrpg("verify", "azopg", "--json").out)["claims"]
+    assert {row["run"] for row in rows} == {"results/azopg/smoke"}
+    named = lqrpg("verify", "azopg", "--run", newest.rsplit("/", 1)[1])
+    assert named.code == 3
+    assert "has no" in named.err
+
+
 def test_a_changed_setting_gets_a_run_of_its_own(lqrpg, tmp_path):
     lqrpg(*SMOKE)
     other = lqrpg(*SMOKE, "seed=7")

@@ -1,0 +1,66 @@
+"""The tables of a finished run as figures and claims read them, and a figure from the first run that has its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lqrpg.cli.saved import fitting
+from lqrpg.figures.registry import FigureSpec
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
+
+T = TypeVar("T")
+
+
+class RunTables(Mapping[str, pd.DataFrame]):
+    """Tables of a finished run, read when asked for; `experiment/table` is a table of the run's companion.
+
+    See `lqrpg.results.lookup.find_companion`, which also says what is raised if there is none.
+    """
+
+    def __init__(self, run: FinishedRun) -> None:
+        self.run = run
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """The table; a copy, so that nobody changes another's."""
+        if name not in self._read:
+            companion, _, table = name.rpartition("/")
+            run = find_companion(self.run, companion) if companion else self.run
+            if table not in run.provenance["tables"]:
+                raise EmptyTableError(f"{run.path} has no table {table!r}")
+            self._read[name] = run.table(table)
+        if self._read[name].empty:
+            raise EmptyTableError(f"table {name!r} of {self.run.path} has no rows")
+        return self._read[name].copy()
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the tables."""
+        return iter(self.run.provenance["tables"])
+
+    def __len__(self) -> int:
+        """Number of tables."""
+        return len(self.run.provenance["tables"])
+
+
+def drawn(spec: FigureSpec, runs: Sequence[RunTables], render: Callable[[Figure], T]) -> tuple[T, RunTables]:
+    """A figure as `render` keeps it, and the tables that it shows: the first that have rows.
+
+    Raises
+    ------
+    EmptyTableError, MissingRunError
+        If no run has them; the reason of the first.
+    SettingError
+        If tables are damaged or do not fit.
+    """
+    reasons: list[LookupError] = []
+    for tables in runs:
+        try:
+            with fitting(spec.name, tables.run):
+                return render(spec.draw(tables)), tables
+        except (EmptyTableError, MissingRunError) as error:
+            reasons.append(error)
+    raise reasons[0]
