@@ -30,7 +30,7 @@ from lqrpg.experiments.plants import require_time
 from lqrpg.lqr import continuous
 from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
-from lqrpg.results.rows import Columns, Rows
+from lqrpg.results.rows import Columns, Rows, stacked
 
 CLOCKS = ("virtual", *REAL_CLOCKS)
 ROLLOUTS = ("exact", "step")
@@ -303,7 +303,7 @@ class Azopg:
 
     def _run_barrier(self) -> Rows:
         return {
-            "barrier": _stack([self._barrier_row(scheme, *fleet) for scheme in SCHEMES for fleet in self._fleets()])
+            "barrier": stacked([self._barrier_row(scheme, *fleet) for scheme in SCHEMES for fleet in self._fleets()])
         }
 
     def _barrier_row(self, scheme: str, case: str, workers: int) -> Columns:
@@ -314,7 +314,7 @@ class Azopg:
 
     def _run_timeline(self) -> Rows:
         cases = ("normal", "slow") if self.timeline.workers > 1 else ("normal",)
-        return {"events": _stack([self._timeline_rows(case) for case in cases])}
+        return {"events": stacked([self._timeline_rows(case) for case in cases])}
 
     def _timeline_rows(self, case: str) -> Columns:
         shape = self.timeline
@@ -377,10 +377,6 @@ def _outcome(schedule: Schedule, result: Replay, workers: int) -> dict[str, Any]
         "censored": not reached,
         "fail_step": result.fail_step,
     }
-
-
-def _stack(pieces: Sequence[Columns]) -> Columns:
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def _speedup(table: pd.DataFrame, group: list[str], time: str) -> pd.Series[float]:

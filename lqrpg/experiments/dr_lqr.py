@@ -25,7 +25,7 @@ from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_
 from lqrpg.lqr.compiled import LANES
 from lqrpg.lqr.plant import Array
 from lqrpg.results.machine import processor
-from lqrpg.results.rows import Columns, Rows
+from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.systems.length_family import LengthFamily
 from lqrpg.systems.parameter_family import ParameterFamily
 
@@ -252,7 +252,7 @@ class DrLqr:
                         device=processor(),
                     )
                 )
-        return {"runtime": {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}}
+        return {"runtime": stacked(rows)}
 
     def _time(self, method: str, controllers: int) -> float:
         seeds = stream(self.seed, self.name, "runtime").spawn(controllers)

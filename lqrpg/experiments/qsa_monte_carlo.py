@@ -17,7 +17,7 @@ from lqrpg.algorithms.qsa_monte_carlo import Integrand, affine_map, literal_esti
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.exploring import require_steps
-from lqrpg.results.rows import Rows
+from lqrpg.results.rows import Rows, stacked
 
 RULES = {"left": 0.0, "midpoint": 0.5}
 RECURSIONS = ("affine", "literal")
@@ -127,7 +127,7 @@ class QsaMonteCarlo:
             recursion = affine_map(Gain(gain), *grid)
             pieces.append(("qsa", gain, recursion.times, recursion.paths(np.array([self.path_start]))[0]))
         columns = [repeated(len(t), method=method, gain=g, t_s=t, estimate=path) for method, g, t, path in pieces]
-        return {"paths": {key: np.concatenate([piece[key] for piece in columns]) for key in columns[0]}}
+        return {"paths": stacked(columns)}
 
     def _run_qsa(self, gain: float) -> Rows:
         """The last estimates of all runs; every gain has the same starts."""

@@ -29,7 +29,7 @@ from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, 
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
 from lqrpg.lqr.rollout import infinite_horizon_costs
-from lqrpg.results.rows import Columns, Rows
+from lqrpg.results.rows import Rows, stacked
 
 DESCENTS = ("qsgd", "spsa")
 TWO_MEASUREMENTS = {"lqr_two_measurement": 1.0, "lqr_two_measurement_half": 0.5}
@@ -165,7 +165,7 @@ class QsaRates:
             for index, case in enumerate(cases)
             for averaged in (False, True)
         ]
-        return _stacked(pieces)
+        return _joined(pieces)
 
     def _scalar_rows(self, case: RateCase, averaged: bool, times: Array, errors: Array) -> Rows:
         fitted = self._fitted(times)
@@ -226,7 +226,7 @@ class QsaRates:
         return _rows(case, gain, False, times[shown], errors[shown][None], slope)
 
     def _run_paths(self) -> Rows:
-        return _stacked([self._scaled_rows(), *self._constant_rows()])
+        return _joined([self._scaled_rows(), *self._constant_rows()])
 
     def _scaled_rows(self) -> Rows:
         """The scaled error (12) at the end of a horizon, next to Ybar plus the integral of cos."""
@@ -236,7 +236,7 @@ class QsaRates:
         record = simulate_rates(cases, self.scaled_horizon_s, self.step_s, w, self.start, keep_every=every)
         late = record.times > self.scaled_horizon_s - self.shown_s
         times = record.times[late]
-        return _stacked(
+        return _joined(
             [
                 _path(
                     f"scaled_error_{case.name}",
@@ -315,13 +315,9 @@ def _path(case: str, rho: float, gain: float, times: Array, values: Array, predi
     return {"paths": columns}
 
 
-def _stacked(pieces: Sequence[Rows]) -> Rows:
+def _joined(pieces: Sequence[Rows]) -> Rows:
     """The rows of pieces that have the same tables, one after another."""
-
-    def joined(tables: Sequence[Columns]) -> Columns:
-        return {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
-
-    return {name: joined([piece[name] for piece in pieces]) for name in pieces[0]}
+    return {name: stacked([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 EXPERIMENT = QsaRates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zipfile import BadZipFile
 
@@ -17,6 +17,11 @@ Columns = dict[str, NDArray[Any]]
 """One table's rows, column by column."""
 Rows = dict[str, Columns]
 """Rows of several tables."""
+
+
+def stacked(pieces: Sequence[Columns]) -> Columns:
+    """The rows of pieces with the same columns, one below the other."""
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def encode(rows: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
