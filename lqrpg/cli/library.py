@@ -105,6 +105,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     """
     from lqrpg.cli.run_tables import RunTables, drawn
     from lqrpg.experiments.registry import suggestion
+    from lqrpg.figures.notebook import shown
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
     from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
@@ -120,7 +121,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
         raise SettingError(f"figure {name!r}: no finished run{named} of {spec.experiment} in {results}: {command}")
     try:
         with house_style():
-            return drawn(spec, [RunTables(each) for each in found], lambda figure: figure)[0]
+            return drawn(spec, [RunTables(each) for each in found], shown)[0]
     except (EmptyTableError, MissingRunError) as error:
         raise SettingError(f"figure {name!r}: {error}: {command}") from None
 

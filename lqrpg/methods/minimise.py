@@ -182,12 +182,13 @@ def plot_history(*results: Result) -> Figure:
     2
     """
     from lqrpg.figures.history import draw_histories
+    from lqrpg.figures.notebook import shown
     from lqrpg.figures.style import house_style
 
     require(len(results) > 0, "results", results, "one result or more")
     with house_style():
         labels = _labels([result.method for result in results])
-        return draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)])
+        return shown(draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)]))
 
 
 def _labels(methods: Sequence[Method]) -> list[str]:

@@ -1,13 +1,17 @@
 """Experiments, tables and figures from Python: what the command line does, by the same code."""
 
 import os
+import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from lqrpg import SettingError, figure, load_tables, run_experiment
 from lqrpg.cli import progress
 from lqrpg.cli.library import _value
+from lqrpg.figures.notebook import shown
 
 SMALL = {"scale": "smoke", "backend": "serial"}
 
@@ -93,3 +97,21 @@ def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
     assert progress._in_notebook()
     monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: None)
     assert not progress._in_notebook()
+
+
+def test_a_notebook_shows_figures_as_pictures_and_keeps_its_own_way(monkeypatch):
+    class Formatter(dict):
+        lookup_by_type = dict.__getitem__
+        for_type = dict.__setitem__
+
+    pictures = Formatter()
+    shell = SimpleNamespace(display_formatter=SimpleNamespace(formatters={"image/png": pictures}))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0)))
+    drawn = Figure()
+    assert shown(drawn) is drawn
+    assert pictures[Figure](drawn).startswith(b"\x89PNG")
+    pictures[Figure] = own = object()
+    shown(drawn)
+    assert pictures[Figure] is own
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None, version_info=(9, 0)))
+    assert shown(drawn) is drawn
