@@ -71,7 +71,7 @@ def require_steps(key: str, step: float, /, **horizons: float) -> None:
     """Refuse a step that is not positive or does not divide the horizons; all in seconds, by their keys."""
     require(0 < step < np.inf, key, step, "a positive number of seconds")
     for name, horizon in horizons.items():
-        require(0 < horizon <= 1e7 * step, name, horizon, f"seconds, up to {1e7 * step:g} (1e7 steps)")
+        require(0 < horizon <= 1e7 * step, name, horizon, f"seconds, up to {1e7 * step:g}: 1e7 times {key}={step:g}")
         count = round(horizon / step)
         divides = count >= 1 and abs(count * step - horizon) <= 1e-9 * horizon
         require(divides, name, horizon, f"a whole multiple of {key}={step:g}")
