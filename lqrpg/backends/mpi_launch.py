@@ -125,6 +125,8 @@ class _Launched:
 
     def _what_the_log_says(self) -> Exception:
         """Why nothing started: our own word if a rank could still say it, else what the launcher says."""
+        if self._mpiexec.returncode < 0:
+            return WorkerLostError("mpiexec was killed while its world started")
         lines = [line.strip(" =-") for line in self._log.read_text(errors="replace").splitlines()]
         said = [line for line in lines if line]
         own = [line.removeprefix("lqrpg: ") for line in said if line.startswith("lqrpg: ")]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from lqrpg.backends.base import Backend, LauncherError, WorkerLostError
 from lqrpg.checks import SettingError
 from lqrpg.experiments.base import Experiment, Trial
@@ -55,7 +57,9 @@ def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Out
     key, reason, started = task.trial.key, None, time.perf_counter()
     directory.mark_started(key)
     try:
-        directory.write_shard(key, experiment.run(task.trial))
+        with np.errstate(all="ignore"):  # a run that overflows is a result, and its row says so
+            rows = experiment.run(task.trial)
+        directory.write_shard(key, rows)
     except (OSError, LauncherError, WorkerLostError):
         raise  # a full disk, a launcher that does not start, a killed rank: no property of the trial
     except MemoryError as error:

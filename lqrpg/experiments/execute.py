@@ -10,10 +10,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
 from lqrpg.experiments.attempt import Attempt, Outcome, Task, reason_of
@@ -192,7 +193,8 @@ class _Run:
     def _tables(self, parts: Parts, say: Say) -> dict[str, pd.DataFrame]:
         """The tables of the parts that are there; none, noted among what was lost, if they cannot be made."""
         try:
-            return self.job.experiment.tables(parts)
+            with np.errstate(all="ignore"):
+                return self.job.experiment.tables(parts)
         except Exception as error:
             self.lost["tables"] = reason_of(error)
             say(f"{self.title}: no tables can be made of what is there ({reason_of(error)})")
@@ -264,8 +266,9 @@ def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:
 def _compile_one(experiment: Experiment) -> str | None:
     """Compile; return why that failed, or None."""
     try:
-        experiment.compile()
-    except (OSError, SettingError, WorkerLostError):
+        with np.errstate(all="ignore"):
+            experiment.compile()
+    except (OSError, LauncherError, WorkerLostError):
         raise
     except Exception as error:
         return reason_of(error)

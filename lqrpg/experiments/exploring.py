@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import require
+from lqrpg.checks import SettingError, require
 from lqrpg.experiments.plants import policy_gain, require_time
 from lqrpg.lqr.plant import Array, Plant
 
+LEAST, LARGEST = 1e-6, 1e6
 MAX_OBSERVED = 40_000_000
 """Most numbers in the regression vectors of one trajectory: 320 MB."""
 
@@ -29,16 +30,11 @@ class ExploringPolicy:
 
     def __post_init__(self) -> None:
         require(1 <= self.sinusoids <= 10_000, "exploration.sinusoids", self.sinusoids, "a whole number, 1 to 10000")
-        require(
-            0 < self.highest_rad_s < np.inf,
-            "exploration.highest_rad_s",
-            self.highest_rad_s,
-            "a positive number of rad/s",
-        )
+        require_size("exploration.highest_rad_s", self.highest_rad_s)
 
     def gain_of(self, system: Any) -> Array:
         """K0, shape (m, n)."""
-        return policy_gain(system, "exploration.gain", self.gain)
+        return stabilising_gain(system, "exploration.gain", self.gain)
 
     def start_of(self, plant: Plant) -> Array:
         """The first state, shape (n,)."""
@@ -52,10 +48,33 @@ class ExploringPolicy:
         require(right, "exploration.start", start, f"{plant.n_states} finite numbers, or null for the state at rest")
         eigenvalues = np.linalg.eigvals(plant.closed_loop(self.gain_of(system)))
         longest = float(np.min(-2.0 * eigenvalues.real / np.abs(eigenvalues) ** 2))
-        require(step < longest, "step_s", step, f"a step below {longest:.3g} s: Euler's recursion is unstable above it")
+        require(
+            step < longest,
+            "step_s",
+            step,
+            f"a step below {longest:.3g} s: with exploration.gain Euler's recursion is unstable above it",
+        )
         total = plant.n_states + plant.n_inputs
         most = MAX_OBSERVED / (0.5 * total * (total + 1)) * step
-        require(horizon <= most, "horizon_s", horizon, f"at most {most:.3g} s: more would not fit into memory")
+        require(
+            horizon <= most,
+            "horizon_s",
+            horizon,
+            f"at most {most:.3g} s: more would not fit into memory with step_s={step:g}",
+        )
+
+
+def stabilising_gain(system: Any, key: str, gain: list[Any] | None) -> Array:
+    """`policy_gain`, whose refusal also names what the plant is made of."""
+    try:
+        return policy_gain(system, key, gain)
+    except SettingError as error:
+        raise SettingError(f"{error} (the plant is that of system)") from None
+
+
+def require_size(key: str, value: float) -> None:
+    """Refuse a positive number of which powers or products would overflow, or vanish beside 1."""
+    require(LEAST <= value <= LARGEST, key, value, f"a number from {LEAST:g} to {LARGEST:g}")
 
 
 def small_plant(system: Any) -> Plant:

@@ -16,7 +16,7 @@ from lqrpg.algorithms.qsa import Gain
 from lqrpg.algorithms.qsa_monte_carlo import Integrand, affine_map, literal_estimates, running_mean
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.exploring import require_steps
+from lqrpg.experiments.exploring import LARGEST, LEAST, require_steps
 from lqrpg.results.rows import Rows, stacked
 
 RULES = {"left": 0.0, "midpoint": 0.5}
@@ -63,14 +63,14 @@ class QsaMonteCarlo:
         require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
         self._require_gains("path_gains", self.path_gains)
         self._require_gains("gains", self.gains)
-        require(math.isfinite(self.path_start), "path_start", self.path_start, "a finite number")
-        require(0 <= self.start_variance < np.inf, "start_variance", self.start_variance, "a number not below 0")
+        require(abs(self.path_start) <= LARGEST, "path_start", self.path_start, f"a number of size up to {LARGEST:g}")
+        require(0 <= self.start_variance <= LARGEST, "start_variance", self.start_variance, f"from 0 to {LARGEST:g}")
         require(2 <= self.runs <= 1_000_000, "runs", self.runs, "a whole number from 2 to 1000000")
         require(1 <= self.mc_draws <= 10**9, "mc_draws", self.mc_draws, "a whole number from 1 to 1e9")
 
     def _require_gains(self, key: str, gains: Sequence[float]) -> None:
-        right = bool(gains) and all(0 < g < np.inf for g in gains) and len(set(gains)) == len(gains)
-        require(right, key, list(gains), "distinct gains g, each greater than 0 and finite")
+        right = bool(gains) and all(LEAST <= g <= LARGEST for g in gains) and len(set(gains)) == len(gains)
+        require(right, key, list(gains), f"distinct gains g from {LEAST:g} to {LARGEST:g}")
         bound = 2.0 / max(gains)
         stable = self.step_s < bound
         require(stable, "step_s", self.step_s, f"a step below {bound:.3g}, or Euler's recursion is unstable for {key}")

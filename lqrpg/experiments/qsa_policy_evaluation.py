@@ -15,8 +15,8 @@ from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps
-from lqrpg.experiments.plants import policy_gain, require_time
+from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.plants import require_time
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -52,7 +52,7 @@ class QsaPolicyEvaluation:
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
         require_time(self.system, "continuous")
-        policy_gain(self.system, "gain", self.gain)
+        stabilising_gain(self.system, "gain", self.gain)
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 
     @property
@@ -76,7 +76,7 @@ class QsaPolicyEvaluation:
     def _observe(self, signal: Array) -> BellmanData:
         policy, plant = self.exploration, self.system.plant()
         trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
-        return bellman_data(trajectory, policy_gain(self.system, "gain", self.gain))
+        return bellman_data(trajectory, stabilising_gain(self.system, "gain", self.gain))
 
     def run(self, trial: Trial) -> Rows:
         """The estimates of one exploration, where they are reported."""
@@ -86,7 +86,7 @@ class QsaPolicyEvaluation:
         plant, n_steps = self.system.plant(), round(self.horizon_s / self.step_s)
         signal = mixture.sample(method, rng, n_steps, self.step_s, plant.n_inputs)
         path = self._estimates(self._observe(signal))
-        errors = relative_errors(path, exact_coefficients(plant, policy_gain(self.system, "gain", self.gain)))
+        errors = relative_errors(path, exact_coefficients(plant, stabilising_gain(self.system, "gain", self.gain)))
         times = self.report_s * np.arange(1.0, len(path) + 1)
         columns = dict(zip(_coefficients(path.shape[1]), path.T, strict=True))
         table = repeated(len(path), method=method, seed=seed, t_s=times, relative_error=errors, **columns)

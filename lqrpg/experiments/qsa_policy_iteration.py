@@ -13,8 +13,8 @@ from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps
-from lqrpg.experiments.plants import policy_gain, require_time
+from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.plants import require_time
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -49,7 +49,7 @@ class QsaPolicyIteration:
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
         require_time(self.system, "continuous")
-        policy_gain(self.system, "gain", self.gain)
+        stabilising_gain(self.system, "gain", self.gain)
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 
     @property
@@ -90,7 +90,7 @@ class QsaPolicyIteration:
         return {"iteration": table}
 
     def _gains(self, method: str, seed: int) -> Array:
-        plant, gain, policy = self.system.plant(), policy_gain(self.system, "gain", self.gain), self.exploration
+        plant, gain, policy = self.system.plant(), stabilising_gain(self.system, "gain", self.gain), self.exploration
         if method == "exact":
             return exact_policy_iteration(plant, gain, self.iterations)
         rng = generator(self.seed, self.name, method, seed)

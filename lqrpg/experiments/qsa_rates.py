@@ -24,7 +24,7 @@ from lqrpg.algorithms.qsa_rates import (
 from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slope, stochastic_error, two_measurement
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.exploring import require_steps, small_plant
+from lqrpg.experiments.exploring import LARGEST, LEAST, require_size, require_steps, small_plant
 from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
@@ -75,14 +75,13 @@ class QsaRates:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
         require_exponents("exponents", self.exponents, highest=0.99)
         require_exponents("small_gain_exponents", self.small_gain_exponents, highest=0.99)
-        for key in ("gain", "small_gain", "frequency_rad_s"):
-            require(0 < getattr(self, key) < np.inf, key, getattr(self, key), "a positive number")
+        for key in ("gain", "small_gain", "frequency_rad_s", "multiplicative"):
+            require_size(key, getattr(self, key))
         require(self.small_gain != self.gain, "small_gain", self.small_gain, "another gain than `gain`")
         gains = self.unit_gains
-        right = bool(gains) and len(set(gains)) == len(gains) and all(0 < g < np.inf for g in gains)
-        require(right, "unit_gains", gains, "distinct positive gains g")
-        require(0 < self.multiplicative < np.inf, "multiplicative", self.multiplicative, "a positive number")
-        require(math.isfinite(self.start), "start", self.start, "a finite number")
+        right = bool(gains) and len(set(gains)) == len(gains) and all(LEAST <= g <= LARGEST for g in gains)
+        require(right, "unit_gains", gains, f"distinct gains g from {LEAST:g} to {LARGEST:g}")
+        require(abs(self.start) <= LARGEST, "start", self.start, f"a number of size up to {LARGEST:g}")
         require(0 < self.window <= 1, "window", self.window, "a number above 0, up to 1")
         self._require_times()
         self._require_lqr()

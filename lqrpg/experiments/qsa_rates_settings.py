@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.algorithms.qsgd import OneMeasurement
 from lqrpg.checks import require
-from lqrpg.experiments.exploring import require_steps
+from lqrpg.experiments.exploring import LARGEST, require_size, require_steps
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,15 @@ class Descent:
 
     def __post_init__(self) -> None:
         for key in ("epsilon", "box", "gain", "largest_gain"):
-            require(0 < getattr(self, key) < np.inf, f"descent.{key}", getattr(self, key), "a positive number")
+            require_size(f"descent.{key}", getattr(self, key))
         for key in ("curvatures", "frequencies_rad_s"):
             values = getattr(self, key)
-            right = bool(values) and all(0 < value < np.inf for value in values)
-            require(right, f"descent.{key}", values, "positive numbers, one a dimension")
+            require(bool(values), f"descent.{key}", values, "positive numbers, one a dimension")
+            for value in values:
+                require_size(f"descent.{key}", value)
         count = len(self.curvatures)
         require(len(self.frequencies_rad_s) == count, "descent.frequencies_rad_s", self.frequencies_rad_s, f"{count}")
-        require(math.isfinite(self.offset), "descent.offset", self.offset, "a finite number")
+        require(abs(self.offset) <= LARGEST, "descent.offset", self.offset, f"a number of size up to {LARGEST:g}")
         require(abs(self.start) <= self.box, "descent.start", self.start, "a number inside the box")
         require_exponents("descent.exponents", self.exponents)
         require(2 <= self.seeds <= 10_000, "descent.seeds", self.seeds, "a whole number from 2 to 10000")
@@ -73,7 +73,7 @@ class TwoMeasurements:
 
     def __post_init__(self) -> None:
         for key in ("epsilon", "gain", "largest_gain"):
-            require(0 < getattr(self, key) < np.inf, f"lqr.{key}", getattr(self, key), "a positive number")
+            require_size(f"lqr.{key}", getattr(self, key))
         for key in ("start", "lowest", "highest"):
             values = getattr(self, key)
             require(len(values) == 2 and bool(np.all(np.isfinite(values))), f"lqr.{key}", values, "two finite numbers")
@@ -94,7 +94,7 @@ class ConstantGainSettings:
     last_part: float
 
     def __post_init__(self) -> None:
-        require(0 < self.alpha < np.inf, "constant.alpha", self.alpha, "a positive gain")
+        require_size("constant.alpha", self.alpha)
         require(0 < self.last_part <= 1, "constant.last_part", self.last_part, "a number above 0, up to 1")
 
 

@@ -34,6 +34,10 @@ PARTS = {
 """What each value of the setting `part` runs."""
 
 
+MOST = 1e6
+"""Rollouts of one iteration, and steps of one rollout."""
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Rollouts n, length l, radius v and step over the iterations."""
@@ -43,10 +47,15 @@ class Parameters:
     radius: ScheduleSettings
     step: ScheduleSettings
 
-    def check(self, key: str) -> None:
-        """Refuse what is no positive schedule."""
+    def check(self, key: str, iterations: int) -> None:
+        """Refuse what is no positive schedule, and more rollouts or longer ones than anyone could wait for."""
         for name in ("rollouts", "length", "radius", "step"):
             getattr(self, name).check(f"{key}.{name}")
+        for name in ("rollouts", "length"):
+            sequence: ScheduleSettings = getattr(self, name)
+            expected = f"a schedule that stays below {MOST:g} over the {iterations} iterations"
+            reached = max(sequence.schedule()(1), sequence.schedule()(iterations))
+            require(reached <= MOST, f"{key}.{name}.value", sequence.value, expected)
 
     def oracle(self, baseline: str) -> DirectOracle:
         """Algorithm 2 with these parameters."""
@@ -112,11 +121,12 @@ class SgdDirect:
             require(1 <= part.iterations <= upto, f"{name}.iterations", part.iterations, f"a whole number to {upto}")
         for name in ("printed", "adjusted"):
             for kind in ("constant", "varying"):
-                self._check(f"{name}.{kind}", getattr(getattr(self, name), kind))
+                part = getattr(self, name)
+                self._check(f"{name}.{kind}", getattr(part, kind), part.iterations)
         self._warn()
 
-    def _check(self, key: str, parameters: Parameters) -> None:
-        parameters.check(key)
+    def _check(self, key: str, parameters: Parameters, iterations: int) -> None:
+        parameters.check(key, iterations)
         require(
             parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step"
         )

@@ -37,7 +37,7 @@ def driven():
 def test_a_command_does_what_it_says_or_refuses_in_one_line(verb, words, driven, tmp_path):
     """There are no results in the folder, and no experiment is named that `reproduce` could begin with."""
     if verb in ("run", "reproduce"):
-        words = [*words, "nothing=1"]
+        words = ["nothing=1", *words]
     note(f"{verb} {words}")
     ended = driven(tmp_path, verb, *words, limit_s=60)
     assert ended.code in (0, 2, 3), ended.err
