@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lqrpg.backends import mpi_place
+from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.mpi import MpiBackend
 from lqrpg.backends.mpi_launch import direct
 from lqrpg.checks import SettingError
@@ -151,6 +152,15 @@ def test_a_launcher_that_fails_is_one_line(tmp_path, monkeypatch):
     broken.chmod(0o755)
     monkeypatch.setattr("lqrpg.backends.mpi_launch.require_mpiexec", lambda why: str(broken))
     with pytest.raises(SettingError, match="mpiexec: error: no slots"):
+        MpiBackend(2).alone(abs, -1)
+
+
+def test_a_launcher_that_is_killed_while_it_starts_is_a_worker_that_died(tmp_path, monkeypatch):
+    killed = tmp_path / "mpiexec"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr("lqrpg.backends.mpi_launch.require_mpiexec", lambda why: str(killed))
+    with pytest.raises(WorkerLostError, match="killed while its world started"):
         MpiBackend(2).alone(abs, -1)
 
 

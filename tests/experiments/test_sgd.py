@@ -42,6 +42,7 @@ def first_rows(settings, key):
         ("sgd_direct", "part=most", "part='most': expected one of default, adjusted, all"),
         ("sgd_direct", "adjusted.varying.radius.period=0", "adjusted.varying.radius.period=0.0"),
         ("sgd_direct", "printed.constant.length.value=1", "more than one step"),
+        ("sgd_direct", "printed.varying.rollouts.value=3e11", "printed.varying.rollouts.value=.*below 1e\\+06"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(name, override, message):
