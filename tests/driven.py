@@ -4,11 +4,13 @@ takes all memory gets a `MemoryError`, and a warning or a traceback is seen as w
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import traceback
@@ -19,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY = 6 * 2**30
 TRACEBACK = -1
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Driven:
 
 def serve() -> None:
     """Answer calls until there are no more."""
+    with contextlib.suppress(AttributeError, OSError):  # on Linux: end with the tests, also in the middle of a kernel
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what does not go through Python's own streams is not an answer
