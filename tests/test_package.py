@@ -26,7 +26,8 @@ def call(*command, cwd, **environment):
     return done.stdout
 
 
-def test_the_wheel_runs_in_a_clean_environment_outside_the_repository(tmp_path):
+def test_the_wheel_runs_in_a_clean_environment_outside_the_repository(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")  # pip would find the repository there, and install nothing
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT, cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("lqrpg-*.whl")
     call(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)

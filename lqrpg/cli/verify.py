@@ -80,7 +80,11 @@ def judged_run(results: Path, experiment: str, run_name: str | None) -> Judged |
     first = None
     for run in finished_runs(results, experiment, tell):
         if run_name in (None, run.name):
-            found = Judged(run, *check_run(experiment, run))
+            try:
+                found = Judged(run, *check_run(experiment, run))
+            except SettingError:
+                tell_outdated(run)
+                raise
             if not found.unchecked:
                 return found
             first = first or found

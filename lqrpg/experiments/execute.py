@@ -116,6 +116,7 @@ def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | No
     """The run of a job, ready for its trials; none if there is nothing to do."""
     state, config = directory.state(), OmegaConf.to_yaml(OmegaConf.create(job.settings))
     if state is State.FINISHED and not force:
+        directory.tidy()
         if not directory.has_config(config):
             say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
             directory.write_config(config)

@@ -199,7 +199,12 @@ class RunDirectory:
         record = {**description, **provenance, "tables": digests}
         write_atomically(self.path / "provenance.json", json.dumps(_sealed(record), indent=1).encode())
         if not provenance["trials"]["lost"]:
-            shutil.rmtree(self.path / "shards", ignore_errors=True)
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what a finished run no longer needs, and what a process that was killed at its end has left."""
+        shutil.rmtree(self.path / "shards", ignore_errors=True)
+        remove_unfinished(self.path)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

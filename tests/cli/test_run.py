@@ -100,6 +100,16 @@ def test_a_run_its_last_line_and_the_same_command_again(lqrpg, tmp_path):
     assert contents(tmp_path) == before
 
 
+def test_what_a_killed_process_left_beside_finished_tables_is_removed(lqrpg, tmp_path):
+    run = tmp_path / lqrpg(*SMOKE).out.strip()
+    before = contents(run)
+    (run / "shards" / "0123").mkdir(parents=True)
+    (run / "shards" / "0123" / "barrier.npz").write_bytes(b"whole")
+    assert lqrpg(*SMOKE).code == 0
+    assert contents(run) == before
+    assert not (run / "shards").exists()
+
+
 def test_force_sets_the_tables_aside_and_computes_the_same_bits(lqrpg, tmp_path):
     lqrpg(*SMOKE)
     before = (tmp_path / "results/azopg/smoke/curves.parquet").read_bytes()

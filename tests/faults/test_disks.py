@@ -99,7 +99,7 @@ def test_results_that_are_removed_during_the_run(place, expected):
     ended = place.end(process)
     assert ended.code == 2
     assert "moved or removed" in ended.err
-    assert "the same command starts it again" in ended.err
+    assert "the same command starts it anew" in ended.err
     again = place.call(*RUN)
     assert again.code == 0, again
     assert place.tables() == expected

@@ -135,7 +135,7 @@ def test_a_killed_rank_is_made_good(start, tmp_path, undisturbed, number):
     os.kill(rank(tmp_path, number), signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert "tried again, alone" in err
+    assert "a worker died" in err  # what was under way is tried again, unless it was done before its world ended
     assert tables(tmp_path) == undisturbed
     assert out.startswith("results/azopg/smoke-")
 
