@@ -92,7 +92,10 @@ def timings_are_missing(spec, tables):
     return False
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment",
+    [name if name == "azopg" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
+)
 def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial, tmp_path):
     tables = RunTables(find_run(serial(experiment).path.parent.parent, experiment, None))
     specs = [spec for spec in figures().values() if spec.experiment == experiment]

@@ -35,6 +35,7 @@ def test_tables_are_serials_bits_on_a_dask_cluster(tmp_path):
     assert all((serial / name).read_bytes() == (dask / name).read_bytes() for name in names)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path):
     done = call(*SMOKE, "joblib_backend=dask", cwd=tmp_path, DASK_SCHEDULER_ADDRESS="tcp://127.0.0.1:9")
     assert done.returncode == 2

@@ -12,8 +12,10 @@ from lqrpg.backends.choice import backend
 HERE = """
 import signal
 from lqrpg.backends.loky import LokyBackend
+endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+before = [signal.getsignal(number) for number in endings]
 print(sorted(LokyBackend(2).map(abs, [-1, 2])))
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert [signal.getsignal(number) for number in endings] == before
 """
 
 
