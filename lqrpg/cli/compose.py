@@ -174,8 +174,10 @@ def _checked(action: Callable[[], T], overrides: Sequence[str]) -> T:
         return action()
     except SettingError:
         raise
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (HydraException, YAMLError) as error:
         raise SettingError(_explain(error)) from None
+    except OmegaConfBaseException as error:
+        raise SettingError(f"{error.full_key or _typed(overrides)}: {_explain(error)}") from None
     except (RecursionError, TypeError, ValueError) as error:
         raise SettingError(f"{_typed(overrides)}: {_explain(error)}") from None
 

@@ -71,7 +71,9 @@ def test_what_is_accepted_runs_to_a_record(experiment, driven, tmp_path_factory)
     accepted_runs()
 
 
-@pytest.mark.parametrize("word", ["seed=-1", "system.stiffness=1e308", "fleets=[[1]]", "sed=1", "${oc.env:HOME}=1"])
+@pytest.mark.parametrize(
+    "word", ["seed=-1", "scale=${nothing}", "system.stiffness=1e308", "fleets=[[1]]", "sed=1", "${oc.env:HOME}=1"]
+)
 def test_the_installed_command_refuses_in_one_line(word, tmp_path):
     command = [sys.executable, "-P", "-c", "from lqrpg.cli.main import main; main()", "run", "experiment=azopg", word]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
