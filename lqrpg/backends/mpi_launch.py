@@ -24,7 +24,7 @@ from lqrpg.backends.mpi_place import launch_environment, require_mpiexec
 if TYPE_CHECKING:
     from lqrpg.backends.mpi_world import Director
 
-_START_S = 120.0
+_START_S = 60.0
 _GRACE_S = 5.0
 
 
@@ -121,7 +121,7 @@ class _Launched:
                 return Connection(listener.accept()[0].detach())
             if self._mpiexec.poll() is not None:
                 raise self._what_the_log_says()
-        raise LauncherError(f"{self._mpiexec.args!r} started no world of {self._size} ranks in {_START_S:.0f} s")
+        raise WorkerLostError(f"{self._mpiexec.args!r} started no world of {self._size} ranks in {_START_S:.0f} s")
 
     def _what_the_log_says(self) -> Exception:
         """Why nothing started: our own word if a rank could still say it, else what the launcher says."""
