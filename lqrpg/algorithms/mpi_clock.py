@@ -110,9 +110,12 @@ class _MasterRank:
 
     def _receive(self, working: set[int]) -> int:
         """The rank whose push is now in the buffer; nobody may stay silent for too long meanwhile."""
-        while (rank := self._next(1.0)) is None:  # what has arrived is served first, however late this process is
+        rank = None
+        while rank is None:
+            rank = self._next(1.0)
             quiet = min(working, key=lambda each: self._heard_s[each])
-            if self._now_s() - self._heard_s[quiet] > self._patience_s:
+            late = self._now_s() - self._heard_s[quiet] > self._patience_s
+            if late and not self._comm.Iprobe(quiet, _PUSH):  # if its push waits here, this process was the late one
                 raise WorkerLostError(f"worker {quiet} has been silent for {self._patience_s:.0f} s: dead, or stopped")
         self._comm.Recv(self._push, source=rank, tag=_PUSH)
         return rank

@@ -24,7 +24,7 @@ from lqrpg.backends.mpi_place import launch_environment, require_mpiexec
 if TYPE_CHECKING:
     from lqrpg.backends.mpi_world import Director
 
-_START_S = 60.0
+_START_S, _LOOK_S = 60.0, 0.05
 _GRACE_S = 5.0
 
 
@@ -115,9 +115,8 @@ class _Launched:
             self._mpiexec.wait(_GRACE_S)
 
     def _accept(self, listener: socket.socket) -> Connection:
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            if select.select([listener], [], [], 0.05)[0]:
+        for _ in range(round(_START_S / _LOOK_S)):  # looks, not the clock: it may leap ahead while the ranks start
+            if select.select([listener], [], [], _LOOK_S)[0]:
                 return Connection(listener.accept()[0].detach())
             if self._mpiexec.poll() is not None:
                 raise self._what_the_log_says()

@@ -190,7 +190,7 @@ def test_under_mpiexec_a_killed_rank_ends_the_run_and_the_same_command_continues
 
 
 FLEET = ["clock=mpi", "fleets=[1]", "timeline.workers=1", "workers=1"]
-LENGTHS = ["real_clock.tolerance=1e-9", "real_clock.limit_s=8", "real_clock.throughput_s=0.5"]
+LENGTHS = ["real_clock.tolerance=1e-9", "real_clock.limit_s=12", "real_clock.throughput_s=0.5"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -205,6 +205,19 @@ def test_a_dead_or_stopped_worker_of_a_fleet_is_noticed_and_its_fleet_run_again(
     assert time.monotonic() - begin < 15.0
     process.communicate(timeout=120)
     assert process.returncode == 0
+
+
+def test_a_stopped_worker_is_noticed_while_the_others_go_on(start, tmp_path):
+    settings = ["clock=mpi", "fleets=[1,3]", "timeline.workers=1", "workers=3", *LENGTHS]
+    process = start(*COMMAND, *settings, TRIAL_S="0")
+    wait_for(lambda: rank(tmp_path, 2))
+    time.sleep(3.0)
+    os.kill(rank(tmp_path, 2), signal.SIGSTOP)
+    begin = time.monotonic()
+    assert "tried again, alone" in next((line for line in process.stderr if "worker died" in line), "")
+    assert time.monotonic() - begin < 8.0  # the fleet itself ends at 12 s
+    process.terminate()
+    process.communicate(timeout=60)
 
 
 def test_a_rank_that_is_killed_while_its_world_starts_is_made_good(start, tmp_path, undisturbed):
