@@ -47,22 +47,21 @@ def slow_for_small_gains(tables: Tables) -> float:
     "qsa_monte_carlo",
     "P3, Section 2.1, Fig. 1",
     "With g = 1 the estimate is very close to the running average (17).",
-    measures="largest difference of the two, times (1 + t) / |Theta_0 - average|, after the first period",
-    accepted=(0.0, 1.0),
-    because="a bound: for g = 1 the recursion telescopes, and only the start, weighted by 1 / (1 + t), differs",
-    caveat="from Theta_0 = 10 that still is 0.10 at t = 100; without the start's part the two are the same",
+    measures="difference of the two at the end, over the estimate's distance from the average at the start",
+    accepted=(0.0, 0.02),
+    because="the paper's words ('very similar'), read as: within 2 % of the range of the figure; theory: 1 / (1 + t)",
+    caveat="from Theta_0 = 10 that still is 0.10 at t = 100, more than what separates the average from its limit",
 )
 def unit_gain_is_the_average(tables: Tables) -> float:
-    """Largest difference in units of its bound."""
+    """Final difference in units of the first."""
     paths = tables["paths"]
     qsa = paths[(paths["method"] == "qsa") & (paths["gain"] == 1.0)]
     if qsa.empty:
         return float("nan")
     both = qsa.merge(paths[paths["method"] == "average"], on="t_s", suffixes=("", "_average"))
-    both = both[both["t_s"] >= 1.0]
+    last = both.sort_values("t_s").iloc[-1]
     start = float(qsa.sort_values("t_s")["estimate"].iloc[0])
-    gap = (both["estimate"] - both["estimate_average"]).abs() * (1.0 + both["t_s"])
-    return largest(gap / (start - both["estimate_average"]).abs())
+    return float(abs(last["estimate"] - last["estimate_average"]) / abs(start - last["estimate_average"]))
 
 
 @claim(
@@ -91,7 +90,7 @@ def variance_falls(tables: Tables) -> float:
     measures="mean of the estimates with g = 2",
     accepted=(-0.55, -0.45),
     because="the paper's words ('about -0.5'), rounded to one digit",
-    caveat=_GRID,
+    caveat=f"{_GRID}. y is inferred, from this very mean: the claim checks the estimates, not the formula",
 )
 def mean(tables: Tables) -> float:
     """Mean over runs with the larger gain."""

@@ -19,7 +19,8 @@ _ALL = "the paper's word: it says so of the case, so every run must"
     measures="slope of log mean error against log i over the last decade, the one farthest from -1/2",
     accepted=(-0.55, -0.45),
     because="Monte Carlo: three standard errors of the slope, 0.04, and 0.01 for the samples before i = 1",
-    caveat="the paper's constant 8.2e-4 is met only with reading=initial",
+    change="the mean of the error's norm; the norm of the mean error, which the paper draws, is Monte Carlo noise with "
+    "500 samples. The paper's constant, 8.2e-4, is met only with reading=initial",
 )
 def indirect_error_rate(tables: Tables) -> float:
     """The slope farthest from -1/2."""
@@ -110,6 +111,8 @@ def direct_noise(tables: Tables) -> float:
     measures="fraction of runs whose gap ends below a hundredth of the first",
     accepted=(1.0, 1.0),
     because=_ALL,
+    change="0.001 is taken as the standard deviation of the entries; the paper prints it as their variance, with which "
+    "every run is lost within some 30 iterations (deviation=0.0316)",
 )
 def biased_vanishing_converges(tables: Tables) -> float:
     """Fraction of converged runs."""

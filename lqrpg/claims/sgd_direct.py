@@ -9,7 +9,8 @@ from lqrpg.claims.registry import Tables, claim
 from lqrpg.results.parts import part_table
 
 _LOWER = "the paper's word 'lower': every run with varying parameters below every run with constant ones"
-_STALL = "a bound: decay as slow as i^-1/2 gives 0.77 or less, a plateau gives 1"
+_STALL = "a bound: decay as slow as i^-1/2 gives 0.77 or less, a plateau gives 1, and a doubling would be none"
+_FEW = "three runs: each ratio has a standard error of about 0.06"
 _SURROGATE = (
     "no rollouts: a Gaussian surrogate of the oracle with its mean and variance, without its heavy tails, and 3e6 "
     "iterations"
@@ -39,9 +40,10 @@ def printed_stable(tables: Tables) -> float:
     "P4, Section V, Fig. 6",
     "With constant parameters the gap stalls.",
     measures="mean gap in the last third of the iterations over that in the third before, constant, surrogate",
-    accepted=(0.8, np.inf),
+    accepted=(0.8, 2.0),
     because=_STALL,
     change=_SURROGATE,
+    caveat=_FEW,
 )
 def surrogate_stalls(tables: Tables) -> float:
     """Ratio of the two window means."""
@@ -69,10 +71,10 @@ def surrogate_varying_lower(tables: Tables) -> float:
     "P4, Section V, Fig. 6",
     "With constant parameters the gap stalls.",
     measures="mean gap in the last third of the iterations over that in the third before, constant, real rollouts",
-    accepted=(0.8, np.inf),
+    accepted=(0.8, 2.0),
     because=_STALL,
     change=_ADJUSTED,
-    caveat="part of the plateau is the bias of short rollouts, which is computed and drawn; the rest is noise",
+    caveat=f"{_FEW}; part of the plateau is the bias of short rollouts, which is computed and drawn, the rest is noise",
 )
 def adjusted_stalls(tables: Tables) -> float:
     """Ratio of the two window means."""
