@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,12 +25,14 @@ class Paper:
     authors : their family names.
     title : its title.
     arxiv : its number at arXiv; empty if it has none.
+    differs : what our computations do differently, and why, beyond what stands beside single claims.
     """
 
     key: str
     authors: str
     title: str
     arxiv: str
+    differs: Sequence[str] = ()
 
 
 OTHER = Paper("", "", "Other experiments", "")

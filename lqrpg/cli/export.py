@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.checks import SettingError
+from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import say
 from lqrpg.cli.saved import MISSING_TABLES, tell, tell_outdated
-from lqrpg.experiments.registry import suggestion
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, find_run
 from lqrpg.rooms import choices
@@ -20,12 +20,8 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
-    known = choices("experiment")
-    for wanted in experiments:
-        if wanted not in known:
-            raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, known)}")
     missing = False
-    for name in dict.fromkeys(experiments or known):
+    for name in chosen(experiments, choices("experiment")):
         run = find_run(results, name, run_name, tell)
         if run is None:
             missing = True

@@ -79,13 +79,14 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir:
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[EXPERIMENT]... [KEY=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[EXPERIMENT|PAPER]... [KEY=VALUE]...")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the figures.  [default: figures]")
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
     """Run all experiments, draw all figures, check all claims: lqrpg reproduce scale=paper.
 
-    Names, or their beginnings, choose experiments. The same command again continues an interrupted one.
+    Names, their beginnings, or papers (P1 to P4) choose experiments. The same command again continues an interrupted
+    one.
     """
     from lqrpg.cli import reproduce as command
 
@@ -112,19 +113,19 @@ def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Pat
 
 
 @cli.command()
-@click.argument("papers", nargs=-1, metavar="[EXPERIMENT]...")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT|PAPER]...")
 @_RESULTS
 @_RUN
 @_JSON
 @click.option("--strict", is_flag=True, help="A claim that needs a documented change counts as not reproduced.")
-def verify(papers: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
-    """Check the papers' claims on saved tables.
+def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
+    """Check the papers' claims on saved tables: all, or those of experiments or papers (P1 to P4).
 
     Exit codes: 0 all reproduced (as they stand or with a documented change), 1 one is not, 3 tables are missing.
     """
     from lqrpg.cli import verify as command
 
-    return command.verify(papers, results, run_name, as_json=as_json, strict=strict)
+    return command.verify(names, results, run_name, as_json=as_json, strict=strict)
 
 
 @cli.command(name="list")
@@ -179,7 +180,7 @@ def compare(run_a: Path, run_b: Path, figures: bool, out: Path) -> int:
 
 
 @cli.command()
-@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT|PAPER]...")
 @_RESULTS
 @_RUN
 @click.option(

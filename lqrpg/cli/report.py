@@ -20,7 +20,7 @@ from lqrpg.cli.compose import composer
 from lqrpg.cli.console import say
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, tell
+from lqrpg.cli.saved import MISSING_TABLES, command_of, tell
 from lqrpg.cli.verify import accepted_text, check, judged_run
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
@@ -114,35 +114,42 @@ def _shown_run(results: Path, experiment: str, run_name: str | None) -> Finished
 def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
     own = [entry for entry in entries if entry.paper is paper]
     specs = sorted(figures().values(), key=lambda spec: spec.shows.startswith("beyond"))  # the paper's own first
+    shown = [_figure(spec, entry) for spec in specs for entry in own if spec.experiment == entry.name]
+    judged = [_claim(claim, entry) for entry in own for claim in claims() if claim.experiment == entry.name]
+    used = {run.path: run for _, runs in [*shown, *judged] for run in runs}
     return PaperPart(
         paper,
-        [_figure(spec, entry) for spec in specs for entry in own if spec.experiment == entry.name],
-        [_claim(claim, entry) for entry in own for claim in claims() if claim.experiment == entry.name],
-        [_experiment(entry) for entry in own],
+        [figure for figure, _ in shown],
+        [claim for claim, _ in judged],
+        [part for entry in own for part in _experiments(entry, list(used.values()))],
     )
 
 
-def _figure(spec: FigureSpec, entry: _Entry) -> FigurePart:
+def _figure(spec: FigureSpec, entry: _Entry) -> tuple[FigurePart, Sequence[FinishedRun]]:
+    """The figure, and the runs that it shows."""
     reads = " ".join((inspect.getdoc(spec.draw) or "").partition("\n\n")[0].split())
     command = f"lqrpg plot {spec.name}{entry.options}"
     if not entry.readable:
-        return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}")
+        return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}"), ()
     found, problem = _attempt(lambda: drawn(spec, entry.readable, image))
     picture, tables = found or (None, entry.tables)
-    if tables and tables is not entry.tables:
-        reads += " " + " ".join([f"From the run {tables.run.name}.", *warnings_of(tables.run)])
-    return FigurePart(spec.name, spec.shows, reads, command, picture, problem)
+    used = tables.used if tables else []
+    for run in used:
+        if entry.run and run.path != entry.run.path:
+            reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
+    return FigurePart(spec.name, spec.shows, reads, command, picture, problem), used
 
 
-def _claim(claim: Claim, entry: _Entry) -> ClaimPart:
+def _claim(claim: Claim, entry: _Entry) -> tuple[ClaimPart, Sequence[FinishedRun]]:
+    """The claim with what became of it, and the runs of which tables were read."""
     accepted, tables = accepted_text(claim), entry.tables
     if tables is None:
-        return ClaimPart(claim, accepted, problem=f"No finished run yet: {entry.command}")
+        return ClaimPart(claim, accepted, problem=f"No finished run yet: {entry.command}"), ()
     row, problem = _attempt(lambda: check(claim, tables))
     if row is None:
-        return ClaimPart(claim, accepted, problem=problem)
+        return ClaimPart(claim, accepted, problem=problem), ()
     measured = "no number" if math.isnan(row["measured"]) else f"{row['measured']:.4g}"
-    return ClaimPart(claim, accepted, measured, KINDS[row["outcome"]])
+    return ClaimPart(claim, accepted, measured, KINDS[row["outcome"]]), row["used"]
 
 
 def _attempt(work: Callable[[], T]) -> tuple[T | None, str]:
@@ -155,16 +162,22 @@ def _attempt(work: Callable[[], T]) -> tuple[T | None, str]:
         return None, reason if known else f"These tables do not fit: {type(error).__name__}: {reason}"
 
 
-def _experiment(entry: _Entry) -> ExperimentPart:
-    described = ExperimentPart(entry.name, about(entry.text), entry.command)
+def _experiments(entry: _Entry, used: Sequence[FinishedRun]) -> list[ExperimentPart]:
+    """The experiment with the run that is shown, then with others of its runs that figures or claims have used."""
     if entry.run is None:
-        return described
+        return [ExperimentPart(entry.name, about(entry.text), entry.command)]
+    own = entry.run
+    others = [run for run in used if run.provenance["experiment"] == entry.name and run.path != own.path]
+    return [_experiment(entry, run) for run in (own, *others)]
+
+
+def _experiment(entry: _Entry, run: FinishedRun) -> ExperimentPart:
     return ExperimentPart(
         entry.name,
-        described.about,
-        entry.command,
-        entry.run.name,
-        warnings_of(entry.run),
-        parameters_of(entry.run, entry.choice, entry.text),
-        provenance_of(entry.run.provenance),
+        about(entry.text),
+        command_of(run),
+        run.name,
+        warnings_of(run),
+        parameters_of(run, entry.choice, entry.text),
+        provenance_of(run.provenance),
     )

@@ -18,15 +18,16 @@ from lqrpg.rooms import choices, config_text
 
 _FULL = "paper"
 _STATES = {
-    "damaged": "A table of this run is damaged or missing; the command computes it again.",
-    "incomplete": "Some trials have no result; the command tries them again.",
-    "outdated": "The code or its settings have changed since this run; the command computes it anew.",
+    "damaged": "A table of this run is damaged or missing; its command computes it again.",
+    "incomplete": "Some trials have no result; its command tries them again.",
+    "outdated": "The code or its settings have changed since this run; its command computes it anew.",
     "unknown": "This run's record is of another version: whether it is up to date is not known.",
 }
 _LINES = {
     "run started": ("started",),
     "finished": ("finished",),
-    "seconds": ("seconds",),
+    "seconds, with all that ran beside it": ("seconds",),
+    "seconds of work, over all workers": ("busy_seconds",),
     "command": ("argv",),
     "package": ("version",),
     "commit": ("commit", "hash"),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
+from lqrpg.cli.chosen import chosen
 from lqrpg.cli.compose import Request, requests, with_plain_folder
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
-from lqrpg.cli.plot import draw_figures
+from lqrpg.cli.plot import Drawn, draw_figures
 from lqrpg.cli.run import require_runnable
-from lqrpg.cli.verify import check_run
+from lqrpg.cli.verify import judge
 from lqrpg.experiments.execute import Result
-from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import find_run
 from lqrpg.rooms import choices
@@ -26,13 +26,14 @@ _PAPER = "paper"
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one experiment; `seconds` of work, summed over the trials that this call computed."""
+    """What became of one experiment; `seconds` of work, summed over its trials; whether `all_fits` its tables."""
 
     experiment: str
     run: str
     seconds: float
     figures: int
     counts: dict[Outcome, int]
+    all_fits: bool
 
 
 def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
@@ -51,6 +52,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
         nonlocal failed
         try:
             rows[number] = _finish(wanted[number], out)
+            failed = failed or not rows[number].all_fits
         except (SettingError, OSError) as error:
             failed = True
             reason = os_reason(error) if isinstance(error, OSError) else error
@@ -65,14 +67,10 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 
 def _requests(words: Sequence[str]) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
-    names = choices("experiment")
     overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
-    prefixes = tuple(word for word in words if "=" not in word)
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in names):
-            raise SettingError(f"unknown experiment {prefix!r}: {suggestion(prefix, names)}")
-    chosen = [name for name in names if name.startswith(prefixes)] if prefixes else choices("experiment", own=True)
-    wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in chosen]
+    named = [word for word in words if "=" not in word]
+    names = chosen(named, choices("experiment", own=not named))
+    wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in names]
     for request in wanted:
         require_runnable(request)
     return wanted
@@ -86,10 +84,14 @@ def _finish(request: Request, out: Path | None) -> Row:
     own = [spec for spec in figures().values() if spec.experiment == name]
     drew = draw_figures(own, results, None, folder, first=request.run_name)
     run = find_run(results, name, request.run_name)
-    found = [row["outcome"] for row in check_run(name, run)[0]] if run else []
+    judged = judge(name, run) if run else None
+    for claim, reason in judged.unfit.items() if judged else ():
+        say(f"lqrpg: {claim} is not checked: {reason}", err=True)
+    found = [row["outcome"] for row in judged.rows] if judged else []
     seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
-    drawn = sum(is_there is True for is_there in drew.values())
-    return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome})
+    drawn = list(drew.values()).count(Drawn.DRAWN)
+    all_fits = Drawn.UNFIT not in drew.values() and not (judged and judged.unfit)
+    return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome}, all_fits)
 
 
 def _print(rows: Sequence[Row], seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lqrpg.cli.saved import fitting
+from lqrpg.cli.saved import fitting, undamaged
 from lqrpg.figures.registry import FigureSpec
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
 
@@ -19,11 +19,23 @@ class RunTables(Mapping[str, pd.DataFrame]):
     """Tables of a finished run, read when asked for; `experiment/table` is a table of the run's companion.
 
     See `lqrpg.results.lookup.find_companion`, which also says what is raised if there is none.
+
+    Attributes
+    ----------
+    run : the run.
+    used : the runs of which tables have been asked for, in that order.
     """
 
     def __init__(self, run: FinishedRun) -> None:
         self.run = run
-        self._read: dict[str, pd.DataFrame] = {}
+        self.used: list[FinishedRun] = []
+        self._read: dict[str, tuple[FinishedRun, pd.DataFrame]] = {}
+
+    def afresh(self) -> RunTables:
+        """The same tables, each read once for both, of which nothing has been asked for yet."""
+        other = RunTables(self.run)
+        other._read = self._read
+        return other
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table; a copy, so that nobody changes another's."""
@@ -32,10 +44,14 @@ class RunTables(Mapping[str, pd.DataFrame]):
             run = find_companion(self.run, companion) if companion else self.run
             if table not in run.provenance["tables"]:
                 raise EmptyTableError(f"{run.path} has no table {table!r}")
-            self._read[name] = run.table(table)
-        if self._read[name].empty:
+            with undamaged(run):
+                self._read[name] = run, run.table(table)
+        run, content = self._read[name]
+        if content.empty:
             raise EmptyTableError(f"table {name!r} of {self.run.path} has no rows")
-        return self._read[name].copy()
+        if run not in self.used:
+            self.used.append(run)
+        return content.copy()
 
     def __iter__(self) -> Iterator[str]:
         """Names of the tables."""
@@ -47,7 +63,7 @@ class RunTables(Mapping[str, pd.DataFrame]):
 
 
 def drawn(spec: FigureSpec, runs: Sequence[RunTables], render: Callable[[Figure], T]) -> tuple[T, RunTables]:
-    """A figure as `render` keeps it, and the tables that it shows: the first that have rows.
+    """A figure as `render` keeps it, and the tables that it shows, `used` for it alone: the first that have rows.
 
     Raises
     ------
@@ -57,7 +73,7 @@ def drawn(spec: FigureSpec, runs: Sequence[RunTables], render: Callable[[Figure]
         If tables are damaged or do not fit.
     """
     reasons: list[LookupError] = []
-    for tables in runs:
+    for tables in (each.afresh() for each in runs):
         try:
             with fitting(spec.name, tables.run):
                 return render(spec.draw(tables)), tables

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
@@ -13,7 +15,8 @@ from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
 
 MISSING_TABLES = 3
-"""Exit code where tables are missing."""
+"""Exit code where tables are missing, or damaged."""
+_FULL = "paper"
 
 
 def tell(line: str) -> None:
@@ -43,8 +46,24 @@ def is_outdated(run: FinishedRun) -> bool:
 
 
 def command_of(run: FinishedRun) -> str:
-    """The command that made a run, or one like it."""
-    return f"lqrpg run experiment={run.provenance['experiment']}"
+    """The command that computes a run again: with its scale if only that is set, else as it was typed."""
+    record = run.provenance
+    typed, results = record.get("argv"), run.path.parent.parent
+    if run.name != record.get("scale") and isinstance(typed, list) and typed[:2] == ["lqrpg", "run"]:
+        return shlex.join(str(word) for word in typed if word != "--force")
+    words = ["lqrpg", "run", f"experiment={record['experiment']}"]
+    words += [f"scale={run.name}"] if run.name == record.get("scale") != _FULL else []
+    words += [f"results_dir={results}"] if results != Path("results") else []
+    return shlex.join(words)
+
+
+@contextlib.contextmanager
+def undamaged(run: FinishedRun) -> Iterator[None]:
+    """Read a table of a run; raises `SettingError`, which says what computes it again, if it is damaged."""
+    try:
+        yield
+    except DamagedFileError as error:
+        raise SettingError(f"{error}: {command_of(run)} computes it again") from None
 
 
 @contextlib.contextmanager
@@ -57,7 +76,7 @@ def fitting(name: str, run: FinishedRun) -> Iterator[None]:
     Raises
     ------
     SettingError
-        If a table is damaged or does not fit.
+        If a table does not fit.
     """
     try:
         with warnings.catch_warnings():
@@ -65,8 +84,6 @@ def fitting(name: str, run: FinishedRun) -> Iterator[None]:
             yield
     except (EmptyTableError, MissingRunError, OSError, SettingError):
         raise
-    except DamagedFileError as error:
-        raise SettingError(f"{error}: {command_of(run)} computes it again") from None
     except Exception as error:
         raise SettingError(_misfit(name, run, error)) from error
 

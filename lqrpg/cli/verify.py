@@ -14,10 +14,10 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, claims
+from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.run_tables import RunTables
 from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_outdated
-from lqrpg.experiments.registry import suggestion
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, finished_runs
 from lqrpg.rooms import choices
 
@@ -30,34 +30,33 @@ _MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_RE
 
 def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, as_json: bool, strict: bool) -> int:
     """Check the claims of the wanted experiments, or of all; return the exit code."""
-    known = claims()
-    names = list(dict.fromkeys(claim.experiment for claim in known))
-    for wanted in experiments:
-        if wanted not in names and wanted not in choices("experiment"):
-            raise SettingError(f"unknown experiment {wanted!r}: {suggestion(wanted, names)}")
-        if wanted not in names:
-            say(f"lqrpg: {wanted} checks no claim of a paper", err=True)
+    claiming = list(dict.fromkeys(claim.experiment for claim in claims()))
+    names = chosen(experiments, list(dict.fromkeys([*claiming, *choices("experiment")])))
+    for name in names:
+        if experiments and name not in claiming:
+            say(f"lqrpg: {name} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     missing = []
-    incomplete: dict[str, str] = {}
-    for name in (name for name in experiments or names if name in names):
+    unchecked: dict[str, str] = {}
+    for name in (name for name in names if name in claiming):
         found = judged_run(results, name, run_name)
         if found is None:
             missing.append(name)
             continue
-        tell_outdated(found.run)
-        tell_lost(found.run)
+        for run in found.used:
+            tell_outdated(run)
+            tell_lost(run)
         rows += found.rows
-        incomplete |= found.unchecked
+        unchecked |= found.unchecked | found.unfit
     if as_json:
-        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *incomplete]}, indent=1))
+        click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *unchecked]}, indent=1))
     else:
         _print(rows)
     for name in missing:
         say(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
-    for name, reason in incomplete.items():
+    for name, reason in unchecked.items():
         say(f"lqrpg: {name} is not checked: {reason}", err=True)
-    if missing or incomplete:
+    if missing or unchecked:
         return MISSING_TABLES
     failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
     return 1 if any(row["outcome"] in failures for row in rows) else 0
@@ -65,52 +64,67 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
 
 @dataclass(frozen=True)
 class Judged:
-    """A run, the rows of `check` for its claims, and why some of them could not be checked."""
+    """The claims of an experiment on the tables of a run.
+
+    Attributes
+    ----------
+    run : the run.
+    rows : those of `check`.
+    unchecked : why claims could not be checked, by their names: this run has no rows for them.
+    unfit : the same where tables are damaged, or do not fit.
+    """
 
     run: FinishedRun
     rows: list[dict[str, Any]]
     unchecked: dict[str, str]
+    unfit: dict[str, str]
+
+    @property
+    def used(self) -> list[FinishedRun]:
+        """The run, and others of which tables were read."""
+        found = {run.path: run for row in self.rows for run in row["used"]}
+        return list(({self.run.path: self.run} | found).values())
 
 
 def judged_run(results: Path, experiment: str, run_name: str | None) -> Judged | None:
     """The newest finished run on whose tables every claim of the experiment can be checked, else the newest one.
 
-    A run of a part, or on another clock, has no rows for some of the claims.
+    A run of a part, or on another clock, has no rows for some of the claims. One whose tables are damaged is not
+    passed over.
     """
     first = None
     for run in finished_runs(results, experiment, tell):
         if run_name in (None, run.name):
-            try:
-                found = Judged(run, *check_run(experiment, run))
-            except SettingError:
-                tell_outdated(run)
-                raise
-            if not found.unchecked:
+            found = judge(experiment, run)
+            if found.unfit or not found.unchecked:
                 return found
             first = first or found
     return first
 
 
-def check_run(experiment: str, run: FinishedRun) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The claims of an experiment on a run's tables, and why some cannot be checked there."""
-    tables = RunTables(run)
-    rows, unchecked = [], {}
+def judge(experiment: str, run: FinishedRun) -> Judged:
+    """The claims of an experiment on a run's tables."""
+    tables, found = RunTables(run), Judged(run, [], {}, {})
     for claim in (claim for claim in claims() if claim.experiment == experiment):
         try:
-            rows.append(check(claim, tables))
+            found.rows.append(check(claim, tables))
         except MissingRunError as error:
-            unchecked[claim.name] = str(error)
-    return rows, unchecked
+            found.unchecked[claim.name] = str(error)
+        except SettingError as error:
+            found.unfit[claim.name] = str(error)
+    return found
 
 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
-    """A claim on the tables of a run: `claim`, `run`, `measured` and `outcome`."""
+    """A claim on the tables of a run: `claim`, `run`, the runs `used`, `measured` and `outcome`."""
+    own = tables.afresh()
     try:
-        with fitting(claim.name, tables.run):
-            measured = claim.measure(tables)
+        with fitting(claim.name, own.run):
+            measured = claim.measure(own)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
-    return {"claim": claim, "run": tables.run, "measured": measured, "outcome": claim.outcome(measured)}
+    outcome = claim.outcome(measured)
+    return {"claim": claim, "run": own.run, "used": own.used, "measured": measured, "outcome": outcome}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +134,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         "name": claim.name,
         "experiment": claim.experiment,
         "run": str(row["run"].path),
+        "used": [str(run.path) for run in row["used"]],
         "paper": claim.paper,
         "says": claim.says,
         "measures": claim.measures,
@@ -179,8 +194,12 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    from rich.markup import escape
+
     claim: Claim = row["claim"]
-    notes = "".join(f"\n{label}: {text}" for label, text in (("change", claim.change), ("note", claim.caveat)) if text)
+    others = ", ".join(plain(run.path) for run in row["used"] if run != row["run"])
+    labelled = ("change", claim.change), ("note", claim.caveat), ("with tables of", escape(others))
+    notes = "".join(f"\n{label}: {text}" for label, text in labelled if text)
     colour = _MARKS[row["outcome"]]
     return [
         f"[bold]{claim.name}[/bold]\n{claim.says} ({claim.paper})",

@@ -69,7 +69,7 @@ class ExperimentPart:
     ----------
     name : the experiment's name.
     about : what it is.
-    command : what makes the run.
+    command : what makes the run, or one at full size if there is none.
     run : name of the run, or empty.
     warnings : what a reader should know before trusting it.
     parameters : with their sources.
@@ -84,6 +84,11 @@ class ExperimentPart:
     parameters: Sequence[Parameter] = ()
     provenance: Sequence[tuple[str, str]] = ()
 
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return f"{self.name}-{self.run}"
+
     def tagged(self, tag: str) -> int:
         """Number of parameters with a tag."""
         return sum(parameter.tag == tag for parameter in self.parameters)
@@ -95,9 +100,9 @@ class Difference:
 
     Attributes
     ----------
-    kind : `changed`, `failed` or `note`.
+    kind : `changed`, `differs`, `failed` or `note`.
     text : what differs, and why.
-    claims : names of the claims that it belongs to.
+    claims : names of the claims that it belongs to; none for what belongs to the paper as a whole.
     """
 
     kind: str
@@ -132,11 +137,15 @@ class PaperPart:
 
     @property
     def differences(self) -> list[Difference]:
-        """Claims that do not hold, documented changes, then notes; one text that several claims share stands once."""
+        """Claims that do not hold, documented changes, what is done differently throughout, then notes.
+
+        One text that several claims share stands once.
+        """
         failed = [(_failure(part), part.claim.name) for part in self.claims if part.kind == "failed"]
         changed = [(part.claim.change, part.claim.name) for part in self.claims if part.claim.change]
         noted = [(part.claim.caveat, part.claim.name) for part in self.claims if part.claim.caveat]
-        return [*_grouped("failed", failed), *_grouped("changed", changed), *_grouped("note", noted)]
+        throughout = [Difference("differs", text, []) for text in self.paper.differs]
+        return [*_grouped("failed", failed), *_grouped("changed", changed), *throughout, *_grouped("note", noted)]
 
 
 def _failure(part: ClaimPart) -> str:

@@ -86,14 +86,25 @@ def _parameter(
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted keys, values as text."""
+    """Nested settings as dotted keys, values as text; what is of some kind, such as a schedule, is one value."""
     found: dict[str, str] = {}
     for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and f"{prefix}{key}" != "system" and _is_of_a_kind(value):
+            taken = ", ".join(f"{name} {_text(part)}" for name, part in value.items() if part is not None)
+            found[f"{prefix}{key}"] = taken.removeprefix("kind ")
+        elif isinstance(value, Mapping) and value:
             found |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            found[f"{prefix}{key}"] = _text(value)
     return found
+
+
+def _is_of_a_kind(group: Mapping[str, Any]) -> bool:
+    return "kind" in group and not any(isinstance(part, Mapping | list) for part in group.values())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def notes(text: str, prefix: str = "") -> dict[str, Note]:
