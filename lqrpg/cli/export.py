@@ -12,7 +12,7 @@ from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import say
 from lqrpg.cli.saved import MISSING_TABLES, tell, tell_outdated
 from lqrpg.results.atomic import DamagedFileError, write_atomically
-from lqrpg.results.lookup import FinishedRun, find_run
+from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.rooms import choices
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -22,14 +22,16 @@ def export(experiments: Sequence[str], results: Path, run_name: str | None, out:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
     missing = False
     for name in chosen(experiments, choices("experiment")):
-        run = find_run(results, name, run_name, tell)
-        if run is None:
+        runs = [run for run in finished_runs(results, name, tell) if run_name in (None, run.name)]
+        if not runs:
             missing = True
             which = f" named {run_name!r}" if run_name else ""
             say(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
             continue
-        tell_outdated(run)
-        _write(run, out / name / run.name)
+        tell_outdated(runs[0])
+        _write(runs[0], out / name / runs[0].name)
+        if runs[1:]:
+            say(f"{name}: the newest run; with --run also {', '.join(run.name for run in runs[1:])}", err=True)
     return MISSING_TABLES if missing else 0
 
 

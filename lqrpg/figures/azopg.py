@@ -17,6 +17,9 @@ from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 VERSION_SHADES = ("#FFFFFF", "#DCE9F5", "#A9CBE6", "#6FA8D3", "#3B83BD", "#1F5F94", "#103F68")
 CASE_NAMES = {"normal": "all workers alike", "slow": "half of the workers slowed"}
@@ -116,18 +119,18 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     shown = curves[curves["case"] == case]
     if case == "slow":  # the single worker, which nothing slows, is the reference of this panel too
         shown = pd.concat([curves[(curves["case"] == "normal") & (curves["workers"] == 1)], shown])
-    for index, (workers, runs) in enumerate(shown.groupby("workers")):
-        _band(axis, runs, index, f"M = {workers}")
     settings = curves.attrs["settings"]
     tolerance = (settings if settings["clock"] == "virtual" else settings["real_clock"])["tolerance"]
+    for index, (workers, runs) in enumerate(shown.groupby("workers")):
+        _band(axis, runs, index, f"M = {workers}", tolerance)
     axis.axhline(tolerance, color="#888888", lw=0.9)
     axis.annotate(
         "tolerance",
-        (1.0, tolerance),
+        (0.8, tolerance),
         (0, -2),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        ha="right",
+        ha="center",
         va="top",
         fontsize=7,
     )
@@ -138,19 +141,30 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     axis.legend(title=f"{shown['seed'].nunique()} runs each: median, range", title_fontsize=7)
 
 
-def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str) -> None:
-    """Median and range over runs, on a common grid of times; a marker where the shortest run ends."""
-    last = runs.groupby("seed")["time_s"].max().min()
-    grid = np.linspace(0.0, float(last), 200)
-    logs = np.array([np.interp(grid, run["time_s"], np.log(run["gap"])) for _, run in runs.groupby("seed")])
+def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str, tolerance: float) -> None:
+    """Median and range over runs of the time at which each gap was reached, down to one that all reach; a marker there.
+
+    Runs end at different times. Medians of gaps at a time would end with the shortest one, above the tolerance.
+    """
+    gaps = runs.groupby("seed")["gap"]
+    levels = np.geomspace(gaps.first().min(), max(tolerance, gaps.min().max()), 200)
+    times = np.array([_times(run, levels) for _, run in runs.groupby("seed")])
     look: dict[str, Any] = {
         "color": COLOURS[index % 7],
         "linestyle": DASHES[index % 7],
         "marker": MARKERS[index % 7],
         "markevery": [199],
     }
-    axis.plot(grid, np.exp(np.median(logs, axis=0)), label=label, **look)
-    axis.fill_between(grid, np.exp(logs.min(axis=0)), np.exp(logs.max(axis=0)), color=look["color"], alpha=BAND, lw=0)
+    axis.plot(np.median(times, axis=0), levels, label=label, **look)
+    axis.fill_betweenx(levels, times.min(axis=0), times.max(axis=0), color=look["color"], alpha=BAND, lw=0)
+
+
+def _times(run: pd.DataFrame, levels: Array) -> Array:
+    """When a run first was at each gap."""
+    lowest = np.minimum.accumulate(run["gap"].to_numpy())
+    falls = np.append(True, lowest[1:] < lowest[:-1])
+    times: Array = np.interp(-np.log(levels), -np.log(lowest[falls]), run["time_s"].to_numpy()[falls])
+    return times
 
 
 def _speedups(axis: Axes, table: pd.DataFrame) -> None:
@@ -173,7 +187,7 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     axis.plot([], [], color="#888888", lw=0.9, label="ideal lines")
     if len(independent):
         axis.fill_between([], [], color="#444444", alpha=BAND, lw=0, label="range, each fleet its own samples")
-    axis.set(xlabel="number of workers M", ylabel="speedup T₁ / T_M")
+    axis.set(xlabel="number of workers M", ylabel="speedup $T_1 / T_M$")
     axis.set_title("speedup")
     axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
     title = f"medians of {single['seed'].nunique()} runs, same samples"
@@ -206,7 +220,7 @@ def scaling(tables: Tables) -> Figure:
         right.plot(delays.index[delays > 0], delays[delays > 0], label=label, **style)
     left.plot([], [], ls="", marker="x", color="#444444", label="tolerance not met")
     left.axhline(1.0, color="#888888", lw=0.9)
-    left.set(ylabel="efficiency T₁ / (M T_M)", ylim=(0, 1.15), title="speedup a worker")
+    left.set(ylabel="efficiency $T_1 / (M\\, T_M)$", ylim=(0, 1.15), title="speedup a worker")
     right.set_yscale("log")
     right.set(ylabel="mean delay (updates)", title="staleness")
     right.axhline(1.0, color="#888888", lw=0.9)
@@ -216,7 +230,7 @@ def scaling(tables: Tables) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.tick_params(axis="x", rotation=45)
-        axis.set_xlabel(f"number of workers M ({table['seed'].nunique()} runs each)")
+        axis.set_xlabel(f"workers M (median, range of {table['seed'].nunique()} runs)")
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
     right.legend(loc="upper left")
     panel_letters([left, right])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PAPERS_LINE = 8.2e-4
 READINGS = {
-    "noise": "gradient driven by Σ_w, factor 2, Frobenius norm",
+    "noise": r"gradient driven by $\Sigma_w$, factor 2, Frobenius norm",
     "initial": "gradient driven by Σ₀, no factor 2, spectral norm",
 }
 
@@ -31,8 +31,8 @@ def fig2(tables: Tables) -> Figure:
     axes = list(canvas.subplots(1, 3))
     for index, (noise, rows) in enumerate(table.groupby("noise")):
         _errors(axes[0], rows, index, noise)
-        axes[1].plot(rows["iteration"], rows["bias_norm"], label=f"Σ_w = {noise:g} I", **look(index))
-        axes[2].plot(rows["iteration"], rows["variance"], label=f"Σ_w = {noise:g} I", **look(index))
+        axes[1].plot(rows["iteration"], rows["bias_norm"], label=rf"$\Sigma_w$ = {noise:g} I", **look(index))
+        axes[2].plot(rows["iteration"], rows["variance"], label=rf"$\Sigma_w$ = {noise:g} I", **look(index))
         floor = np.sqrt(rows["variance"] / settings["samples"])
         guide(axes[1], rows["iteration"], floor, "Monte Carlo noise √(variance / samples)" if not index else "")
     i = np.array([1.0, float(table["iteration"].max())])
@@ -49,7 +49,7 @@ def fig2(tables: Tables) -> Figure:
 
 
 def _errors(axis: Axes, rows: pd.DataFrame, index: int, noise: float) -> None:
-    axis.plot(rows["iteration"], rows["mean_error"], label=f"Σ_w = {noise:g} I", **look(index))
+    axis.plot(rows["iteration"], rows["mean_error"], label=rf"$\Sigma_w$ = {noise:g} I", **look(index))
     late = rows[rows["iteration"] >= 0.1 * rows["iteration"].max()]
     fitted = float(np.exp(np.mean(np.log(late["mean_error"] * np.sqrt(late["iteration"])))))
     at = rows["iteration"].to_numpy(dtype=float)
@@ -70,7 +70,7 @@ def fig3(tables: Tables) -> Figure:
     canvas = Figure(figsize=(8.6, 3.9))
     axes = list(canvas.subplots(1, 2))
     for index, (noise, rows) in enumerate(table.groupby("noise")):
-        label = f"Σ_w = {noise:g} I"
+        label = rf"$\Sigma_w$ = {noise:g} I"
         style = look(index)
         _capped(axes[0], rows, "bias_norm", index, label)
         first = index == 0

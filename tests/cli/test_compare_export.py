@@ -40,7 +40,7 @@ def test_bad_input_is_one_line_and_code_two(lqrpg, tmp_path):
     for pair in ((one, "results"), (one, "nowhere"), (one, other), (other, other)):
         ended = lqrpg("compare", *pair)
         assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert lqrpg("export", "qsa_monte").code == 2
+    assert lqrpg("export", "monte_carlo").code == 2
     assert lqrpg("export", "--run", "other", "qsa_monte_carlo").code == 3
 
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from lqrpg.checks import SettingError
+from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import Outcome, claims
 from lqrpg.figures.registry import figures
+from tests.forgery import forge
 
 SMOKE = ("run", "experiment=azopg", "scale=smoke", "backend=serial")
 
@@ -60,7 +62,8 @@ def test_verify_exit_codes_and_json(lqrpg):
     assert outcomes <= {outcome.value for outcome in Outcome}
     assert ended.code == (1 if "not reproduced" in outcomes else 0)
     assert "azopg_delay_bound" in lqrpg("verify", "azopg").out
-    assert lqrpg("verify", "azop").code == 2
+    assert json.loads(lqrpg("verify", "p1", "--json").out)["claims"] == rows
+    assert lqrpg("verify", "zopg").code == 2
     assert lqrpg("verify", "--run", "other", "azopg").code == 3
 
 
@@ -193,3 +196,34 @@ def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
         assert expected in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_path):
+    smoke = ("run", "experiment=sgd_direct", "scale=smoke", "backend=serial")
+    beside = lqrpg(*smoke, "part=adjusted").out.strip()
+    lqrpg(*smoke)
+    command = ["lqrpg", *smoke, "part=adjusted"]
+    forge(tmp_path / beside, {"sources": "0" * 16, "argv": command})
+    flagged = f"{beside} is outdated, the code has changed since: {' '.join(command)} computes it anew"
+    ended = lqrpg("verify", "sgd_direct", "--json")
+    used = {row["name"]: row["used"] for row in json.loads(ended.out)["claims"]}
+    assert beside in used["sgd_direct_adjusted_stalls"]
+    assert used["sgd_direct_printed_stable"] == ["results/sgd_direct/smoke"]
+    assert flagged in ended.err
+    ended = lqrpg("plot", "sgd_fig6")
+    assert f"sgd_fig6: from {beside}" in ended.err
+    assert flagged in ended.err
+    lqrpg("report")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"run <code>{beside.rpartition('/')[2]}</code>" in text
+    assert f"<code>{' '.join(command)}</code>" in text
+    assert "its command computes it anew" in text
+
+
+def test_the_differences_from_a_paper_stand_on_its_page(lqrpg, tmp_path):
+    lqrpg("run", "experiment=qsa_policy_iteration", "scale=smoke", "backend=serial")
+    lqrpg("report")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(paper.differs for paper in papers().values())
+    assert "Done differently" in text
+    assert "are out of scope" in text
