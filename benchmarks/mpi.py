@@ -1,4 +1,4 @@
-"""Overheads of MPI ranks, and what they gain: python -m benchmarks.mpi [--quick].
+"""Overheads of MPI ranks, and what they gain: python benchmarks/mpi.py [--quick].
 
 Times of exchanges are medians over a fleet's run; efficiencies compare whole runs of the command line, side by side.
 """
@@ -18,6 +18,11 @@ from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+
+# The ranks look up functions of this module by its name, and see neither the current folder nor that of this file.
+_ROOT = str(Path(__file__).resolve().parent.parent)
+sys.path.insert(0, _ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 import numpy as np
 
