@@ -178,7 +178,7 @@ def test_a_damaged_table_is_said_and_computed_again(lqrpg, tmp_path):
     table = tmp_path / "results/azopg/smoke/speedup.parquet"
     before = table.read_bytes()
     table.write_bytes(before[:-20])
-    assert lqrpg("plot", "azopg_fig3").code == 2
+    assert lqrpg("plot", "azopg_fig3").code == 3
     assert [entry["state"] for entry in json.loads(lqrpg("list", "--json").out)[0]["results"]] == ["damaged"]
     ended = lqrpg(*SMOKE)
     assert ended.code == 0
