@@ -239,6 +239,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
         return BROKEN_PIPE
     except OSError as error:
         return _refuse(os_reason(error))
+    except MemoryError:
+        return _refuse("out of memory: free some, or ask for less at a time")
 
 
 def _flushed(code: int) -> int:

@@ -82,7 +82,7 @@ def fitting(name: str, run: FinishedRun) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             yield
-    except (EmptyTableError, MissingRunError, OSError, SettingError):
+    except (EmptyTableError, MemoryError, MissingRunError, OSError, SettingError):
         raise
     except Exception as error:
         raise SettingError(_misfit(name, run, error)) from error

@@ -1,15 +1,18 @@
-"""Files that are either whole or absent, and that tell when they were damaged."""
+"""Files that are either whole or absent, that tell when they were damaged, and that have an end."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 _DIGEST_BYTES = 32
 _UNFINISHED = ".tmp"
+LARGEST_FILE = 2**30
+"""Bytes; no table and no trial comes near."""
 
 
 class DamagedFileError(ValueError):
@@ -61,16 +64,39 @@ def read_sealed(path: Path, owner: str = "") -> bytes:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     DamagedFileError
         If the digest does not fit the content, or the file belongs to something else.
     """
-    if path.exists() and not path.is_file():
-        raise DamagedFileError(f"{path} is no regular file")
-    raw = path.read_bytes()
+    raw = read_regular(path)
     content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
     if _digest(content, owner) != digest:
         raise DamagedFileError(f"{path} is damaged")
     return content
+
+
+def read_regular(file: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The bytes of a regular file: a pipe would wait for ever, a device would have no end, a huge file no place.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    DamagedFileError
+        If it is none, or larger than `largest` bytes.
+    """
+    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # an empty pipe would wait here already
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedFileError(f"{file} is no regular file")
+        if found.st_size > largest:
+            raise DamagedFileError(f"{file} is damaged: larger than {largest} bytes")
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read(found.st_size)
+    finally:
+        os.close(handle)
 
 
 def _digest(content: bytes, owner: str) -> bytes:

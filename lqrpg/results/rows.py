@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.atomic import LARGEST_FILE, DamagedFileError
 
 Columns = dict[str, NDArray[Any]]
 """One table's rows, column by column."""
@@ -44,10 +44,18 @@ def decode(content: bytes) -> Rows:
     """
     rows: Rows = {}
     try:
+        _require_bounded(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             for member in archive.files:
                 table, name = member.split("/")
                 rows.setdefault(table, {})[name] = archive[member]
-    except (BadZipFile, EOFError, MemoryError, TypeError, ValueError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, MemoryError, TypeError, ValueError, zlib.error) as error:
         raise DamagedFileError(f"these are no rows: {error}") from None
     return rows
+
+
+def _require_bounded(content: bytes) -> None:
+    """Refuse an archive whose members, which a stranger may have compressed, are larger than any of ours."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
+            raise ValueError(f"larger than {LARGEST_FILE} bytes, once unpacked")

@@ -20,6 +20,7 @@ import pandas as pd
 
 from lqrpg.results.atomic import (
     DamagedFileError,
+    read_regular,
     read_sealed,
     remove_unfinished,
     write_atomically,
@@ -121,8 +122,8 @@ class RunDirectory:
     def has_config(self, config: str) -> bool:
         """Whether the file of the settings is there, as it was written."""
         try:
-            return (self.path / "config.yaml").read_bytes() == config.encode()
-        except OSError:
+            return read_regular(self.path / "config.yaml", len(config.encode())) == config.encode()
+        except (DamagedFileError, OSError):
             return False
 
     def set_aside(self) -> None:

@@ -5,33 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.atomic import DamagedFileError, read_regular
 
 _LARGEST_RECORD = 64 * 2**20
 _DEEPEST = 20
-
-
-def read_regular(file: Path, largest: int | None = None) -> bytes:
-    """The bytes of a regular file: a pipe would wait for ever, a device would have no end.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    DamagedFileError
-        If it is none, or larger than `largest` bytes.
-    """
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise DamagedFileError(f"{file} is no regular file")
-    if largest is not None and found.st_size > largest:
-        raise DamagedFileError(f"{file} is larger than {largest} bytes")
-    return file.read_bytes()
 
 
 def read_json(file: Path) -> Any:

@@ -11,15 +11,17 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from lqrpg.results.atomic import DamagedFileError, write_atomically
-from lqrpg.results.strangers import read_regular
+from lqrpg.results.atomic import LARGEST_FILE, DamagedFileError, read_regular, write_atomically
 
 _METADATA = b"lqrpg"
 _MOST_CELLS = 2**28
-_KINDS = (types.is_floating, types.is_integer, types.is_boolean, types.is_string, types.is_large_string)
+_MOST_BYTES = 8 * _MOST_CELLS
+_TEXT = (types.is_string, types.is_large_string)
+_KINDS = (types.is_floating, types.is_integer, types.is_boolean, *_TEXT)
 
 
 def write_table(path: Path, table: pd.DataFrame, description: Mapping[str, Any]) -> str:
@@ -40,7 +42,7 @@ def read_table(path: Path, digest: str) -> pd.DataFrame:
     Raises
     ------
     DamagedFileError
-        If the file is missing, or its bytes are not those that were written.
+        If the file is missing or no regular one, or its bytes are not those that were written.
     """
     try:
         content = read_regular(path)
@@ -56,25 +58,39 @@ def read_table(path: Path, digest: str) -> pd.DataFrame:
 
 
 def _table(content: bytes) -> pd.DataFrame:
-    """The table in the bytes of a Parquet file: plain columns only, and no more numbers than memory holds.
+    """The table in the bytes of a Parquet file: plain columns only, no more numbers and text than memory holds.
 
     Nothing but the numbers and our own description is used of it: no index, no types of pandas or other libraries.
     """
     file = pq.ParquetFile(io.BytesIO(content))
+    schema = file.schema_arrow
     if file.metadata.num_rows * file.metadata.num_columns > _MOST_CELLS:
         raise ValueError(f"more than {_MOST_CELLS} values")
-    for column in file.schema_arrow:
+    if sum(file.metadata.row_group(k).total_byte_size for k in range(file.num_row_groups)) > _MOST_BYTES:
+        raise ValueError(f"more than {_MOST_BYTES} bytes, once unpacked")
+    for column in schema:
         if not any(is_kind(column.type) for is_kind in _KINDS):
             raise ValueError(f"column {column.name!r} has the type {column.type}")
-    if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
+    if len(set(schema.names)) < len(schema.names):
         raise ValueError("two columns have one name")
-    arrow = file.read()
+    arrow = _read(content, schema)
     description = json.loads((arrow.schema.metadata or {}).get(_METADATA, b"{}"))
     if not isinstance(description, dict):
         raise ValueError("its description is none")
     table: pd.DataFrame = arrow.replace_schema_metadata(None).to_pandas()
     table.attrs.update(description)
     return table
+
+
+def _read(content: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns, text read as a dictionary first: a long entry of many rows stands in the file once."""
+    words = [column.name for column in schema if any(is_text(column.type) for is_text in _TEXT)]
+    arrow = pq.ParquetFile(io.BytesIO(content), read_dictionary=words).read()
+    for name in words:
+        lengths = [pc.max(pc.binary_length(part.dictionary)).as_py() or 0 for part in arrow[name].chunks]
+        if max(lengths, default=0) * len(arrow) > LARGEST_FILE:
+            raise ValueError(f"column {name!r} holds more than {LARGEST_FILE} bytes of text")
+    return arrow.cast(schema)
 
 
 def is_whole(path: Path, digest: str) -> bool:

@@ -146,8 +146,8 @@ def test_a_record_with_odd_parts_breaks_nothing(driven, folder):
     require_safe(driven, folder, commands=[("list",)])
 
 
-@pytest.mark.parametrize("name", ["provenance.json", "paths.parquet"])
-@pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "loop", "nothing", "secret"])
+@pytest.mark.parametrize("name", ["provenance.json", "paths.parquet", "config.yaml"])
+@pytest.mark.parametrize("kind", ["pipe", "endless", "huge", "folder", "loop", "nothing", "secret"])
 def test_no_file_is_waited_for_and_none_is_read_without_end(driven, folder, name, kind):
     file = folder / PLACE / name
     file.unlink()
@@ -156,10 +156,13 @@ def test_no_file_is_waited_for_and_none_is_read_without_end(driven, folder, name
         os.mkfifo(file)
     elif kind == "folder":
         file.mkdir()
+    elif kind == "huge":
+        file.touch()
+        os.truncate(file, 2**40)
     else:
         targets = {"endless": "/dev/zero", "loop": file, "nothing": "nowhere", "secret": folder / "secret"}
         file.symlink_to(targets[kind])
-    require_safe(driven, folder, commands=[*quick_readers(PLACE), ("verify", "qsa_monte_carlo")])
+    require_safe(driven, folder, commands=[*quick_readers(PLACE), ("verify", "qsa_monte_carlo"), ("report",), RUN])
     told = [path.read_bytes() for path in folder.glob("csv/**/*.csv")]
     assert not any(b"secret of this" in text for text in told)
 
@@ -253,7 +256,7 @@ def test_exported_text_is_no_formula(driven, folder):
     assert lines[2].split(",")[1] == "-1.0"
 
 
-@pytest.mark.parametrize("kind", ["pickle", "pipe", "folder", "text"])
+@pytest.mark.parametrize("kind", ["pickle", "pipe", "folder", "huge", "text"])
 def test_what_a_stranger_left_of_a_run_is_computed_anew(driven, folder, kind):
     """A run goes on from shards; those that are none are replaced."""
     record = json.loads((folder / PLACE / "provenance.json").read_text())
@@ -266,6 +269,7 @@ def test_what_a_stranger_left_of_a_run_is_computed_anew(driven, folder, kind):
         "pickle": lambda file: write_sealed(file, (folder / "rows.npz").read_bytes(), owner),
         "pipe": os.mkfifo,
         "folder": Path.mkdir,
+        "huge": lambda file: (file.touch(), os.truncate(file, 2**40)),
         "text": lambda file: write_sealed(file, b"rows", owner),
     }[kind](shards / "paths.npz")
     ended = driven(folder, *RUN)

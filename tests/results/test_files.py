@@ -1,16 +1,20 @@
 """Files that are whole or absent, rows without pickle, tables with equal bytes."""
 
+import hashlib
 import io
+import os
 import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lqrpg.results import atomic
-from lqrpg.results.atomic import DamagedFileError, read_sealed, write_atomically, write_sealed
+from lqrpg.results import atomic, rows
+from lqrpg.results.atomic import DamagedFileError, read_regular, read_sealed, write_atomically, write_sealed
 from lqrpg.results.rows import decode, encode
 from lqrpg.results.tables import is_whole, read_table, write_table
 
@@ -37,6 +41,18 @@ def test_a_truncated_file_is_noticed(tmp_path, length):
         read_sealed(tmp_path / "file")
 
 
+def test_a_file_without_end_is_damaged_and_none_is_waited_for(tmp_path):
+    digest = write_table(tmp_path / "huge", pd.DataFrame({"x": [1.0]}), {})
+    os.truncate(tmp_path / "huge", 2**40)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, reason in (("huge", "larger than"), ("pipe", "no regular file"), ("folder", "no regular file")):
+        for read in (read_regular, read_sealed):
+            with pytest.raises(DamagedFileError, match=reason):
+                read(tmp_path / name)
+        assert not is_whole(tmp_path / name, digest)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     write_atomically(tmp_path / "file", b"old")
 
@@ -51,13 +67,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 
 def test_rows_come_back_as_they_were():
-    rows = {
+    columns_of = {
         "curves": {"case": np.array(["normal", "slow"]), "gap": np.array([0.1, np.nan]), "update": np.array([1, 2])},
         "one": {"censored": np.array([True])},
     }
-    back = decode(encode(rows))
+    back = decode(encode(columns_of))
     assert set(back) == {"curves", "one"}
-    for table, columns in rows.items():
+    for table, columns in columns_of.items():
         for name, column in columns.items():
             assert back[table][name].dtype == column.dtype
             np.testing.assert_array_equal(back[table][name], column)
@@ -70,6 +86,29 @@ def test_pickled_content_is_not_read():
         decode(stream.getvalue())
     with pytest.raises((ValueError, OSError)):
         decode(pickle.dumps({"table": 1}))
+
+
+def test_rows_that_a_stranger_has_compressed_are_bounded(monkeypatch):
+    monkeypatch.setattr(rows, "LARGEST_FILE", 10_000)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **{"table/column": np.zeros(2000)})
+    with pytest.raises(DamagedFileError, match="once unpacked"):
+        decode(stream.getvalue())
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_text_that_grows_when_it_is_read_is_refused(tmp_path, use_dictionary):
+    """A short file can hold one long entry for all its rows."""
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 3000), pa.array(["x" * 2**20]))
+    stream = io.BytesIO()
+    schema = pa.schema([("case", pa.string())])
+    with pq.ParquetWriter(stream, schema, compression="zstd", use_dictionary=use_dictionary) as writer:
+        for start in range(0, len(text), 100):
+            writer.write_table(pa.table({"case": text[start : start + 100].cast(pa.string())}))
+    write_atomically(tmp_path / "t.parquet", stream.getvalue())
+    assert (tmp_path / "t.parquet").stat().st_size < 5_000_000
+    with pytest.raises(DamagedFileError, match="bytes"):
+        read_table(tmp_path / "t.parquet", hashlib.sha256(stream.getvalue()).hexdigest())
 
 
 def test_equal_tables_have_equal_bytes_and_carry_their_description(tmp_path):

@@ -1,6 +1,8 @@
 """The states of a run directory, its lock, and what counts as a finished run."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -78,6 +80,16 @@ def test_one_process_at_a_time(tmp_path):
     with directory.locked():
         pass
     assert list(directory.path.parent.iterdir()) == []
+
+
+def test_a_note_of_the_settings_that_is_none_is_written_again(tmp_path):
+    directory = finished(tmp_path / "azopg" / "paper")
+    note = directory.path / "config.yaml"
+    for damage in (Path.unlink, lambda file: os.truncate(file, 2**40), lambda file: (file.unlink(), os.mkfifo(file))):
+        assert directory.has_config("seed: 0\n")
+        damage(note)
+        assert not directory.has_config("seed: 0\n")
+        directory.write_config("seed: 0\n")
 
 
 def test_setting_aside_keeps_one_generation(tmp_path):
