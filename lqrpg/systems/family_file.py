@@ -1,26 +1,26 @@
-"""A user's family of plants, from YAML: read without tags, aliases or repeated keys, and checked entry by entry."""
+"""A user's family of plants, from plain YAML, checked entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array
 from lqrpg.systems.distributions import Distribution, distribution
 from lqrpg.systems.expression import Expression, is_name, parse
 from lqrpg.systems.parameter_family import Entries
+from lqrpg.systems.plain_yaml import load_plain
 
 REQUIRED = ("parameters", "time", "A", "B", "Q", "R", "Sigma")
 OPTIONAL = ("derived", "dt", "start_gain")
 TIMES = ("continuous", "discrete")
 MAX_STATES, MAX_INPUTS = 6, 4  # the kernels are compiled without loops: above, that takes minutes
 MAX_UNCERTAIN, MAX_NAMES = 8, 60
-_MAX_BYTES, _MAX_LEVELS = 100_000, 5
+_MAX_BYTES = 100_000
 
 
 def read(path: str) -> dict[str, Any]:
@@ -38,67 +38,9 @@ def read(path: str) -> dict[str, Any]:
     except OSError as error:
         raise SettingError(f"system.file={path!r}: {error.strerror or error}: expected a readable YAML file") from None
     require(len(raw) <= _MAX_BYTES, f"system.file={path}: bytes", f"over {_MAX_BYTES}", f"at most {_MAX_BYTES}")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise SettingError(f"{path}: not UTF-8: expected YAML as plain text") from None
-    try:
-        _require_plain(yaml.parse(text, Loader=yaml.SafeLoader), path)
-        _require_unique(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingError(f"{path}{_line_of(error)}: not valid YAML: {_reason(error)}") from None
-    except (ValueError, OverflowError) as error:  # such as the date 2020-13-45
-        if isinstance(error, SettingError):
-            raise
-        raise SettingError(f"{path}: {str(error).splitlines()[0]}: expected numbers and expressions") from None
+    content = load_plain(raw, path)
     require_keys(content, path)
     return dict(content)
-
-
-def _line_of(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark is not None else ""
-
-
-def _reason(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable").splitlines()[0]
-
-
-def _require_plain(events: Iterator[Any], path: str) -> None:
-    """Refuse tags, aliases, several documents and deep nesting, before anything is built of them."""
-    level = documents = 0
-    for event in events:
-        where = f"{path}, line {event.start_mark.line + 1}"
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SettingError(f"{where}: anchors and aliases (& and *): expected plain values; quote an expression")
-        if getattr(event, "tag", None):
-            raise SettingError(f"{where}: the tag {event.tag!r}: expected plain values, without tags (!)")
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if documents > 1:
-            raise SettingError(f"{where}: a second document: expected one family a file")
-        if level > _MAX_LEVELS:
-            raise SettingError(f"{where}: nested too deeply: expected at most {_MAX_LEVELS} levels")
-
-
-def _require_unique(node: Any, path: str) -> None:
-    """Refuse a key that stands twice in one group: YAML itself would keep the last one, silently."""
-    children = []
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line, name = key.start_mark.line + 1, str(key.value)
-            if not isinstance(key, yaml.ScalarNode):
-                raise SettingError(f"{path}, line {line}: expected a plain key")
-            if name in seen:
-                raise SettingError(f"{path}, line {line}: {name!r} is given twice; first on line {seen[name]}")
-            seen[name] = line
-            children.append(value)
-    elif isinstance(node, yaml.SequenceNode):
-        children = node.value
-    for child in children:
-        _require_unique(child, path)
 
 
 def require_keys(content: object, where: str) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from scipy import io
 
 from lqrpg.checks import SettingError
+from lqrpg.systems.plain_yaml import load_plain
 
 ALIASES = {"Ts": "sample_time", "dt": "sample_time", "K": "K0", "N": "S"}
 """Names of MATLAB's control functions for what has another name here."""
-MAX_BYTES = 50_000_000
+MAX_BYTES = 1_000_000
+_BYTES_OF_A_NUMBER = 8
+_OBJECTS = ("cell", "function", "object", "opaque", "sparse", "struct")
+"""Kinds of MATLAB's variables that are no arrays of numbers; their shapes do not say how much they hold."""
 
 
 def read_plant(path: Path) -> dict[str, Any]:
@@ -30,8 +35,7 @@ def read_plant(path: Path) -> dict[str, Any]:
         raise SettingError(f"system.file={str(path)!r}: expected a file that ends in {', '.join(_READERS)}")
     if not path.is_file():
         raise SettingError(f"system.file={str(path)!r}: no such file, looked for in {Path.cwd()}")
-    if path.stat().st_size > MAX_BYTES:
-        raise SettingError(f"system.file={str(path)!r}: larger than {MAX_BYTES // 1_000_000} MB, which no plant is")
+    _require_small(path, path.stat().st_size)
     content = reader(path)
     for name in list(content):
         if name in ALIASES and ALIASES[name] in content:
@@ -61,41 +65,54 @@ def _number(value: float) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: such as the date 2020-13-45
-        raise _unreadable(path, "YAML", error) from None
-    if not (isinstance(content, dict) and isinstance(root, yaml.MappingNode)):
+    content = load_plain(path.read_bytes(), f"system.file={str(path)!r}")
+    if not isinstance(content, dict):
         raise SettingError(f"system.file={str(path)!r}: expected lines such as 'A: [[0, 1], [-1, -1]]'")
-    given = [str(name.value) for name, _ in root.value]
-    twice = next((name for name in given if given.count(name) > 1), None)
-    if twice is not None:
-        raise SettingError(f"system.file={str(path)!r}: {twice} is given twice; leave one")
     return {str(name): value for name, value in content.items()}
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
     try:
-        content = io.loadmat(str(path))
+        held = io.whosmat(str(path))
+        _require_small(path, sum(_BYTES_OF_A_NUMBER * math.prod(shape) for _, shape, _ in held))
+        objects = [name for name, _, kind in held if kind in _OBJECTS]
+        content = {} if objects else io.loadmat(str(path))
     except NotImplementedError:
         raise SettingError(
             f"system.file={str(path)!r}: version 7.3 of MATLAB's format is not read; save it with '-v7'"
         ) from None
+    except SettingError:
+        raise
     except Exception as error:  # SciPy raises many kinds on a damaged file
         raise _unreadable(path, "MATLAB", error) from None
+    if objects:
+        raise SettingError(
+            f"system.file={str(path)!r}: {objects[0]} holds no real numbers; save the matrices of a state-space "
+            "object, not the object"
+        )
     return _plain(path, {name: value for name, value in content.items() if not name.startswith("__")})
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            _require_small(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as content:
             return _plain(path, {name: content[name] for name in content.files})
     except SettingError:
         raise
-    except Exception as error:  # so does NumPy
+    except zipfile.BadZipFile:
+        raise SettingError(
+            f"system.file={str(path)!r}: cannot be read as NumPy: no archive that np.savez wrote"
+        ) from None
+    except Exception as error:  # NumPy raises as many kinds
         raise _unreadable(path, "NumPy", error) from None
+
+
+def _require_small(path: Path, size: int) -> None:
+    """Refuse a file by its size, or by that of its content, which compression may hide."""
+    if size > MAX_BYTES:
+        raise SettingError(f"system.file={str(path)!r}: larger than {MAX_BYTES // 1_000_000} MB, which no plant is")
 
 
 def _plain(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +121,7 @@ def _plain(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in arrays.items():
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            hint = "; save the matrices of a state-space object, not the object" if array.dtype.kind in "OV" else ""
-            raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers{hint}")
+            raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers")
         plain[name] = float(array.reshape(())) if array.size == 1 else array.astype(np.float64).tolist()
     return plain
 

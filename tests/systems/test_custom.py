@@ -1,6 +1,7 @@
 """Plants of the user's own: what files and keys may hold, what is refused and what is offered instead."""
 
 import json
+import pickle
 import re
 
 import numpy as np
@@ -158,15 +159,18 @@ def test_matlabs_names_are_understood(tmp_path):
 FILES = {
     "no file": ("p.yaml", None, "no such file"),
     "another kind": ("p.txt", "A: 1", "ends in .yaml"),
-    "not YAML": ("p.yaml", "A: [1", "cannot be read as YAML"),
+    "not YAML": ("p.yaml", "A: [1", "not valid YAML"),
     "a list": ("p.yaml", "- 1", "expected lines such as"),
-    "an object": ("p.yaml", "A: !!python/object/apply:os.system ['touch done']", "cannot be read as YAML"),
+    "an object": ("p.yaml", "A: !!python/object/apply:os.system ['touch done']", "line 1: the tag"),
     "a stranger": ("p.yaml", "sample_time: 0\nC: 1", "unknown name 'C'"),
     "not MATLAB": ("p.mat", "nonsense", "cannot be read as MATLAB"),
     "not NumPy": ("p.npz", "nonsense", "cannot be read as NumPy"),
-    "a key twice": ("p.yaml", "sample_time: 0\nA: 1\nsample_time: 1", "sample_time is given twice"),
-    "no date": ("p.yaml", "A: 2020-13-45", "cannot be read as YAML"),
-    "a deep list": ("p.yaml", "A: " + "[" * 3000, "cannot be read as YAML"),
+    "a key twice": ("p.yaml", "sample_time: 0\nA: 1\nsample_time: 1", "line 3: 'sample_time' is given twice"),
+    "no date": ("p.yaml", "A: 2020-13-45", "month must be in 1..12"),
+    "a deep list": ("p.yaml", "A: " + "[" * 3000, "nested too deeply"),
+    "lists that grow": ("p.yaml", f"A: [&a [{'1,' * 99}1], &b [{'*a,' * 99}*a]]", "line 1: anchors and aliases"),
+    "a long number": ("p.yaml", "A: 1" + ":1" * 6000, "a value of over 10000 characters"),
+    "a long file": ("p.yaml", "# " * 600_000, "larger than 1 MB"),
     "a long time": ("p.yaml", "A: 1\nB: 1\nsample_time: 1" + "0" * 400, "system.sample_time=1000"),
     "two names": ("p.yaml", "Ts: 0\nsample_time: 0", "both Ts and sample_time"),
 }
@@ -187,6 +191,24 @@ def test_a_file_that_holds_no_plant_is_refused_in_one_line(name, tmp_path, monke
 def test_objects_in_a_numpy_file_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "p.npz", A=np.array([{}], dtype=object))
     with pytest.raises(SettingError, match="cannot be read as NumPy"):
+        read_plant(tmp_path / "p.npz")
+
+
+def test_matrices_too_large_for_a_plant_are_not_unpacked(tmp_path):
+    zeros = np.zeros((2048, 2048))
+    np.savez_compressed(tmp_path / "p.npz", A=zeros)
+    io.savemat(tmp_path / "p.mat", {"A": zeros}, do_compression=True)
+    for file in (tmp_path / "p.npz", tmp_path / "p.mat"):
+        assert file.stat().st_size < 100_000
+        with pytest.raises(SettingError, match="larger than 1 MB, which no plant is"):
+            read_plant(file)
+
+
+@pytest.mark.parametrize("write", [lambda file: pickle.dump([1], file), lambda file: np.save(file, np.eye(2))])
+def test_another_file_under_the_name_of_an_archive_is_refused_in_plain_words(write, tmp_path):
+    with (tmp_path / "p.npz").open("wb") as file:
+        write(file)
+    with pytest.raises(SettingError, match=r"cannot be read as NumPy: no archive that np\.savez wrote$"):
         read_plant(tmp_path / "p.npz")
 
 
