@@ -51,7 +51,7 @@ def run_experiment(
 
     words = [*_words({"experiment": name, "scale": scale, **overrides})]
     (request,) = requests(words, None, multirun=False)
-    require_runnable(request)
+    require_runnable(request, force=force)
     directory = run_directory(request.job, request.run_name)
     with (
         _one_thread_in_workers(),

@@ -44,7 +44,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     Only a trial without a result, or a figure or claim that cannot be made of its tables, makes this command fail, and
     only after everything else is done.
     """
-    wanted, started = _requests(words), time.monotonic()
+    wanted, started = _requests(words, force=force), time.monotonic()
     rows: dict[int, Row] = {}
     failed = False
 
@@ -65,14 +65,14 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     return 1 if failed or Result.INCOMPLETE in results else 0
 
 
-def _requests(words: Sequence[str]) -> list[Request]:
+def _requests(words: Sequence[str], *, force: bool) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
     overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
     named = [word for word in words if "=" not in word]
     names = chosen(named, choices("experiment", own=not named))
     wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in names]
     for request in wanted:
-        require_runnable(request)
+        require_runnable(request, force=force)
     return wanted
 
 

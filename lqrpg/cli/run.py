@@ -17,6 +17,7 @@ from lqrpg.cli.console import plain, say
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
+from lqrpg.experiments.execute import is_settled, run_directory
 
 
 def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:
@@ -34,15 +35,16 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
             click.echo(settings_text(request), nl=False)
         return 0
     for request in wanted:
-        require_runnable(request)
+        require_runnable(request, force=force)
     if multirun:
         return sweep(overrides, wanted, config_dir, force=force)
     return run_request(wanted[0], force=force)
 
 
-def require_runnable(request: Request) -> None:
+def require_runnable(request: Request, *, force: bool) -> None:
     """Refuse a job whose results cannot be written or whose clock needs more workers, before anything starts."""
-    _require_writable(Path(request.job.runner.results_dir))
+    if force or not is_settled(request.job, run_directory(request.job, request.run_name)):
+        _require_writable(Path(request.job.runner.results_dir))
     require_workers(request.job)
 
 

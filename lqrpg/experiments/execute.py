@@ -97,11 +97,12 @@ def execute_all(
     """
     results = [Result.UNCHANGED] * len(jobs)
     with ExitStack() as stack:
-        for _, directory in jobs:
+        open_ones = {number: job for number, job in enumerate(jobs) if force or not is_settled(*job)}
+        for _, directory in open_ones.values():
             stack.enter_context(directory.locked())
-        opened = {number: _open(*job, force, report.say) for number, job in enumerate(jobs)}
+        opened = {number: _open(*job, force, report.say) for number, job in open_ones.items()}
         runs = {number: run for number, run in opened.items() if run is not None}
-        for number in set(opened) - set(runs):
+        for number in set(range(len(jobs))) - set(runs):
             finished(number, Result.UNCHANGED)
 
         def conclude(number: int) -> None:
@@ -112,9 +113,18 @@ def execute_all(
     return results
 
 
+def is_settled(job: Job, directory: RunDirectory) -> bool:
+    """Whether nothing at all is to be done for a job, so that its folder may as well be read-only."""
+    return directory.is_settled(_config(job))
+
+
+def _config(job: Job) -> str:
+    return OmegaConf.to_yaml(OmegaConf.create(job.settings))
+
+
 def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:
     """The run of a job, ready for its trials; none if there is nothing to do."""
-    state, config = directory.state(), OmegaConf.to_yaml(OmegaConf.create(job.settings))
+    state, config = directory.state(), _config(job)
     if state is State.FINISHED and not force:
         directory.tidy()
         if not directory.has_config(config):
@@ -133,8 +143,12 @@ def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | No
 
 def _set_aside(directory: RunDirectory, state: State, say: Say) -> None:
     reason = "the code or the settings have changed since" if state is State.OUTDATED else "recomputing"
-    directory.set_aside()
-    say(f"{directory.path}: {reason}; what was there is now in {directory.previous}")
+    if directory.set_aside():
+        say(f"{directory.path}: {reason}; what was there is now in {directory.previous}")
+    else:
+        say(
+            f"{directory.path}: {reason}, in its place: it is not whole, and {directory.previous} keeps tables that are"
+        )
 
 
 @dataclass

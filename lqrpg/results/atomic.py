@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _DIGEST_BYTES = 32
@@ -48,9 +49,14 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
+def unfinished(folder: Path) -> Iterator[Path]:
+    """The temporary files of writers that are at work in the folder, or were killed there."""
+    return folder.glob(f".*{_UNFINISHED}")
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files of writers that were killed; nobody may be writing in the folder."""
-    for file in folder.glob(f".*{_UNFINISHED}"):
+    for file in unfinished(folder):
         file.unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import fcntl
 import hashlib
 import json
@@ -23,6 +24,7 @@ from lqrpg.results.atomic import (
     read_regular,
     read_sealed,
     remove_unfinished,
+    unfinished,
     write_atomically,
     write_sealed,
 )
@@ -89,7 +91,10 @@ class RunDirectory:
         ------
         BusyError
             If another process holds it.
+        OSError
+            If nothing can be written there, or a link in the folder's place leads elsewhere.
         """
+        self._require_own()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.parent / f".{self.path.name}.lock"
         while True:
@@ -109,6 +114,12 @@ class RunDirectory:
             lock.unlink(missing_ok=True)
             os.close(handle)
 
+    def _require_own(self) -> None:
+        """Refuse links: what they lead to is somebody else's, and would be written over or removed."""
+        for folder in (self.path, self.previous, self.path / "shards", self._shards):
+            if folder.is_symlink():
+                raise OSError(errno.ELOOP, "a symbolic link: a run is kept in a folder of its own", str(folder))
+
     def open(self, config: str) -> None:
         """Make the folder ready for shards of this identity, and note the settings."""
         self._shards.mkdir(parents=True, exist_ok=True)
@@ -126,11 +137,19 @@ class RunDirectory:
         except (DamagedFileError, OSError):
             return False
 
-    def set_aside(self) -> None:
-        """Move everything to `<name>.previous`, in the place of what an earlier call left there."""
+    def set_aside(self) -> bool:
+        """Move everything to `<name>.previous`, in the place of what an earlier call left there; return whether.
+
+        A run that is not whole does not take the place of one that is: it is removed.
+        """
+        if _holds_whole_run(self.previous) and not _holds_whole_run(self.path):
+            (self.path / "provenance.json").unlink(missing_ok=True)
+            self.tidy()
+            return False
         if self.path.exists():
             shutil.rmtree(self.previous, ignore_errors=True)
             self.path.replace(self.previous)
+        return True
 
     def write_shard(self, key: str, rows: Rows) -> None:
         """Save one trial's rows; the file is whole or absent."""
@@ -182,6 +201,11 @@ class RunDirectory:
         for note in self._shards.glob("*.started"):
             note.unlink()
 
+    def is_settled(self, config: str) -> bool:
+        """Whether the run is finished and its folder holds what it should, and nothing that `tidy` would remove."""
+        left = (self.path / "shards").exists() or any(unfinished(self.path))
+        return self.state() is State.FINISHED and self.has_config(config) and not left
+
     def finish(
         self,
         tables: Mapping[str, pd.DataFrame],
@@ -204,8 +228,29 @@ class RunDirectory:
 
     def tidy(self) -> None:
         """Remove what a finished run no longer needs, and what a process that was killed at its end has left."""
-        shutil.rmtree(self.path / "shards", ignore_errors=True)
+        shards = self.path / "shards"
+        for folder in (each for each in shards.glob("*") if each.is_dir() and not each.is_symlink()):
+            remove_unfinished(folder)
+            for file in (*folder.glob("*.npz"), *folder.glob("*.started")):
+                _remove(file)
+            _remove(folder)
+        _remove(shards)
         remove_unfinished(self.path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or an empty folder, if that can be done: what a stranger has put there stays."""
+    with contextlib.suppress(OSError):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _holds_whole_run(path: Path) -> bool:
+    """Whether a folder holds a run with all its tables, whichever code computed them."""
+    try:
+        provenance = read_provenance(path)
+    except (FileNotFoundError, DamagedFileError):
+        return False
+    return not (provenance["trials"]["lost"] or damaged_tables(path, provenance))
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

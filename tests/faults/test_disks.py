@@ -92,6 +92,33 @@ def test_a_folder_that_cannot_be_written_is_refused(place, where):
     assert sorted(file.name for file in place.folder.rglob("*")) == ["closed", "file", "results"]
 
 
+def test_a_finished_run_in_a_folder_that_cannot_be_written_returns_at_once(place, expected):
+    assert place.call(*RUN).code == 0
+    folders = [place.folder / "results", *(place.folder / "results").rglob("smoke"), place.folder / "results/azopg"]
+    for folder in folders:
+        folder.chmod(0o555)
+    again = place.call(*RUN, before=bound_by_permissions)
+    assert again.code == 0, again
+    assert "nothing to do" in again.err
+    forced = place.call(*RUN, "--force", before=bound_by_permissions)
+    assert (forced.code, forced.err.count("\n")) == (2, 1), forced
+    for folder in folders:
+        folder.chmod(0o755)
+    assert place.tables() == expected
+
+
+def test_a_link_in_the_place_of_a_run_is_refused(place):
+    (place.folder / "precious/shards").mkdir(parents=True)
+    (place.folder / "precious/shards/letter").write_text("precious")
+    (place.folder / "results/azopg").mkdir(parents=True)
+    (place.folder / "results/azopg/smoke").symlink_to("../../precious")
+    for more in ([], ["--force"]):
+        ended = place.call(*RUN, *more)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended
+        assert "results/azopg/smoke: a symbolic link" in ended.err
+    assert [file.name for file in (place.folder / "precious").rglob("*")] == ["shards", "letter"]
+
+
 def test_results_that_are_removed_during_the_run(place, expected):
     process = place.start(*RUN, patch=SLOWLY)
     place.shards_reach(4, process)

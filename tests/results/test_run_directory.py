@@ -104,6 +104,48 @@ def test_setting_aside_keeps_one_generation(tmp_path):
     assert finished_runs(tmp_path, "azopg") == []
 
 
+def test_whole_tables_that_were_set_aside_give_way_to_whole_ones_only(tmp_path):
+    directory = finished(tmp_path / "azopg" / "paper")
+    assert directory.set_aside()
+    aside = (directory.previous / "t.parquet").read_bytes()
+    finished(directory.path)
+    (directory.path / "t.parquet").write_bytes(b"")
+    assert not directory.set_aside()
+    assert (directory.previous / "t.parquet").read_bytes() == aside
+    assert directory.state() is State.ABSENT
+    finished(directory.path, lost={"b": "killed"})
+    assert not directory.set_aside()
+    assert not (directory.path / "shards").exists()
+    finished(directory.path)
+    assert directory.set_aside()
+
+
+@pytest.mark.parametrize("link", ["", "shards", "shards/id", "../paper.previous"])
+def test_a_link_in_the_place_of_a_folder_is_not_followed(tmp_path, link):
+    (tmp_path / "azopg").mkdir()
+    directory = RunDirectory(tmp_path / "azopg" / "paper", "id")
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "rows.npz").write_text("precious")
+    where = tmp_path / "azopg" / "paper" / link
+    where.parent.mkdir(parents=True, exist_ok=True)
+    (directory.path.parent / "paper.previous" if ".." in link else where).symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic link"), directory.locked():
+        pass
+    directory.tidy()
+    assert (precious / "rows.npz").read_text() == "precious"
+
+
+def test_only_what_is_ours_is_tidied_away(tmp_path):
+    directory = RunDirectory(tmp_path / "azopg" / "paper", "id")
+    directory.open("")
+    directory.write_shard("a", {"t": {"x": np.array([1.0])}})
+    directory.mark_started("b")
+    (directory.path / "shards" / "thesis.tex").write_text("precious")
+    directory.tidy()
+    assert sorted(file.name for file in directory.path.rglob("*")) == ["config.yaml", "shards", "thesis.tex"]
+
+
 def test_the_newest_run_is_found_or_the_named_one(tmp_path):
     finished(tmp_path / "azopg" / "small", when="2026-03-01T00:00:00+00:00")
     finished(tmp_path / "azopg" / "paper", when="2026-02-01T00:00:00+00:00")
