@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lqrpg.cli import init
+from lqrpg.results.atomic import write_atomically
 from lqrpg.rooms import choices
 
 
@@ -28,7 +30,8 @@ def test_the_three_commands_of_a_new_study_run_as_they_stand(lqrpg, tmp_path, mo
     assert lqrpg(*smoke).code == 0
     assert lqrpg(*plot).code == 0
     assert lqrpg(*export).code == 0
-    assert list(Path("figures").glob("shootout*.png"))
+    (told,) = re.findall(r"draw: figures/(.*)", ended.out)
+    assert all((Path("figures") / name).exists() for name in told.split(", "))
     assert list(Path("csv").rglob("summary.csv"))
 
 
@@ -43,7 +46,7 @@ def test_the_other_commands_of_its_readme_run_too(lqrpg, tmp_path, monkeypatch):
     assert lqrpg("run", "experiment=mine", "--config-dir", ".", "--cfg", "job").code == 0
 
 
-@pytest.mark.parametrize("name", ["2fast", "my-study", "a b", "azopg", ".."])
+@pytest.mark.parametrize("name", ["2fast", "my-study", "a b", "azopg", "..", "null", "True", "false", "inf", "NaN"])
 def test_a_name_that_no_experiment_can_have_is_refused(lqrpg, tmp_path, name):
     ended = lqrpg("init", name)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
@@ -58,6 +61,32 @@ def test_nothing_that_is_there_is_overwritten(lqrpg, tmp_path):
     assert (tmp_path / "mine" / "plant.yaml").read_text() == "precious"
     (tmp_path / "empty").mkdir()
     assert lqrpg("init", "empty").code == 0
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_full_disk_leaves_no_half_of_a_study(lqrpg, tmp_path, monkeypatch, there_before):
+    if there_before:
+        (tmp_path / "deep" / "mine").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(init, "write_atomically", Disk(2).write)
+        ended = lqrpg("init", "deep/mine")
+    assert (ended.code, ended.err) == (2, "lqrpg: deep/mine/experiment/mine.yaml: No space left on device\n")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert lqrpg("init", "deep/mine").code == 0
+
+
+class Disk:
+    """One that takes so many files and is full then."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def write(self, path, content):
+        if not self.files:
+            raise OSError(28, "No space left on device", str(path))
+        self.files -= 1
+        write_atomically(path, content)
 
 
 def test_every_key_of_the_example_is_explained(lqrpg, tmp_path):
