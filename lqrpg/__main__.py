@@ -1,5 +1,5 @@
 """`python -m lqrpg` is `lqrpg`."""
 
-from lqrpg.cli.main import main
+from lqrpg.cli.entry import main
 
 main()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+os.environ["LQRPG_TRACEBACK"] = "1"  # what nobody foresaw is to be seen, not told in one line
 # Workers and ranks do not look into the current folder for modules, and some of the tests' functions run there.
 _root = str(Path(__file__).resolve().parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join([_root, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -30,11 +30,22 @@ def _signals_for_the_parent() -> Iterator[None]:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
-        ensure_running()
+        _ensure_quiet_tracker()
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ensure_quiet_tracker() -> None:
+    """Have the resource tracker remove what a process that ended at once has left, without a list of it."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker:UserWarning"]))
+    try:
+        ensure_running()
+    finally:
+        del os.environ["PYTHONWARNINGS"]
+        os.environ.update({} if before is None else {"PYTHONWARNINGS": before})
 
 
 @cache
@@ -74,6 +85,8 @@ class LokyBackend:
         """Reports as chunks are done; raises `WorkerLostError` when a process dies."""
         # Loky replaces a process that has grown by 300 MB, as compiling makes it; nothing is lost by that.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        # After an interruption, what was under way is computed by the command that continues.
+        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed", UserWarning)
         try:
             for together in (chunks, *([chunk] for chunk in last)):
                 pool = joblib.Parallel(

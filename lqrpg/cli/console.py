@@ -6,6 +6,7 @@ changes of the writing direction, titles of windows) are shown as escapes, and r
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,8 +33,16 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def os_reason(error: OSError) -> str:
-    """Which file, and what is wrong with it."""
-    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    """Which file, and what is wrong with it; to look up a folder that has gone gives an error without a name."""
+    where = error.filename or ("" if _has_folder() else "the current folder")
+    return f"{where}: {error.strerror}" if where else error.strerror or str(error)
+
+
+def _has_folder() -> bool:
+    try:
+        return Path.cwd().is_dir()
+    except FileNotFoundError:
+        return False
 
 
 def table_console() -> Console:

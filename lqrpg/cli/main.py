@@ -22,6 +22,9 @@ from lqrpg.cli.surroundings import BROKEN_PIPE, Interruption, forget_output, hee
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+# No kernel here uses Numba's threads, and no figure a window: what the user's shell says of them does not matter.
+os.environ["NUMBA_NUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "agg"
 # Python's own processes that are started here (workers, ranks) import nothing from the current folder, which may hold
 # a stranger's files.
 os.environ["PYTHONSAFEPATH"] = "1"
@@ -241,6 +244,10 @@ def _guarded(command: Callable[[], int | None]) -> int:
         return _refuse(os_reason(error))
     except MemoryError:
         return _refuse("out of memory: free some, or ask for less at a time")
+    except Exception as error:
+        if os.environ.get("LQRPG_TRACEBACK") == "1":
+            raise
+        return _refuse(f"{type(error).__name__}: {error}; LQRPG_TRACEBACK=1 shows where")
 
 
 def _flushed(code: int) -> int:
@@ -251,7 +258,7 @@ def _flushed(code: int) -> int:
         forget_output()
         if isinstance(error, BrokenPipeError):
             return BROKEN_PIPE
-        return _refuse(f"standard output: {error.strerror}")
+        return _refuse(os_reason(error))
     return code
 
 

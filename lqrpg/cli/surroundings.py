@@ -71,9 +71,28 @@ def prepare_streams() -> None:
             os.set_inheritable(number, True)  # workers need theirs just as much
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _named(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Output(io.FileIO):
+    """Standard output as a file whose errors name it, as those of other files do."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            error.filename = "standard output"
+            raise
+
+
+def _named(stream: Any) -> io.TextIOWrapper:
+    """The stream through an `_Output`; its end closes nothing."""
+    buffer = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
 
 
 def _is_open(number: int) -> bool:

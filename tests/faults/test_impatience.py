@@ -11,6 +11,22 @@ from tests.faults.runs import RUN, SLOWLY, processes_in, wait_for
 pytestmark = pytest.mark.slow
 
 
+# For a process: Ctrl-C while it imports what it needs first.
+AT_ONCE = """
+import os, signal, sys
+class Hasty:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Hasty())
+"""
+
+
+def test_ctrl_c_at_once(place):
+    ended = place.call("--help", patch=AT_ONCE)
+    assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize(("backend", "pause"), [("joblib", 0.0), ("joblib", 0.05), ("joblib", 0.4), ("mpi", 0.05)])
 def test_ctrl_c_twice(place, expected, backend, pause):
     process = place.start(*RUN, f"backend={backend}", patch=SLOWLY)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import sys
 
@@ -73,11 +74,50 @@ def test_a_run_goes_on_when_nobody_reads_its_progress(place, expected):
     assert place.is_tidy()
 
 
+UNSOUND = {
+    "a display that is none": ({"MPLBACKEND": "nonsense"}, 0),
+    "no threads": ({"NUMBA_NUM_THREADS": "0"}, 0),
+    "no number of cores": ({"LOKY_MAX_CPU_COUNT": "x"}, 2),
+}
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+def test_an_unsound_environment_is_no_traceback(place, name):
+    environment, code = UNSOUND[name]
+    for command in (("run", *RUN[1:], "backend=joblib"), ("plot", "azopg_fig3")):
+        ended = place.call(*command, unset=["LQRPG_TRACEBACK"], **environment)
+        assert ended.code == code, ended
+        if code:
+            assert ended.err.splitlines()[-1].startswith("lqrpg: ValueError: "), ended
+            break
+
+
+def test_too_few_open_files_is_no_traceback(place):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))  # noqa: E731
+    ended = place.call(*RUN, before=limit, unset=["LQRPG_TRACEBACK"])
+    assert ended.code == 2, ended
+    assert ended.err.splitlines()[-1].startswith("lqrpg: "), ended
+
+
 def test_output_on_a_full_disk_is_one_line(place, expected):
-    assert shell(place, "lqrpg list > /dev/full").code == 2
+    for command in ("list", "info", "verify --json", "run experiment=azopg --cfg job"):
+        ended = shell(place, f"lqrpg {command} > /dev/full")
+        assert ended.code == 2
+        assert ended.err.splitlines()[-1] == "lqrpg: standard output: No space left on device", ended
+
+
+def test_output_of_a_run_on_a_full_disk_harms_no_table(place, expected):
     ended = shell(place, f"lqrpg {' '.join(RUN)} > /dev/full 2> /dev/full")
     assert ended.code == 2
     assert place.tables() == expected
+
+
+@pytest.mark.parametrize("command", ["list", "run experiment=azopg", "plot", "init mine"])
+def test_a_folder_that_has_gone_is_named(place, command):
+    ended = shell(place, f"mkdir gone && cd gone && rmdir ../gone && lqrpg {command}")
+    assert ended.code in (0, 2, 3)
+    if ended.code == 2:
+        assert re.fullmatch(r"lqrpg: .+: No such file or directory.*\n", ended.err), ended
 
 
 NARROW = {

@@ -1,0 +1,12 @@
+"""Where `lqrpg` begins: while all else is imported, Ctrl-C ends it without a word, as it ends any other program."""
+
+from __future__ import annotations
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the caller has it ignored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from lqrpg.cli.main import main
+
+__all__ = ["main"]
