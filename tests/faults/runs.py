@@ -80,6 +80,7 @@ class Place:
         if quiet:
             assert "Traceback" not in err, err
             assert "Exception ignored" not in err, err
+            assert "Warning: " not in err, err  # of Python; ours are "lqrpg: warning: "
         return Ended(process.returncode, out, err)
 
     def call(self, *arguments, quiet=True, **how) -> Ended:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,29 @@ def test_a_disk_that_fills_up_under_the_workers(place, expected):
     place.shards_reach(4, process)
     full(descendants(process.pid))
     assert_continues(place, expected, place.end(process), "File too large")
+
+
+def tmpfs(*command) -> bool:
+    """Call `mount` or `umount`; whether that may be done here."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def small_disk(place):
+    """A file system of ten pages in the place of `results`."""
+    disk = place.folder / "results"
+    disk.mkdir()
+    if os.geteuid() != 0 or not tmpfs("mount", "-t", "tmpfs", "-o", "size=40k", "lqrpg-test", disk):
+        pytest.skip("file systems cannot be mounted here")
+    yield disk
+    place.close()
+    assert tmpfs("umount", disk)
+
+
+def test_a_small_disk_that_is_made_larger(place, expected, small_disk):
+    ended = place.call(*RUN, patch=SLOWLY)
+    assert tmpfs("mount", "-o", "remount,size=16m", small_disk)
+    assert_continues(place, expected, ended, "No space left on device")
 
 
 def test_a_disk_that_fills_up_before_the_tables_are_written(place, expected):

@@ -1,4 +1,4 @@
-"""Ctrl-C twice in quick succession: the run ends at once, keeps what is done, and says how to go on."""
+"""Ctrl-C, or a closed terminal, twice in a row: the run ends at once, keeps what is done, and says how to go on."""
 
 import os
 import signal
@@ -27,19 +27,20 @@ def test_ctrl_c_at_once(place):
     assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize(("backend", "pause"), [("joblib", 0.0), ("joblib", 0.05), ("joblib", 0.4), ("mpi", 0.05)])
-def test_ctrl_c_twice(place, expected, backend, pause):
+def test_an_ending_twice(place, expected, backend, pause, number):
     process = place.start(*RUN, f"backend={backend}", patch=SLOWLY)
     place.shards_reach(4, process)
     for _ in range(2):
         try:
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
+            os.killpg(process.pid, number)  # as a terminal does: the whole group
         except ProcessLookupError:
             break
         time.sleep(pause)
     begin = time.monotonic()
     ended = place.end(process, 20)
-    assert ended.code == 130
+    assert ended.code == 128 + number
     assert time.monotonic() - begin < 10.0
     assert "continue" in ended.err
     wait_for(lambda: not processes_in(place.folder), 20)

@@ -165,6 +165,17 @@ def test_two_identical_runs_at_once(start, tmp_path, undisturbed):
     assert tables(tmp_path) == undisturbed
 
 
+def test_two_different_runs_at_once(start, tmp_path, undisturbed):
+    both = [start(), start("seed=1")]
+    folders = [tmp_path / process.communicate(timeout=120)[0].strip() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    alone = start("seed=1", "results_dir=alone", TRIAL_S="0")
+    folders.append(tmp_path / alone.communicate(timeout=120)[0].strip())
+    first, other, expected = ({file.name: file.read_bytes() for file in each.glob("*.parquet")} for each in folders)
+    assert first == undisturbed
+    assert other == expected != undisturbed
+
+
 def test_a_full_disk_is_one_line_and_loses_nothing(start, tmp_path, undisturbed):
     process = start()
     wait_for(lambda: len(shards(tmp_path)) >= 3)
