@@ -1,7 +1,7 @@
-"""Where experiments, systems, figures, claims and YAML files are looked for: here, and in packages that ask to be seen.
+"""Where experiments, methods, systems, figures, claims and YAML files are looked for: here, and in other packages.
 
-A package of the user's own has the same rooms as this one (`experiments/`, `systems/`, `figures/`, `claims/`, `conf/`;
-those that it needs) and names itself under the entry point group `lqrpg.packages`:
+A package of the user's own has the same rooms as this one (`experiments/`, `methods/`, `systems/`, `figures/`,
+`claims/`, `conf/`; those that it needs) and names itself under the entry point group `lqrpg.packages`:
 
     [project.entry-points."lqrpg.packages"]
     my_methods = "my_methods"
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +55,13 @@ def modules(room: str) -> list[str]:
 def module_of(room: str, name: str) -> str | None:
     """The dotted name of the first module of that name in a room."""
     return next((module for module in modules(room) if module.rpartition(".")[2] == name), None)
+
+
+def declaring(room: str, attribute: str) -> list[str]:
+    """Names of the modules of a room whose text assigns an attribute; none is imported for that."""
+    files = (file for folder in packages().values() for file in sorted((folder / room).glob("*.py")))
+    assigned = re.compile(rf"^{attribute}\b.*=", re.MULTILINE)
+    return list(dict.fromkeys(file.stem for file in files if assigned.search(file.read_text(encoding="utf-8"))))
 
 
 def load(module: str) -> ModuleType:

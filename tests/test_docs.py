@@ -31,7 +31,7 @@ from lqrpg.cli.main import cli
 from lqrpg.cli.verify import accepted_text
 from lqrpg.experiments.registry import experiment_class
 from lqrpg.experiments.settings import Job, job_from
-from lqrpg.experiments.shootout import METHODS
+from lqrpg.experiments.shootout_methods import METHODS
 from lqrpg.figures.registry import figures
 from lqrpg.report.parameters import notes
 from lqrpg.rooms import choices, config_folders, config_text
@@ -118,7 +118,7 @@ def commands(page: Path) -> list[list[str]]:
 
 def names_an_example(words: list[str], page: Path) -> bool:
     added = {Path(file).stem for file in example_files(page)}
-    return any(word.partition("=")[2] in added or word in added for word in words)
+    return any(added & set(re.findall(r"\w+", word)) for word in words)
 
 
 @cache
@@ -381,3 +381,4 @@ def test_the_example_works_as_it_stands(tmp_path):
         )
         assert done.returncode == 0, shlex.join(words) + done.stdout + done.stderr
     assert (tmp_path / "figures" / "detuned_excess.pdf").is_file()
+    assert len(list((tmp_path / "results" / "shootout").glob("smoke*/methods.parquet"))) == 4

@@ -96,3 +96,36 @@ def test_a_package_that_fails_to_import_is_named_in_one_line(elsewhere):
     assert "walkers.figures.walkers cannot be imported" in ended.stderr
     (elsewhere.packages / "walkers-1.0.dist-info" / "entry_points.txt").unlink()
     assert elsewhere("list").returncode == 0
+
+
+SHOOTOUT = ("run", "experiment=shootout", "scale=smoke", "methods=[exact_gradient,halfway]", "backend=serial")
+
+
+@pytest.mark.slow
+def test_a_method_of_another_package_is_listed_run_drawn_and_outdated_by_its_code(elsewhere):
+    assert elsewhere(*SHOOTOUT).returncode == 0
+    assert "nothing to do" in elsewhere(*SHOOTOUT).stderr
+    assert elsewhere("plot", "shootout").returncode == 0
+
+    def entry():
+        (found,) = [e for e in json.loads(elsewhere("list", "--json").stdout) if e["experiment"] == "shootout"]
+        return found
+
+    assert entry()["methods"][-2:] == ["qsa_policy_iteration", "halfway"]
+    ((run,), states) = (entry()["results"], [run["state"] for run in entry()["results"]])
+    assert states == ["current"]
+    table = pd.read_parquet(elsewhere.folder / run["path"] / "methods.parquet").set_index("method")
+    assert (table.loc["halfway", "label"], table.loc["halfway", "place"]) == ("half way", 7)
+    elsewhere.change("methods/halfway.py", "SHARE = 0.5", "SHARE = 0.25")
+    assert [run["state"] for run in entry()["results"]] == ["outdated"]
+
+
+@pytest.mark.slow
+def test_a_method_that_will_not_do_is_refused_in_one_line(elsewhere):
+    refused = elsewhere("run", "experiment=shootout", "scale=smoke", "methods=[halfwya]")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "halfway" in refused.stderr
+    elsewhere.change("methods/halfway.py", "    name = ", "    share: float\n    name = ")
+    refused = elsewhere(*SHOOTOUT)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "fields of halfway=['share']: expected defaults, but for step_size" in refused.stderr

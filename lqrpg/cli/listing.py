@@ -13,6 +13,7 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.compose import composer, request
 from lqrpg.cli.console import plain
 from lqrpg.cli.saved import is_outdated, tell
+from lqrpg.experiments.registry import methods_declared
 from lqrpg.figures.registry import figures
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
@@ -36,6 +37,7 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "experiment": name,
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
+        "methods": [*content["methods"], *methods_declared()] if "methods" in content else [],
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
         "results": [_run(run) for run in finished_runs(results, content["name"], tell)],
     }
@@ -85,6 +87,8 @@ def _print(entries: list[dict[str, Any]], results: Path) -> None:
         for name, shows in entry["figures"].items():
             table.add_row(name, shows)
         console.print(table)
+        if entry["methods"]:
+            console.print(Text(plain(f"  methods: {', '.join(entry['methods'])}")))
         if not entry["results"]:
             console.print(Text(plain(f"  no results in {results}")))
         for run in entry["results"]:

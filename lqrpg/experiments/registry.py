@@ -21,6 +21,16 @@ def system_class(kind: str) -> type[Any]:
     return _attribute("systems", kind, "SYSTEM", "system.kind")
 
 
+def method_class(name: str) -> type[Any]:
+    """The class of a method: `METHOD` in `methods/<name>.py`."""
+    return _attribute("methods", name, "METHOD", "methods")
+
+
+def methods_declared() -> list[str]:
+    """Names of the methods that modules declare; no module is imported."""
+    return rooms.declaring("methods", "METHOD")
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A closing hint for an unknown name: the nearest known one, or all of them."""
     known = sorted(known)

@@ -123,10 +123,11 @@ class Job:
 
 
 def sources_of(settings: dict[str, Any]) -> str:
-    """Digest of the sources behind settings: the experiment's module, its system's, and what they import."""
+    """Digest of the sources behind settings: modules of the experiment, its system, its methods, and their imports."""
     modules = [module_of("experiments", str(settings["name"]))]
     if settings.get("system"):
         modules.append(module_of("systems", str(settings["system"]["kind"])))
+    modules += [module_of("methods", str(name)) for name in settings.get("methods") or ()]
     return sources_digest([module for module in modules if module])
 
 

@@ -9,7 +9,7 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -22,11 +22,13 @@ from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
     Run,
     curve_rows,
     final_rows,
+    method_rows,
     pilot_rows,
     runtime_rows,
     summary_rows,
@@ -35,33 +37,11 @@ from lqrpg.experiments.shootout_tables import (
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
-from lqrpg.methods.exact_gradient import ExactGradient
-from lqrpg.methods.indirect_gradient import IndirectGradient
 from lqrpg.methods.minimise import Optimum, Result, minimise
-from lqrpg.methods.natural_gradient import NaturalGradient
-from lqrpg.methods.policy_iteration import PolicyIteration
-from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
 from lqrpg.methods.tuning import chosen, pilots, reference_step
-from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
 from lqrpg.results.rows import Columns, Rows
 
-METHODS = (
-    "exact_gradient",
-    "natural_gradient",
-    "policy_iteration",
-    "two_point",
-    "one_point",
-    "indirect",
-    "qsa_policy_iteration",
-)
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
-SET_BY: Mapping[str, str] = {
-    "two_point": "rollouts, length, radius",
-    "one_point": "rollouts, length, radius",
-    "indirect": "start_samples, samples_per_step, excitation",
-    "qsa_policy_iteration": "samples_per_policy, excitation, sinusoids",
-}
-"""Settings behind a method's own."""
 RADII = 40
 """Halvings of ||K0|| among which the smoothing radius is searched."""
 
@@ -99,6 +79,7 @@ class Shootout:
     system: Any
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "methods": ("place", "method", "label", "given", "samples", "radius", "length"),
         "curves": ("method", "iteration", "samples", *QUARTILES, "censored"),
         "final": ("method", "replicate", "gap", "iterations", "samples", "fail_step", "status"),
         "pilots": ("method", "step_size", "lost", "score", "chosen", "censored"),
@@ -111,9 +92,10 @@ class Shootout:
 
     def __post_init__(self) -> None:
         require_common(self)
-        known = bool(self.methods) and set(self.methods) <= set(METHODS)
+        names = known()
+        right = bool(self.methods) and set(self.methods) <= set(names)
         distinct = len(set(self.methods)) == len(self.methods)
-        require(known and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(METHODS))
+        require(right and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(names))
         require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, length=10**6, sinusoids=1000)
         require_sizes(self, samples_per_step=10**6, samples_per_policy=10**8, start_samples=10**6)
         for key, limit in LIMITS.items():
@@ -136,16 +118,15 @@ class Shootout:
             try:
                 self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
-                raise SettingError(
-                    f"{error}, for the method {name}; it is set by {SET_BY.get(name, 'step sizes')}"
-                ) from None
+                set_by = self._contestant(name).set_by
+                raise SettingError(f"{error}, for the method {name}; it is set by {set_by}") from None
 
     @cached_property
     def _optimum(self) -> Optimum:
         return Optimum(start_of(self.system)[0])
 
     @cached_property
-    def _radius(self) -> float:
+    def point_radius(self) -> float:
         """The given smoothing radius, or the largest ||K0|| / 2^j at which no perturbed gain is unstable.
 
         Asked at the initial gain and at the optimum, for 2000 random perturbations each.
@@ -159,34 +140,19 @@ class Shootout:
         found = (radius for radius in grid if not any(unstable_fraction(plant, end, radius) for end in ends))
         return next(found, size * 2.0**-RADII)
 
+    def _contestant(self, name: str) -> Contestant:
+        return contestant(name, self)
+
     def _method(self, name: str, step_size: float) -> Method:
         """A method at a step size, which policy iteration does not have."""
-        rollouts = self._radius, self.rollouts, self.length
-        makers: dict[str, Callable[[], Method]] = {
-            "exact_gradient": lambda: ExactGradient(step_size),
-            "natural_gradient": lambda: NaturalGradient(step_size),
-            "policy_iteration": PolicyIteration,
-            "two_point": lambda: TwoPointZerothOrder(step_size, *rollouts),
-            "one_point": lambda: OnePointZerothOrder(step_size, *rollouts),
-            "indirect": lambda: IndirectGradient(step_size, self.start_samples, self.samples_per_step, self.excitation),
-            # the variance of the mixture is that of the dither
-            "qsa_policy_iteration": lambda: QsaPolicyIteration(
-                self.samples_per_policy, self.sinusoids, self.excitation * float(np.sqrt(2.0 / self.sinusoids))
-            ),
-        }
-        return makers[name]()
+        return self._contestant(name).make(step_size)
 
     def _steps(self, name: str) -> int:
         """Iterations of a run: those of its kind, or as many as its samples allow, at least one."""
-        if name in ("exact_gradient", "natural_gradient"):
-            return self.iterations.gradient
-        if name == "policy_iteration":
-            return self.iterations.newton
-        method, budget = self._method(name, 1.0), self.iterations.trajectory_samples
-        if name in ("two_point", "one_point"):
-            budget = self.iterations.rollout_samples
+        key, method = self._contestant(name).budget, self._method(name, 1.0)
+        budget: int = getattr(self.iterations, key)
         first, each = method.samples(0), method.samples(1) - method.samples(0)
-        return max(1, (budget - first) // each)
+        return max(1, (budget - first) // each) if each else budget
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
@@ -196,9 +162,7 @@ class Shootout:
 
     def _cost(self, name: str) -> float:
         """Expected microseconds of a run."""
-        each = {"two_point": 0.025 * self.rollouts * self.length, "one_point": 0.025 * self.rollouts * self.length}
-        each |= {"indirect": 5.0 + 0.5 * self.samples_per_step, "qsa_policy_iteration": 0.5 * self.samples_per_policy}
-        return self._steps(name) * each.get(name, 5.0)
+        return self._steps(name) * self._contestant(name).microseconds
 
     def compile(self) -> None:
         """Compile every loop by one iteration."""
@@ -221,7 +185,7 @@ class Shootout:
         }
 
     def _has_step(self, name: str) -> bool:
-        return name not in ("policy_iteration", "qsa_policy_iteration")
+        return self._contestant(name).has_step
 
     def _reference(self, name: str) -> float:
         plant, _, gain = start_of(self.system)
@@ -264,9 +228,13 @@ class Shootout:
         keys = {"final": ("method", "replicate"), "pilots": ("method", "step_size"), "runtime": ("method",)}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
         paths = {trial.values["method"]: rows["paths"] for trial, rows in parts}
-        made: dict[str, list[Columns]] = {"curves": [], "summary": [], "targets": []}
+        made: dict[str, list[Columns]] = {"methods": [], "curves": [], "summary": [], "targets": []}
+        places = list(dict.fromkeys([*METHODS, *self.methods]))
         for name in sorted(paths):
             samples = np.array([self._method(name, 1.0).samples(int(i)) for i in paths[name]["iteration"]])
+            made["methods"].append(
+                method_rows(places.index(name), name, self._contestant(name).label, self._method(name, 1.0))
+            )
             made["curves"].append(curve_rows(name, samples, paths[name]))
             made["summary"].append(summary_rows(name, paths[name]["gaps"][:, -1]))
             made["targets"].append(target_rows(name, samples, paths[name], self.targets))

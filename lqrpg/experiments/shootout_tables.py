@@ -8,7 +8,7 @@ import numpy as np
 
 from lqrpg.experiments.base import repeated
 from lqrpg.lqr.plant import Array
-from lqrpg.methods.base import Marks, Status
+from lqrpg.methods.base import Marks, Method, Status
 from lqrpg.methods.minimise import Result
 from lqrpg.methods.tuning import Pilot, chosen
 from lqrpg.results.machine import processor
@@ -18,6 +18,20 @@ QUARTILES = ("p25", "median", "p75")
 
 Run = tuple[Result, Array, float]
 """A result, its relative gaps at the marks, and its seconds of processor time."""
+
+
+def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
+    """A method in words, the samples of an iteration, and what its rollouts are like; NaN and 0 for want of them."""
+    return repeated(
+        1,
+        place=place,
+        method=name,
+        label=label,
+        given=method.given,
+        samples=method.samples(1) - method.samples(0),
+        radius=float(getattr(method, "radius", np.nan)),
+        length=int(getattr(method, "length", 0)),
+    )
 
 
 def final_rows(name: str, runs: Sequence[Run]) -> Columns:

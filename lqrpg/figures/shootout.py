@@ -9,30 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
+from lqrpg.figures.style import BAND, look_of, panel_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAMES = {
-    "exact_gradient": "exact gradient",
-    "natural_gradient": "natural gradient",
-    "policy_iteration": "policy iteration",
-    "two_point": "two-point zeroth order (repeats noise)",
-    "one_point": "one-point zeroth order",
-    "indirect": "indirect gradient",
-    "qsa_policy_iteration": "QSA policy iteration",
-}
-MODEL = "the model"
-GIVEN = {
-    "exact_gradient": MODEL,
-    "natural_gradient": MODEL,
-    "policy_iteration": MODEL,
-    "two_point": "a simulator that repeats its noise",
-    "one_point": "rollouts",
-    "indirect": "one trajectory",
-    "qsa_policy_iteration": "one trajectory",
-}
 GAP = "(f(K) − f*) / (f(K0) − f*)"
 LEAST = 1e-9
 """Gaps below it are not drawn: methods that reach it go on to rounding."""
@@ -50,11 +31,11 @@ def curves(tables: Tables) -> Figure:
     lost = tables["summary"].set_index("method")["diverged"]
     canvas = Figure(figsize=(9.4, 4.9))
     left, right = canvas.subplots(1, 2, sharey=True)
-    for name in (name for name in NAMES if name in set(table["method"])):
-        rows, look = table[table["method"] == name], _look(name, int(lost[name]))
-        if GIVEN[name] != MODEL:
+    for method in tables["methods"].itertuples():
+        rows, look = table[table["method"] == method.method], _look(method, int(lost[method.method]))
+        if method.samples:
             _curve(left, rows, rows["samples"].to_numpy(float), look)
-        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[name]), look)
+        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[method.method]), look)
     left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
     right.set(xlabel="processor time (s), one thread", title="time, that of simulated samples included")
     for axis in (left, right):
@@ -63,7 +44,7 @@ def curves(tables: Tables) -> Figure:
         if not any(np.size(line.get_xdata()) for line in axis.lines):
             axis.set_xlim(1.0, 10.0)  # a log axis without data has no limits of its own
     panel_letters([left, right])
-    _note(left, [name for name in table["method"].unique() if GIVEN[name] == MODEL])
+    _note(left, [method.label for method in tables["methods"].itertuples() if not method.samples])
     handles, labels = right.get_legend_handles_labels()
     title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
     canvas.legend(handles, labels, loc="outside lower center", ncols=3, title=title, title_fontsize=8)
@@ -74,9 +55,9 @@ def _plant(table: pd.DataFrame) -> str:
     return str(table.attrs["settings"]["system"]["kind"]).replace("_", " ")
 
 
-def _look(name: str, lost: int) -> dict[str, Any]:
-    index, label = list(NAMES).index(name), NAMES[name] + (f", {lost} lost" if lost else "")
-    return {"color": COLOURS[index], "ls": DASHES[index], "marker": MARKERS[index], "label": label}
+def _look(method: Any, lost: int) -> dict[str, Any]:
+    """The look of a method's place, whoever else takes part, and its label."""
+    return {**look_of(method.place), "label": method.label + (f", {lost} lost" if lost else "")}
 
 
 def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) -> None:
@@ -88,11 +69,9 @@ def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) 
     axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
 
 
-def _note(axis: Axes, given: list[str]) -> None:
-    if given:
-        text = "\n".join(
-            ["given the model, so no", "samples; see (b):", *(NAMES[name] for name in NAMES if name in given)]
-        )
+def _note(axis: Axes, labels: list[str]) -> None:
+    if labels:
+        text = "\n".join(["given the model, so no", "samples; see (b):", *labels])
         axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
 
 
@@ -100,8 +79,7 @@ def _note(axis: Axes, given: list[str]) -> None:
 def summary(tables: Tables) -> Figure:
     """What each method is given, which step size the pilot runs chose, and what each gap costs (medians)."""
     targets = sorted(tables["targets"]["target"].unique(), reverse=True)
-    known = set(tables["summary"]["method"])
-    rows = [_row(tables, name, targets) for name in NAMES if name in known]
+    rows = [_row(tables, method, targets) for method in tables["methods"].itertuples()]
     head = ["method", "is given", "step\nsize"]
     head += [f"{kind}\nto {target:g}" for kind in ("samples", "seconds") for target in targets]
     head += ["final gap:\nmedian (quartiles)", "lost"]
@@ -124,7 +102,8 @@ def summary(tables: Tables) -> Figure:
     return canvas
 
 
-def _row(tables: Tables, name: str, targets: list[float]) -> list[str]:
+def _row(tables: Tables, method: Any, targets: list[float]) -> list[str]:
+    name = method.method
     own = tables["targets"][tables["targets"]["method"] == name].set_index("target")
     pace = float(tables["runtime"].set_index("method").loc[name, "seconds_per_iteration"])
     samples = [_price(own.loc[target], own.loc[target, "samples"]) for target in targets]
@@ -132,7 +111,8 @@ def _row(tables: Tables, name: str, targets: list[float]) -> list[str]:
     ends = tables["summary"].set_index("method").loc[name]
     spread = f"{_short(ends['median'])} ({_short(ends['p25'])} to {_short(ends['p75'])})"
     lost = f"{int(ends['diverged'])} of {int(ends['runs'])}"
-    return [NAMES[name].partition(" (")[0], GIVEN[name], _step_size(tables, name), *samples, *seconds, spread, lost]
+    label = method.label.partition(" (")[0]
+    return [label, method.given, _step_size(tables, name), *samples, *seconds, spread, lost]
 
 
 def _price(row: pd.Series[Any], value: float) -> str:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lqrpg.results.atomic import write_atomically
 
@@ -19,6 +19,14 @@ COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)), (0, (2, 3)))
 BAND = 0.18
+
+
+def look_of(place: int) -> dict[str, Any]:
+    """Colour, dashes and marker of a curve: 49 looks, of which each seven have distinct colours."""
+    turn, index = divmod(place, len(COLOURS))
+    others = (index + 3 * turn) % len(COLOURS)  # colours come again, with other dashes and markers
+    return {"color": COLOURS[index], "ls": DASHES[others], "marker": MARKERS[others]}
+
 
 _WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 

@@ -1,9 +1,12 @@
 """The one shape of all methods: a small frozen object of settings that takes a state to the next.
 
 A method starts from a plant in discrete time and a gain that stabilises it. States are never changed: `step` returns a
-new one, so any of them can be kept, stepped again, and gives the same bits again. `advance` takes many steps in one
-compiled loop, with the same bits as that many steps. Nothing is printed and nothing raised when a gain is lost: that
-is a result, and the state's `status` says so.
+new one, so any of them can be kept, stepped again, and gives the same bits again. `advance` takes many steps, with the
+same bits as that many calls of `step`. Nothing is printed and nothing raised when a gain is lost: that is a result, and
+the state's `status` says so.
+
+A method of one's own is a subclass of `Method` with a `name` and an `update`; `CompiledMethod` is for those whose steps
+are one compiled loop.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.algorithms.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING, SINGULAR
-from lqrpg.checks import require
+from lqrpg.algorithms.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING
+from lqrpg.checks import SettingError, require
+from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.checks import checked_covariance, checked_gain, checked_plant
 
@@ -40,7 +44,6 @@ _STATUSES = {
     RUNNING: Status.RUNNING,
     GAIN_LOST: Status.LOST,
     MODEL_LOST: Status.MODEL_LOST,
-    SINGULAR: Status.SINGULAR,
 }
 
 
@@ -57,6 +60,7 @@ class State:
         it gave. A rollout of l stage costs counts l. Methods that are given the model use none.
     status : see `Status`.
     memory : what the method itself carries along; for no one else.
+    method : whose state it is.
     """
 
     plant: Plant
@@ -65,6 +69,7 @@ class State:
     samples: int
     status: Status
     memory: Any = dataclasses.field(repr=False)
+    method: Method = dataclasses.field(repr=False)
 
 
 class Segment(NamedTuple):
@@ -83,7 +88,33 @@ class Segment(NamedTuple):
 
 
 class Method(ABC):
-    """A method of lowering the cost; its subclasses are frozen dataclasses of their settings."""
+    """A method of lowering the cost; its subclasses are frozen dataclasses of their settings.
+
+    One of your own needs `name` and `update`; what else it may override: `given`, `begin`, `samples`, `require_fit`.
+
+    Attributes
+    ----------
+    given : what it knows of the plant, in a few words for tables; `the model` unless said otherwise.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from lqrpg import Method, Plant, cost_gradient, minimise
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(Method):
+    ...     step_size: float
+    ...     name = "sign descent"
+    ...
+    ...     def update(self, state):
+    ...         return state.gain - self.step_size * np.sign(cost_gradient(state.plant, state.gain)), None
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> found = minimise(SignDescent(step_size=0.01), plant, 0.3 * np.eye(2), steps=30)
+    >>> bool(found.history["gap"].iloc[-1] < 0.001), str(found.status)
+    (True, 'running')
+    """
+
+    given: ClassVar[str] = "the model"
 
     @property
     @abstractmethod
@@ -91,15 +122,16 @@ class Method(ABC):
         """A short name for tables and legends."""
 
     @abstractmethod
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
-        """The memory with which a run begins."""
+    def update(self, state: State) -> tuple[Array, Any] | Status:
+        """The next gain, (m, n), and the next memory; or the status with which the run ends.
 
-    @abstractmethod
-    def _loop(self, plant: Plant, gain: Array, memory: Any, marks: Marks, gains: Array) -> tuple[int, int, Any]:
-        """Take marks[-1] steps from a gain, in place, filling `gains` at the marks.
-
-        Returns the steps done, how the loop stands, and the new memory; the memory that came in stays as it is.
+        A pure function of the settings and the state, which is running: memory is replaced, not changed. Whether the
+        gain stabilises the plant is judged by the caller.
         """
+
+    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
+        """The memory with which a run begins: none, unless a method has one."""
+        return None
 
     def samples(self, iteration: int) -> int:
         """Interactions with the plant from the start until an iteration."""
@@ -125,8 +157,8 @@ class Method(ABC):
         first = checked_gain(plant, gain)
         root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(_whole("seed", seed, 0))
         self.require_fit(plant)
-        memory = self._begin(plant, first, checked_covariance(plant, initial_covariance), root)
-        return State(plant, _frozen(first), 0, self.samples(0), Status.RUNNING, memory)
+        memory = self.begin(plant, first, checked_covariance(plant, initial_covariance), root)
+        return State(plant, _frozen(first), 0, self.samples(0), Status.RUNNING, memory, self)
 
     def require_fit(self, plant: Plant) -> None:
         """Refuse a plant whose size asks for other settings; most methods take any.
@@ -149,20 +181,80 @@ class Method(ABC):
         ----------
         state : where to start.
         marks : increasing numbers of steps from there, 1 or more.
+
+        Raises
+        ------
+        SettingError
+            If the marks are no such numbers, or the state is that of another method.
         """
-        wanted = np.asarray(marks, dtype=np.int64)
-        right = wanted.ndim == 1 and wanted.size > 0 and wanted[0] >= 1 and bool(np.all(np.diff(wanted) > 0))
-        require(right, "marks", marks, "increasing whole numbers from 1 on")
-        gain = np.array(state.gain)
-        gains = np.empty((len(wanted), *gain.shape))
+        wanted = checked_marks(marks)
+        require(isinstance(state, State), "state", state, "a State, as start and step return it")
+        if type(state.method) is not type(self):
+            raise SettingError(f"state: that of {type(state.method).__name__}, expected one of {type(self).__name__}")
         if state.status is not Status.RUNNING:
-            return Segment(gains[:0], wanted[:0], state)
-        done, standing, memory = self._loop(state.plant, gain, state.memory, wanted, gains)
-        iteration = state.iteration + done
-        ended = State(state.plant, _frozen(gain), iteration, self.samples(iteration), _STATUSES[standing], memory)
-        whole = ended.status in (Status.RUNNING, Status.MODEL_LOST)  # else the last update left no gain to keep
-        kept = int(np.searchsorted(wanted, done, side="right" if whole else "left"))
-        return Segment(gains[:kept], wanted[:kept], ended)
+            return Segment(np.empty((0, *state.gain.shape)), wanted[:0], state)
+        return self._advanced(state, wanted)
+
+    def _advanced(self, state: State, marks: Marks) -> Segment:
+        """A running state advanced update by update."""
+        gains: list[Array] = []
+        for i in range(1, int(marks[-1]) + 1):
+            state = self._updated(state)
+            if state.status is not Status.RUNNING:
+                break
+            if marks[len(gains)] == i:
+                gains.append(state.gain)
+        return Segment(np.array(gains).reshape(-1, *state.gain.shape), marks[: len(gains)], state)
+
+    def _updated(self, state: State) -> State:
+        """The state after one update, its gain judged."""
+        found, iteration = self.update(state), state.iteration + 1
+        counted = dataclasses.replace(state, iteration=iteration, samples=self.samples(iteration))
+        if isinstance(found, Status):
+            return dataclasses.replace(counted, status=found)
+        gain = np.array(found[0], dtype=np.float64, order="C")
+        require(gain.shape == state.gain.shape, f"gain of {self.name}", gain.shape, f"shape {state.gain.shape}")
+        kept = bool(np.all(np.isfinite(gain))) and is_stabilising(state.plant, gain)
+        status = Status.RUNNING if kept else Status.LOST
+        return dataclasses.replace(counted, gain=_frozen(gain), memory=found[1], status=status)
+
+
+class CompiledMethod(Method):
+    """A method whose steps are taken by one compiled loop."""
+
+    @abstractmethod
+    def _loop(self, plant: Plant, gain: Array, memory: Any, marks: Marks, gains: Array) -> tuple[int, int, Any]:
+        """Take marks[-1] steps from a gain, in place, filling `gains` at the marks.
+
+        Returns the steps done, how the loop stands, and the new memory; the memory that came in stays as it is.
+        """
+
+    def update(self, state: State) -> tuple[Array, Any] | Status:
+        """One step of the loop."""
+        ended = self._advanced(state, np.array([1])).state
+        return (ended.gain, ended.memory) if ended.status is Status.RUNNING else ended.status
+
+    def _advanced(self, state: State, marks: Marks) -> Segment:
+        gain = np.array(state.gain)
+        gains = np.empty((len(marks), *gain.shape))
+        done, standing, memory = self._loop(state.plant, gain, state.memory, marks, gains)
+        iteration, status = state.iteration + done, _STATUSES[standing]
+        ended = State(state.plant, _frozen(gain), iteration, self.samples(iteration), status, memory, self)
+        whole = status in (Status.RUNNING, Status.MODEL_LOST)  # else the last update left no gain to keep
+        kept = int(np.searchsorted(marks, done, side="right" if whole else "left"))
+        return Segment(gains[:kept], marks[:kept], ended)
+
+
+def checked_marks(marks: Any) -> Marks:
+    """Increasing whole numbers from 1 on, as an array; `SettingError` for anything else."""
+    expected = "increasing whole numbers from 1 on"
+    try:
+        wanted = np.asarray(marks)
+    except ValueError:
+        raise SettingError(f"marks: expected {expected}") from None
+    whole = wanted.ndim == 1 and wanted.size > 0 and np.issubdtype(wanted.dtype, np.integer)
+    require(whole and wanted[0] >= 1 and bool(np.all(np.diff(wanted) > 0)), "marks", marks, expected)
+    return wanted.astype(np.int64)
 
 
 def _frozen(gain: Array) -> Array:

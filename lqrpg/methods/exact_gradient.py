@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from lqrpg.algorithms.exact_descent import exact_loop
 from lqrpg.lqr.compiled import size_of
 from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, require_positive
+from lqrpg.methods.base import CompiledMethod, Marks, require_positive
 
 
 @dataclass(frozen=True)
-class ExactGradient(Method):
+class ExactGradient(CompiledMethod):
     """K <- K - step_size * gradient, with the exact gradient 2 E_K Sigma_K (P4, eqs. (4), (5)).
 
     Attributes
@@ -44,9 +42,6 @@ class ExactGradient(Method):
     @property
     def _natural(self) -> bool:
         return False
-
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> None:
-        return None
 
     def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
         work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)

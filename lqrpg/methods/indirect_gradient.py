@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from lqrpg.lqr.compiled import size_of
 from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.normals import make_source
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, require_positive, require_whole
+from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
 
 
 @dataclass(frozen=True)
-class IndirectGradient(Method):
+class IndirectGradient(CompiledMethod):
     """Descent along the gradient of the model that recursive least squares knows so far (P4, Algorithm 1).
 
     The covariance of the process noise is taken as known, as in the paper.
@@ -40,6 +41,8 @@ class IndirectGradient(Method):
     >>> bool(found.history["gap"].iloc[-1] < 1e-3), int(found.history["samples"].iloc[-1])
     (True, 2050)
     """
+
+    given: ClassVar[str] = "one trajectory, noise covariance"
 
     step_size: float
     start_samples: int = 50
@@ -65,9 +68,10 @@ class IndirectGradient(Method):
         least = sum(plant.B.shape)
         require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
 
-    def _begin(
+    def begin(
         self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence
     ) -> Identification:
+        """The model that the first samples identify."""
         n, m = plant.B.shape
         known = Identification(
             np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), make_source(seed)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lqrpg.algorithms.exact_descent import GAIN_LOST, RUNNING
-from lqrpg.lqr.discrete import cost_to_go, is_stabilising
+from lqrpg.lqr.discrete import cost_to_go
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method
+from lqrpg.methods.base import Method, State
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,9 @@ class PolicyIteration(Method):
         """A short name for tables and legends."""
         return "policy iteration"
 
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> None:
-        return None
-
-    def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
-        kept = 0
-        for i in range(1, int(marks[-1]) + 1):
-            gain[:] = improved(plant, gain)
-            if not (np.all(np.isfinite(gain)) and is_stabilising(plant, gain)):
-                return i, GAIN_LOST, None
-            if marks[kept] == i:
-                gains[kept] = gain
-                kept += 1
-        return int(marks[-1]), RUNNING, None
+    def update(self, state: State) -> tuple[Array, None]:
+        """The greedy gain."""
+        return improved(state.plant, state.gain), None
 
 
 def improved(plant: Plant, gain: Array) -> Array:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from lqrpg.algorithms.bellman import basis_pairs, improved_gain
 from lqrpg.algorithms.direct_oracle import covariance_root
-from lqrpg.algorithms.exact_descent import GAIN_LOST, RUNNING, SINGULAR
 from lqrpg.algorithms.model_descent import copied
 from lqrpg.algorithms.probing import Sinusoids, random_sinusoids
 from lqrpg.algorithms.q_moments import Moments, evaluate_policy, no_samples, probe
 from lqrpg.checks import require
-from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.normals import Source, make_source
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, require_positive, require_whole
+from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
 
 _BLOCK = 16384  # samples worked on at a time: bounds the memory, and changes bits, so it is fixed
 
@@ -60,6 +58,8 @@ class QsaPolicyIteration(Method):
     True
     """
 
+    given: ClassVar[str] = "one trajectory"
+
     samples_per_step: int = 1000
     sinusoids: int = 24
     amplitude: float = 1.0
@@ -83,7 +83,8 @@ class QsaPolicyIteration(Method):
         expected = f"at least {unknowns}, the number of unknowns"
         require(self.samples_per_step >= unknowns, "samples_per_step", self.samples_per_step, expected)
 
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
+    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
+        """A trajectory without samples."""
         n, m = plant.B.shape
         noise, phases = (np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, child)) for child in range(2))
         signal = random_sinusoids(np.random.default_rng(phases), self.sinusoids, math.pi, m)
@@ -91,23 +92,14 @@ class QsaPolicyIteration(Method):
         x = covariance_root(initial_covariance) @ first
         return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, make_source(noise), no_samples(n, m))
 
-    def _loop(
-        self, plant: Plant, gain: Array, memory: _Trajectory, marks: Marks, gains: Array
-    ) -> tuple[int, int, _Trajectory]:
-        seen, kept = memory.copy(), 0
-        for i in range(1, int(marks[-1]) + 1):
-            seen = self._more(plant, seen)
-            try:
-                theta, _ = evaluate_policy(seen.moments, gain)
-                gain[:] = improved_gain(theta, plant.n_states, plant.n_inputs)
-            except np.linalg.LinAlgError:
-                return i, SINGULAR, seen
-            if not (np.all(np.isfinite(gain)) and is_stabilising(plant, gain)):
-                return i, GAIN_LOST, seen
-            if marks[kept] == i:
-                gains[kept] = gain
-                kept += 1
-        return int(marks[-1]), RUNNING, seen
+    def update(self, state: State) -> tuple[Array, _Trajectory] | Status:
+        """More samples, the evaluation of the current gain, the greedy one."""
+        seen = self._more(state.plant, state.memory.copy())
+        try:
+            theta, _ = evaluate_policy(seen.moments, state.gain)
+            return improved_gain(theta, state.plant.n_states, state.plant.n_inputs), seen
+        except np.linalg.LinAlgError:
+            return Status.SINGULAR
 
     def _more(self, plant: Plant, seen: _Trajectory) -> _Trajectory:
         """Probe the plant for the samples of one iteration; x and the source go on in place."""

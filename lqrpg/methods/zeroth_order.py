@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.normals import State as Streams
 from lqrpg.lqr.normals import seed_streams
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, require_positive, require_whole
+from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
 
 
 class _Rollouts(NamedTuple):
@@ -28,7 +28,7 @@ class _Rollouts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _ZerothOrder(Method):
+class _ZerothOrder(CompiledMethod):
     """What both share: perturbations U uniform on the Frobenius sphere of a radius, costs of rollouts under K + U."""
 
     step_size: float
@@ -53,7 +53,8 @@ class _ZerothOrder(Method):
         """Interactions with the plant from the start until an iteration."""
         return iteration * self.rollouts * self.length
 
-    def _begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Rollouts:
+    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Rollouts:
+        """What rollouts draw from."""
         return _Rollouts(covariance_root(initial_covariance), covariance_root(plant.Sigma), seed_streams(seed))
 
     def _loop(
@@ -96,6 +97,8 @@ class TwoPointZerothOrder(_ZerothOrder):
     True
     """
 
+    given: ClassVar[str] = "a simulator that repeats its noise"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.rollouts % 2 == 0, "rollouts", self.rollouts, "an even number: two a pair")
@@ -132,6 +135,8 @@ class OnePointZerothOrder(_ZerothOrder):
     >>> state.iteration, state.samples, str(state.status)
     (1, 12800, 'running')
     """
+
+    given: ClassVar[str] = "rollouts"
 
     baseline: str = "none"
 

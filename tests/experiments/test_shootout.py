@@ -6,8 +6,8 @@ import pytest
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.base import Trial
-from lqrpg.experiments.shootout import METHODS
-from lqrpg.figures.shootout import GIVEN, MODEL, NAMES, curves, summary
+from lqrpg.experiments.shootout_methods import METHODS
+from lqrpg.figures.shootout import curves, summary
 from lqrpg.figures.style import house_style
 from lqrpg.lqr.discrete import cost, optimal_gain
 from lqrpg.methods.minimise import Optimum
@@ -58,10 +58,11 @@ def test_bad_settings_are_refused_in_one_line(override, message):
 
 
 def test_all_methods_have_a_name_a_trial_and_a_word_on_what_they_are_given():
-    assert set(NAMES) == set(GIVEN) == set(METHODS)
-    assert [trial.key for trial in experiment().trials()] == list(METHODS)
-    used = {name: experiment()._method(name, 1.0).samples(1) for name in METHODS}
-    assert all((used[name] == 0) == (GIVEN[name] == MODEL) for name in METHODS)
+    settings = experiment()
+    assert [trial.key for trial in settings.trials()] == list(METHODS)
+    methods = {name: settings._method(name, 1.0) for name in METHODS}
+    assert all((method.samples(1) == 0) == (method.given == "the model") for method in methods.values())
+    assert len({settings._contestant(name).label for name in METHODS}) == len(METHODS)
 
 
 def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lqrpg import (
     ExactGradient,
     IndirectGradient,
+    Method,
     NaturalGradient,
     OnePointZerothOrder,
     PolicyIteration,
@@ -317,3 +319,73 @@ def test_bad_settings_are_refused_in_one_line(build, message):
     with pytest.raises(SettingError, match=message) as refused:
         build()
     assert "\n" not in str(refused.value)
+
+
+# -- a method of one's own --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wander(Method):
+    """Random steps that end for want of samples; it knows rollouts."""
+
+    size: float
+    last: int = 100
+    name = "wander"
+    given = "rollouts"
+
+    def begin(self, plant, gain, initial_covariance, seed):
+        return seed.generate_state(4)
+
+    def samples(self, iteration):
+        return 3 * iteration
+
+    def update(self, state):
+        if state.iteration == self.last:
+            return Status.SINGULAR
+        noise = np.random.default_rng([*state.memory, state.iteration]).standard_normal(state.gain.shape)
+        return state.gain + self.size * noise, state.memory
+
+
+def test_a_method_of_ones_own_needs_public_names_only_and_keeps_the_contract():
+    method = Wander(size=1e-4)
+    states = [started(method)]
+    for _ in range(5):
+        states.append(method.step(states[-1]))
+    together = method.advance(states[0], [2, 5])
+    np.testing.assert_array_equal(together.gains, [states[2].gain, states[5].gain])
+    assert (together.state.samples, together.state.iteration) == (15, 5)
+    assert not together.state.gain.flags.writeable
+    assert list(minimise(method, PLANT, START, steps=4).history["samples"]) == [0, 3, 6, 9, 12]
+
+
+def test_its_runs_end_by_a_lost_gain_and_by_the_status_it_gives():
+    lost = minimise(Wander(size=100.0), PLANT, START, steps=9)
+    assert lost.status is Status.LOST
+    assert lost.history["gap"].iloc[-1] == np.inf
+    ended = minimise(Wander(size=1e-6, last=3), PLANT, START, steps=9)
+    assert (ended.status, ended.state.iteration, len(ended.gains)) == (Status.SINGULAR, 4, 5)
+    assert Wander(size=1.0).step(ended.state) is ended.state
+
+
+def test_a_gain_of_another_shape_is_refused():
+    @dataclass(frozen=True)
+    class Flat(Wander):
+        def update(self, state):
+            return state.gain.ravel(), None
+
+    with pytest.raises(SettingError, match=r"gain of wander=\(9,\): expected shape \(3, 3\)"):
+        Flat(1.0).step(started(Flat(1.0)))
+
+
+@pytest.mark.parametrize("marks", ["a", [1.5], [True], [], [[1]], [2, 1], [0], [[1], [2, 3]], None])
+def test_marks_that_are_none_are_refused(marks):
+    with pytest.raises(SettingError, match="marks.*expected increasing whole numbers from 1 on"):
+        METHODS[0].advance(started(METHODS[0]), marks)
+
+
+def test_a_state_of_another_method_is_refused_in_one_line():
+    state = started(METHODS[0])
+    with pytest.raises(SettingError, match="state: that of ExactGradient, expected one of PolicyIteration"):
+        PolicyIteration().step(state)
+    with pytest.raises(SettingError, match="state=3: expected a State"):
+        PolicyIteration().step(3)
