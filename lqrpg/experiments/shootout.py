@@ -8,7 +8,9 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +21,7 @@ import pandas as pd
 
 from lqrpg.algorithms.direct_oracle import unstable_fraction
 from lqrpg.algorithms.sgd import log_spaced
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
 from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
@@ -35,6 +37,7 @@ from lqrpg.experiments.shootout_tables import (
     target_rows,
 )
 from lqrpg.lqr import discrete
+from lqrpg.lqr.discrete import spectral_radius
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.minimise import Optimum, Result, minimise
@@ -44,6 +47,8 @@ from lqrpg.results.rows import Columns, Rows
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 RADII = 40
 """Halvings of ||K0|| among which the smoothing radius is searched."""
+DECAYED, ROUND, LONGEST = 0.05, 100, 1000
+"""What is left of the slowest optimal mode at the end of a rollout, and what its steps are rounded up to and end at."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Shootout:
     targets: list[float]
     iterations: Iterations
     rollouts: int
-    length: int
+    length: int | None
     radius: float | None
     start_samples: int
     samples_per_step: int
@@ -96,7 +101,9 @@ class Shootout:
         right = bool(self.methods) and set(self.methods) <= set(names)
         distinct = len(set(self.methods)) == len(self.methods)
         require(right and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(names))
-        require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, length=10**6, sinusoids=1000)
+        require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, sinusoids=1000)
+        if self.length is not None:
+            require_sizes(self, length=10**6)
         require_sizes(self, samples_per_step=10**6, samples_per_policy=10**8, start_samples=10**6)
         for key, limit in LIMITS.items():
             value = getattr(self.iterations, key)
@@ -120,10 +127,34 @@ class Shootout:
             except SettingError as error:
                 set_by = self._contestant(name).set_by
                 raise SettingError(f"{error}, for the method {name}; it is set by {set_by}") from None
+        self._note_short_rollouts()
+
+    def _note_short_rollouts(self) -> None:
+        """Say so if rollouts end before the slowest mode has decayed."""
+        rolling = [name for name in self.methods if self._contestant(name).budget == "rollout_samples"]
+        if rolling and self.length is None and self._wanted_length > LONGEST:
+            warnings.warn(
+                f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; {LONGEST} are "
+                f"taken, so that {' and '.join(rolling)} may level off early; length=STEPS sets it",
+                SettingWarning,
+                stacklevel=2,
+            )
 
     @cached_property
     def _optimum(self) -> Optimum:
         return Optimum(start_of(self.system)[0])
+
+    @cached_property
+    def _wanted_length(self) -> int:
+        """The steps, in whole hundreds, until the slowest mode of the optimal loop has decayed to a twentieth."""
+        slowest = spectral_radius(start_of(self.system)[0].closed_loop(self._optimum.gain))
+        steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
+        return ROUND * math.ceil(steps / ROUND)
+
+    @property
+    def rollout_length(self) -> int:
+        """The given steps of a rollout, or as many as the plant asks for, at most `LONGEST`."""
+        return min(self._wanted_length, LONGEST) if self.length is None else self.length
 
     @cached_property
     def point_radius(self) -> float:

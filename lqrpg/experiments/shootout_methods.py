@@ -67,8 +67,8 @@ def contestant(name: str, settings: Any) -> Contestant:
 
 def _own(name: str, settings: Any) -> Contestant:
     """A method of this package."""
-    pace = 0.025 * settings.rollouts * settings.length
-    rollouts = settings.rollouts, settings.length
+    pace = 0.025 * settings.rollouts * settings.rollout_length
+    rollouts = settings.rollouts, settings.rollout_length
     found = {
         "exact_gradient": Contestant(ExactGradient, "exact gradient", "gradient"),
         "natural_gradient": Contestant(NaturalGradient, "natural gradient", "gradient"),

@@ -88,7 +88,7 @@ def summary(tables: Tables) -> Figure:
     axis = canvas.add_subplot()
     axis.axis("off")
     device = tables["runtime"]["device"].iloc[0]
-    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of processor time, {device}")
+    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of processor time, {device}{_rollouts(tables)}")
     drawn = axis.table(
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
     )
@@ -100,6 +100,13 @@ def summary(tables: Tables) -> Figure:
         cell.set_edgecolor("#BBBBBB")
         cell.set_facecolor("#EFEFEF" if row == 0 else "white")
     return canvas
+
+
+def _rollouts(tables: Tables) -> str:
+    """What the rollouts of zeroth-order methods were like."""
+    rolling = [method for method in tables["methods"].itertuples() if method.length]
+    parts = [f"{method.label.partition(' (')[0]} {_plain(method.radius)}" for method in rolling]
+    return f"\nrollouts of {rolling[0].length} steps; smoothing radius: {', '.join(parts)}" if rolling else ""
 
 
 def _row(tables: Tables, method: Any, targets: list[float]) -> list[str]:

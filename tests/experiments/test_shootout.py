@@ -1,9 +1,11 @@
 """The shootout: its rule for step sizes, lost runs in every table, settings that are refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.base import Trial
 from lqrpg.experiments.shootout_methods import METHODS
@@ -175,3 +177,39 @@ def test_verify_says_that_it_checks_no_claim(lqrpg):
     ended = lqrpg("verify", "shootout")
     assert ended.code == 0
     assert "shootout checks no claim of a paper" in ended.err
+
+
+SLOW = (
+    "system=custom",
+    "system.sample_time=1",
+    "system.B=[0,1]",
+    "system.R=1000",
+    "system.K0=[0,0]",
+    "methods=[two_point,one_point]",
+)
+
+
+def chain(mode):
+    return f"system.A=[[0.5,1],[0,{mode}]]"
+
+
+def test_rollouts_are_as_long_as_the_slowest_optimal_mode_asks_for():
+    assert experiment().rollout_length == 100
+    assert experiment("length=70").rollout_length == 70
+    settings = experiment(*SLOW, chain(0.99), "system.Q=[0.0001,0]")
+    plant = settings.system.plant()
+    slowest = np.abs(np.linalg.eigvals(plant.closed_loop(optimal_gain(plant)))).max()
+    assert slowest ** (settings.rollout_length) <= 0.05 < slowest ** (settings.rollout_length - 100)
+    assert settings.rollout_length > 100
+    found = tables_of(experiment("methods=[indirect,one_point,two_point]", "points=20"))
+    assert found["methods"]["length"].tolist() == [100, 100, 0]
+
+
+def test_rollouts_that_end_early_are_noted_in_one_line():
+    slower = (*SLOW, chain(0.9995), "system.Q=[0.000001,0]")
+    with pytest.warns(SettingWarning, match=r"asks for rollouts of \d{4} steps; 1000 are taken") as noted:
+        assert experiment(*slower).rollout_length == 1000
+    assert all("\n" not in str(note.message) for note in noted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        experiment(*slower, "length=500")

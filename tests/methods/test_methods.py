@@ -379,7 +379,7 @@ def test_a_gain_of_another_shape_is_refused():
 
 @pytest.mark.parametrize("marks", ["a", [1.5], [True], [], [[1]], [2, 1], [0], [[1], [2, 3]], None])
 def test_marks_that_are_none_are_refused(marks):
-    with pytest.raises(SettingError, match="marks.*expected increasing whole numbers from 1 on"):
+    with pytest.raises(SettingError, match=r"marks.*expected increasing whole numbers from 1 on"):
         METHODS[0].advance(started(METHODS[0]), marks)
 
 
