@@ -47,6 +47,8 @@ from lqrpg.results.rows import Columns, Rows
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 RADII = 40
 """Halvings of ||K0|| among which the smoothing radius is searched."""
+PAIR_SHARE = 2.0**-17
+"""The cube root of the rounding unit, as a power of two."""
 DECAYED, ROUND, LONGEST = 0.05, 100, 1000
 """What is left of the slowest optimal mode at the end of a rollout, and what its steps are rounded up to and end at."""
 
@@ -158,7 +160,7 @@ class Shootout:
 
     @cached_property
     def point_radius(self) -> float:
-        """The given smoothing radius, or the largest ||K0|| / 2^j at which no perturbed gain is unstable.
+        """The given smoothing radius, or the largest ||K0|| / 2^j (1 / 2^j if K0 is zero) at which no gain is unstable.
 
         Asked at the initial gain and at the optimum, for 2000 random perturbations each.
         """
@@ -170,6 +172,16 @@ class Shootout:
         grid = (size * 2.0**-power for power in range(RADII))
         found = (radius for radius in grid if not any(unstable_fraction(plant, end, radius) for end in ends))
         return next(found, size * 2.0**-RADII)
+
+    @property
+    def pair_radius(self) -> float:
+        """The given smoothing radius, or that at which the bias and the rounding of a difference of costs balance.
+
+        Over a length L on which the cost changes by its own size, the central difference at radius v has a relative
+        bias of order (v / L)^2 and a relative rounding error of order eps L / v: their sum is least near
+        v = eps^(1/3) L. L is `point_radius`, within which no perturbed gain is unstable.
+        """
+        return self.point_radius * PAIR_SHARE if self.radius is None else self.radius
 
     def _contestant(self, name: str) -> Contestant:
         return contestant(name, self)

@@ -74,7 +74,7 @@ def _own(name: str, settings: Any) -> Contestant:
         "natural_gradient": Contestant(NaturalGradient, "natural gradient", "gradient"),
         "policy_iteration": Contestant(lambda _: PolicyIteration(), "policy iteration", "newton", has_step=False),
         "two_point": Contestant(
-            lambda size: TwoPointZerothOrder(size, settings.point_radius, *rollouts),
+            lambda size: TwoPointZerothOrder(size, settings.pair_radius, *rollouts),
             "two-point zeroth order (repeats noise)",
             "rollout_samples",
             _ROLLOUTS,

@@ -25,7 +25,7 @@ def curves(tables: Tables) -> Figure:
 
     Methods that are given the model use no samples, so they are on the right only. Both kinds of policy iteration are
     NumPy, the others are compiled. The level of the zeroth-order methods is the noise of their constant step, and the
-    bias of their smoothing and of their finite rollouts.
+    bias of their finite rollouts; for one point also that of smoothing.
     """
     table, seconds = tables["curves"], tables["runtime"].set_index("method")["seconds_per_iteration"]
     lost = tables["summary"].set_index("method")["diverged"]

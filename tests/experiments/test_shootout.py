@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from lqrpg import cost_gradient
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.base import Trial
@@ -213,3 +214,28 @@ def test_rollouts_that_end_early_are_noted_in_one_line():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         experiment(*slower, "length=500")
+
+
+def test_the_radius_of_pairs_balances_bias_and_rounding_and_that_of_points_is_as_large_as_stability_allows():
+    """The slope of the cost by one pair, in the direction of steepest change, against the exact one."""
+    settings = experiment()
+    plant, gain = settings.system.plant(), settings.system.initial_gain()
+    slope = cost_gradient(plant, gain)
+    direction = slope / np.linalg.norm(slope)
+
+    def error(radius):
+        ahead, behind = (cost(plant, gain + sign * radius * direction) for sign in (1.0, -1.0))
+        return abs((ahead - behind) / (2.0 * radius) / np.linalg.norm(slope) - 1.0)
+
+    assert settings._method("one_point", 1.0).radius == settings.point_radius
+    assert settings._method("two_point", 1.0).radius == settings.pair_radius
+    assert error(settings.pair_radius) < 1e-7 < 1e-5 < error(settings.point_radius)
+    assert error(settings.pair_radius) < error(settings.pair_radius * 2.0**-12)
+    both = experiment("radius=0.02")
+    assert [both._method(name, 1.0).radius for name in ("two_point", "one_point")] == [0.02, 0.02]
+
+
+def test_without_a_first_gain_the_radius_is_a_part_of_one():
+    settings = experiment(*SLOW, chain(0.9), "system.Q=[1,1]")
+    power = np.log2(settings.point_radius)
+    assert power == round(power) <= 0.0
