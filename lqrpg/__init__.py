@@ -9,7 +9,7 @@ The command line is `lqrpg`; these names are for Python and notebooks. They are 
 - `minimise` runs one of them, `plot_history` draws what it did.
 - `load_system`, `save_plant`: plants of your own, from files, python-control and scipy.signal.
 - `run_experiment`, `load_tables`, `figure`: what `lqrpg run` and `lqrpg plot` do.
-- `SettingError` says in one line what will not do.
+- `SettingError` says in one line what will not do, `SettingWarning` what is unlikely to be meant.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lqrpg.checks import SettingError
+    from lqrpg.checks import SettingError, SettingWarning
     from lqrpg.cli.library import figure, load_tables, run_experiment
     from lqrpg.lqr.plant import Plant
     from lqrpg.methods.base import Method, State, Status
@@ -45,6 +45,7 @@ __all__ = [
     "QsaPolicyIteration",
     "Result",
     "SettingError",
+    "SettingWarning",
     "State",
     "Status",
     "TwoPointZerothOrder",
@@ -63,7 +64,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "checks": ("SettingError",),
+    "checks": ("SettingError", "SettingWarning"),
     "cli.library": ("figure", "load_tables", "run_experiment"),
     "lqr.plant": ("Plant",),
     "methods.base": ("Method", "State", "Status"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 _LONGEST_VALUE = 120
 
 
@@ -22,3 +25,11 @@ def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
 
 class SettingWarning(UserWarning):
     """A setting that can be run but is unlikely to be meant; the message is one line for the user."""
+
+
+def warn(message: str) -> None:
+    """Warn with `SettingWarning` where the user's own code called this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lqrpg":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, SettingWarning, stacklevel=level)

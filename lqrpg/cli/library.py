@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import warnings
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ def run_experiment(
     scale : `smoke` (seconds), `small` or `paper`.
     force : set finished tables aside and recompute.
     **overrides : settings, as `seed=3`, `results_dir="elsewhere"` or `workers=1`; a mapping stands for a group of keys:
-        `system={"masses": 2}`.
+        `system={"masses": 2}`. Matrices may be arrays, and `system` what `load_system` returned.
 
     Returns
     -------
@@ -79,6 +80,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     from lqrpg.results.atomic import DamagedFileError
     from lqrpg.results.lookup import open_run
 
+    require(isinstance(run_folder, str | Path), "run_folder", run_folder, "a folder, such as 'results/azopg/paper'")
     folder = Path(run_folder)
     try:
         run = open_run(folder)
@@ -110,6 +112,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     from lqrpg.figures.style import house_style
     from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
 
+    require(isinstance(name, str), "name", name, "the name of a figure, such as 'azopg_fig3'")
     known = figures()
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
@@ -127,9 +130,13 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
 
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Settings as words of the command line, groups flattened."""
+    """Settings as words of the command line, groups flattened; a system is its kind and its settings."""
     for key, value in settings.items():
-        if isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {name: part for name, part in dataclasses.asdict(value).items() if part is not None}
+            yield f"{prefix}{key}={fields.pop('kind')}"
+            yield from _words(fields, f"{prefix}{key}.")
+        elif isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
             yield from _words(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}={_value(value)}"
@@ -143,10 +150,12 @@ def _value(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if hasattr(value, "tolist"):  # an array, or a number of NumPy's
+        return _value(value.tolist())
     if isinstance(value, list | tuple):
         return "[" + ",".join(_value(part) for part in value) + "]"
     text = str(value)
-    return quoted(text) if isinstance(value, str | Path) and not re.fullmatch(r"[\w./-]+", text) else text
+    return text if isinstance(value, int | float) or re.fullmatch(r"[\w./-]+", text) else quoted(text)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ import pandas as pd
 
 from lqrpg.algorithms.direct_oracle import unstable_fraction
 from lqrpg.algorithms.sgd import log_spaced
-from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.checks import SettingError, require, warn
 from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
 from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
@@ -135,11 +134,9 @@ class Shootout:
         """Say so if rollouts end before the slowest mode has decayed."""
         rolling = [name for name in self.methods if self._contestant(name).budget == "rollout_samples"]
         if rolling and self.length is None and self._wanted_length > LONGEST:
-            warnings.warn(
+            warn(
                 f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; {LONGEST} are "
-                f"taken, so that {' and '.join(rolling)} may level off early; length=STEPS sets it",
-                SettingWarning,
-                stacklevel=2,
+                f"taken, so that {' and '.join(rolling)} may level off early; length=STEPS sets it"
             )
 
     @cached_property

@@ -272,7 +272,8 @@ def _whole(key: str, value: Any, least: int) -> int:
 def require_positive(**values: float) -> None:
     """Refuse settings that are no positive finite numbers."""
     for key, value in values.items():
-        right = isinstance(value, int | float | np.number) and bool(0.0 < value < np.inf)
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        right = is_number and bool(0.0 < value < np.inf)
         require(right, key, value, "a positive number")
 
 

@@ -93,10 +93,13 @@ def checked_covariance(plant: Plant, covariance: Any) -> Array:
 
 def _matrix(key: str, value: Any) -> Array:
     try:
-        matrix = np.array(value, dtype=np.float64, order="C")  # a copy: what a caller changes later changes no run
+        given = np.asarray(value)
+        real = given.real if np.iscomplexobj(given) else given
+        matrix = np.array(real, dtype=np.float64, order="C")  # a copy: what a caller changes later changes no run
     except (TypeError, ValueError):
         raise SettingError(f"{key}: expected a matrix of numbers") from None
-    require(np.ndim(value) == 2 and matrix.size > 0, key, np.shape(value), "a matrix")
+    require(real is given or not given.imag.any(), key, "complex numbers", "real ones")
+    require(given.ndim == 2 and matrix.size > 0, key, given.shape, "a matrix")
     require(bool(np.all(np.isfinite(matrix))), key, "nan or inf", "finite entries")
     return matrix
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lqrpg.algorithms.sgd import log_spaced
-from lqrpg.checks import require
+from lqrpg.checks import SettingError, require
 from lqrpg.lqr.discrete import cost_to_go
 from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, Seed, State, Status, require_whole
+from lqrpg.methods.base import Marks, Method, Seed, State, Status, checked_marks, require_whole
 from lqrpg.methods.problem import optimal_gain
 
 if TYPE_CHECKING:
@@ -149,10 +149,13 @@ def minimise(
     1.618034
     """
     require_whole(steps=steps)
+    given = f"the class {method.__name__} itself" if isinstance(method, type) else type(method).__name__
+    if not isinstance(method, Method):
+        raise SettingError(f"method: expected one with its settings, such as ExactGradient(step_size=0.1), not {given}")
     start = method.start(plant, gain, seed, initial_covariance=initial_covariance)
     if marks is None:
         marks = np.arange(1, steps + 1) if steps <= _EVERY_STEP else log_spaced(steps, _POINTS)[1:]
-    wanted = np.union1d(np.asarray(marks, dtype=np.int64), [steps])
+    wanted = np.union1d(checked_marks(marks), [steps])
     require(wanted[-1] == steps, "marks", int(wanted[-1]), f"iterations up to steps={steps}")
     segment = method.advance(start, wanted)
     iterations, gains = [0, *segment.marks], [start.gain, *segment.gains]
@@ -185,7 +188,8 @@ def plot_history(*results: Result) -> Figure:
     from lqrpg.figures.notebook import shown
     from lqrpg.figures.style import house_style
 
-    require(len(results) > 0, "results", results, "one result or more")
+    right = len(results) > 0 and all(isinstance(result, Result) for result in results)
+    require(right, "results", results, "one Result of minimise or more")
     with house_style():
         labels = _labels([result.method for result in results])
         return shown(draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)]))

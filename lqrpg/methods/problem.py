@@ -14,6 +14,7 @@ from scipy import linalg
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import require_whole
 from lqrpg.methods.checks import checked_covariance, checked_gain, checked_plant, checked_time, shaped_gain
 
 
@@ -188,7 +189,7 @@ def simulate(
     """
     plant = checked_plant(plant)
     K = shaped_gain(plant, gain)
-    require(isinstance(steps, int | np.integer) and steps >= 1, "steps", steps, "a whole number from 1 on")
+    require_whole(steps=steps)
     is_number = isinstance(dither, int | float | np.number)
     require(is_number and bool(0.0 <= dither < np.inf), "dither", dither, "a number not below 0")
     is_seed = isinstance(seed, np.random.SeedSequence) or (isinstance(seed, int | np.integer) and seed >= 0)

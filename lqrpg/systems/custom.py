@@ -6,7 +6,6 @@ that was asked for and with the cross weight S absorbed: their gain L is that of
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, SettingWarning, require, shortened
+from lqrpg.checks import SettingError, require, shortened, warn
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled, unsampled, without_cross_weight
 from lqrpg.systems import plant_checks as checks
@@ -174,9 +173,7 @@ def _found_gain(complete: dict[str, Any]) -> Rows:
     checks.require_solvable(seen, time)
     gain = checks.first_gain(seen, time)
     reason = "the plant is stable without it" if not gain.any() else f"the optimum for {checks.HEAVIER:g} Q"
-    warnings.warn(
-        f"system.K0 is not given: starting from {checks.compact(gain)}, {reason}", SettingWarning, stacklevel=2
-    )
+    warn(f"system.K0 is not given: starting from {checks.compact(gain)}, {reason}")
     rows: Rows = gain.tolist()
     return rows
 

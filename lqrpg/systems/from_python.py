@@ -74,7 +74,10 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
         raise SettingError("convert_to is no part of a plant: give it on the command line, system.convert_to=SECONDS")
     system = load_system(source, **settings)
     names = [name for name in Custom.__dataclass_fields__ if name not in ("kind", "convert_to")]
-    write_plant(path, {name: _array(getattr(system, name)) for name in names})
+    try:
+        write_plant(path, {name: _array(getattr(system, name)) for name in names})
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
 
 
@@ -83,15 +86,22 @@ def _array(value: Any) -> Any:
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in settings.items()}
+    return {name: _listed(value) for name, value in settings.items()}
+
+
+def _listed(value: Any) -> Any:
+    """An array as nested lists; complex numbers stay so, to be refused, unless all of them are real."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return (value.real if np.iscomplexobj(value) and not value.imag.any() else value).tolist()
 
 
 def _matrices(source: Any) -> dict[str, Any]:
     """A, B and the sample time of what was given."""
     if isinstance(source, tuple) and len(source) == 2:
-        return dict(zip("AB", (np.asarray(part) for part in source), strict=True))
+        return dict(zip("AB", source, strict=True))
     if hasattr(source, "to_ss"):
-        source = source.to_ss()  # a transfer function
+        source = _realised(source)
     if not (hasattr(source, "A") and hasattr(source, "B")):
         raise SettingError(
             f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), or a state-space "
@@ -101,3 +111,12 @@ def _matrices(source: Any) -> dict[str, Any]:
     time = getattr(source, "dt", None)
     unknown = time is None and type(source).__module__.partition(".")[0] == "control"
     return found if unknown or time is True else {**found, "sample_time": 0.0 if time is None else float(time)}
+
+
+def _realised(source: Any) -> Any:
+    """A transfer function as a state-space system."""
+    try:
+        return source.to_ss()
+    except Exception as error:  # each library has its own for what has no realisation, or none that it can make
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError(f"a plant cannot be made of this {type(source).__name__}: {reason}") from None

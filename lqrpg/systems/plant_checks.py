@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -45,6 +48,9 @@ def matrix(key: str, value: Any, rows: int, columns: int) -> list[list[float]]:
 def numbers(key: str, value: Any) -> Array:
     """A setting as an array of finite numbers."""
     shown = shortened(repr(value), 60)
+    strange = next((entry for entry in _entries(value) if not _is_number(entry)), 0.0)
+    if not _is_number(strange):
+        raise SettingError(f"{key}={shown}: expected numbers, in rows of equal length; {strange!r} is no real number")
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -52,6 +58,22 @@ def numbers(key: str, value: Any) -> Array:
     if not (np.all(np.isfinite(array)) and array.ndim <= 2):
         raise SettingError(f"{key}={shown}: expected a matrix of finite numbers")
     return array
+
+
+def _entries(value: Any) -> Iterator[Any]:
+    """All that stands in nested lists."""
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
+        for part in value:
+            yield from _entries(part)
+    else:
+        yield value
+
+
+def _is_number(entry: Any) -> bool:
+    """Whether an entry is a real number, or one such as 1e-5, which YAML takes for a word."""
+    if isinstance(entry, str):
+        return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", entry) is not None
+    return isinstance(entry, Real) and not isinstance(entry, bool)
 
 
 def require_weights(model: LinearModel) -> None:

@@ -4,11 +4,12 @@ import os
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lqrpg import SettingError, figure, load_tables, run_experiment
+from lqrpg import SettingError, figure, load_system, load_tables, run_experiment
 from lqrpg.cli import progress
 from lqrpg.cli.library import _value
 from lqrpg.figures.notebook import shown
@@ -115,3 +116,14 @@ def test_a_notebook_shows_figures_as_pictures_and_keeps_its_own_way(monkeypatch)
     assert pictures[Figure] is own
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None, version_info=(9, 0)))
     assert shown(drawn) is drawn
+
+
+def test_matrices_may_be_arrays_and_a_system_one_that_was_loaded(tmp_path):
+    """Both are the same settings as words, and give the same run."""
+    A, B, K0 = np.array([[1.0, 0.1], [0.0, 1.0]]), np.array([[0.005], [0.1]]), np.array([[1.0, 1.25]])
+    common = {**SMALL, "methods": ["policy_iteration"], "results_dir": tmp_path}
+    arrays = {"system.A": A, "system.B": B, "system.K0": K0, "system.sample_time": np.float64(0.1)}
+    run_experiment("shootout", system="custom", **arrays, **common)
+    tables = run_experiment("shootout", system=load_system((A, B), sample_time=0.1, K0=K0), **common)
+    assert tables["curves"].attrs["settings"]["system"]["A"] == A.tolist()
+    assert len([folder for folder in (tmp_path / "shootout").iterdir() if folder.is_dir()]) == 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import lqrpg
 from lqrpg import (
     ExactGradient,
     IndirectGradient,
@@ -389,3 +390,22 @@ def test_a_state_of_another_method_is_refused_in_one_line():
         PolicyIteration().step(state)
     with pytest.raises(SettingError, match="state=3: expected a State"):
         PolicyIteration().step(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: minimise("exact", PLANT, START, steps=1), r"method: expected one with its settings, .*, not str"),
+        (lambda: minimise(ExactGradient, PLANT, START, steps=1), "not the class ExactGradient itself"),
+        (lambda: minimise(METHODS[0], PLANT, START, steps=9, marks=["a"]), "marks=.*whole numbers"),
+        (lambda: minimise(METHODS[0], PLANT, START, steps=9, marks=[1.5]), r"marks=\[1\.5\]"),
+        (lambda: plot_history("a"), r"results=\('a',\): expected one Result"),
+        (lambda: ExactGradient(step_size=True), "step_size=True: expected a positive number"),
+        (lambda: lqrpg.figure(3), "name=3: expected the name of a figure"),
+        (lambda: lqrpg.load_tables(3), "run_folder=3: expected a folder"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(call, message):
+    with pytest.raises(SettingError, match=message) as refused:
+        call()
+    assert "\n" not in str(refused.value)

@@ -69,6 +69,7 @@ def test_a_gain_that_does_not_stabilise_costs_infinitely_much_and_has_no_gradien
         ({"R": np.zeros((2, 2))}, r"plant\.R=0\.0: expected least eigenvalue above 0"),
         ({"Sigma": np.full((3, 3), np.nan)}, "finite entries"),
         ({"A": "words"}, r"plant\.A: expected a matrix of numbers"),
+        ({"A": 1j * np.eye(3)}, r"plant\.A='complex numbers': expected real ones"),
     ],
 )
 def test_a_plant_that_is_none_is_refused_in_one_line(change, message):
@@ -85,6 +86,7 @@ def test_other_mistakes_are_refused_in_one_line():
         (lambda: cost(plant, np.zeros((2, 3)), time="sampled"), "one of discrete, continuous"),
         (lambda: optimal_gain(plant._replace(A=2.0 * np.eye(3), B=np.zeros((3, 2)))), "no stabilising optimum"),
         (lambda: simulate(plant, np.zeros((2, 3)), 0), "steps=0"),
+        (lambda: simulate(plant, np.zeros((2, 3)), True), "steps=True"),
         (lambda: simulate(plant, np.zeros((2, 3)), 5, seed=-1), "seed=-1"),
         (lambda: simulate(plant, np.zeros((2, 3)), 5, dither="a"), "dither='a'"),
         (lambda: cost(None, np.zeros((2, 3))), "expected a Plant, not NoneType"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.from_python import load_system, save_plant
 
@@ -78,3 +78,46 @@ def test_nothing_is_saved_that_would_be_refused(tmp_path, name, settings, words)
     with pytest.raises(SettingError, match=words):
         save_plant(tmp_path / name, (A, B), sample_time=0, K0=K0, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def one_line(message):
+    return pytest.raises(SettingError, match=rf"^[^\n]*{message}[^\n]*$")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (lambda: ([[0, 1], [2]], [0, 1]), r"system\.A=.*rows of equal length"),
+        (lambda: ([[0, "1"], [2, 0]], [0, 1]), r"system\.A=.*'1' is no real number"),
+        (lambda: (A + 1j, B), r"system\.A=.*no real number"),
+        (lambda: (A, [[False], [True]]), r"system\.B=.*False is no real number"),
+        (lambda: control.frd([1.0, 2.0], [1.0, 2.0]), "a plant cannot be made of"),
+        (
+            lambda: control.tf([[[1.0], [1.0]], [[1.0], [2.0]]], [[[1.0, 1.0], [1.0, 2.0]], [[1.0, 1.0], [1.0, 3.0]]]),
+            "a plant cannot be made of",
+        ),
+        (lambda: control.tf([1.0, 0.0, 1.0], [1.0, 1.0]), "a plant cannot be made of"),
+        (lambda: signal.TransferFunction([1.0, 0.0, 1.0], [1.0, 1.0]), "a plant cannot be made of"),
+    ],
+    ids=["ragged", "word", "complex", "truth", "frd", "mimo", "improper", "improper-scipy"],
+)
+def test_errors_of_other_libraries_are_one_line(source, message):
+    with one_line(message):
+        load_system(source(), sample_time=0, K0=K0)
+
+
+def test_complex_numbers_that_are_real_are_taken_and_words_that_yaml_makes_of_numbers():
+    system = load_system((A.astype(complex), B), sample_time=0, K0=K0, noise="1e-5")
+    np.testing.assert_array_equal(system.A, A)
+    assert system.noise[0][0] == 1e-5
+
+
+def test_a_plant_is_not_saved_where_there_is_no_folder(tmp_path):
+    with one_line("cannot be written: No such file or directory"):
+        save_plant(tmp_path / "nowhere" / "plant.yaml", (A, B), sample_time=0, K0=K0)
+
+
+def test_a_warning_points_at_who_loads_the_plant():
+    with pytest.warns(SettingWarning, match="K0 is not given") as noted:
+        load_system((A, B), sample_time=0)
+    assert [note.filename for note in noted] == [__file__]
