@@ -189,6 +189,8 @@ def _typed(overrides: Sequence[str]) -> str:
 def _explain(error: Exception) -> str:
     """Hydra's message on one line, with the near misses of an unknown choice named."""
     text = str(error)
+    if text.startswith("Could not override 'system'"):
+        return "system: the experiment has no plant: leave it out"
     missing = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if missing:
         group, name = missing.groups()
@@ -273,7 +275,7 @@ def _check_keys(parsed: Sequence[Override]) -> None:
 
 def _known_keys(config: DictConfig) -> set[str]:
     content: Any = OmegaConf.to_container(config)
-    keys: set[str] = set(GROUPS)
+    keys = {"experiment"}  # `system` is a key of those that have one
 
     def walk(part: dict[str, Any], prefix: str) -> None:
         for key, value in part.items():

@@ -52,7 +52,10 @@ def curves(tables: Tables) -> Figure:
 
 
 def _plant(table: pd.DataFrame) -> str:
-    return str(table.attrs["settings"]["system"]["kind"]).replace("_", " ")
+    """A plant's kind, and the size of one whose matrices are settings."""
+    system = table.attrs["settings"]["system"]
+    size = f", n = {len(system['B'])}, m = {len(system['B'][0])}" if "B" in system else ""
+    return str(system["kind"]).replace("_", " ") + size
 
 
 def _look(method: Any, lost: int) -> dict[str, Any]:

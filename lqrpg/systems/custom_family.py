@@ -6,14 +6,14 @@ and its `config.yaml` holds all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, require, warn
 from lqrpg.lqr.plant import Array
 from lqrpg.systems import family_file
 from lqrpg.systems.expression import Expression
@@ -69,7 +69,9 @@ class CustomFamily:
         body |= {key: value for key, value in overrides.items() if value is not None}
         body["derived"] = body["derived"] or {}
         settings = {"kind": kind, "tolerance": 1e-8, **body}
-        _require_domain(_Parts.of(settings, where).family, where)
+        family = _Parts.of(settings, where).family
+        _require_domain(family, where)
+        _note_unused([*body["parameters"], *body["derived"]], family, where)
         return settings
 
     def __post_init__(self) -> None:
@@ -150,6 +152,14 @@ def _period(content: Mapping[str, Any], where: str) -> float | None:
     if not 0.0 < period < 1e6:
         raise SettingError(f"{where}: dt: {dt!r}: expected a positive number of seconds")
     return period
+
+
+def _note_unused(names: Iterable[str], family: ParameterFamily, where: str) -> None:
+    """Say which names stand for nothing."""
+    used = frozenset().union(*(expression.names for _, expression in _places(family)))
+    unused = [name for name in names if name not in used]
+    if unused:
+        warn(f"{where}: no expression reads {', '.join(unused)}")
 
 
 def _require_domain(family: ParameterFamily, where: str) -> None:

@@ -121,6 +121,8 @@ class _Place(NamedTuple):
 
 
 def _tree(source: str, where: str) -> ast.expr:
+    if "#" in source:
+        raise SettingError(f"{where}: {source!r}: a comment: expected {_GRAMMAR}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as for "1if"; whatever it is, it is refused below

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ def _numbers(group: Mapping[Any, Any], where: str) -> dict[str, Any]:
 
 
 def _require_name(name: object, where: str) -> None:
+    if keyword.iskeyword(str(name)):
+        raise SettingError(f"{where}: {name} is a word of Python's, which expressions cannot read: take {name}_")
     if not is_name(name):
         raise SettingError(
             f"{where}: {str(name)[:60]!r}: expected a name of letters, digits and _, not that of a function"
@@ -124,7 +127,7 @@ def matrix(content: object, rows: int | None, columns: int | None, known: Collec
     if not isinstance(content, list) or not content or not all(isinstance(row, list) and row for row in content):
         raise SettingError(f"{where}: expected {shape}")
     if rows not in (None, len(content)):
-        raise SettingError(f"{where}: {len(content)} rows: expected {shape}")
+        raise SettingError(f"{where}: {len(content)} row{'s' * (len(content) > 1)}: expected {shape}")
     width = columns or len(content[0])
     for i, row in enumerate(content):
         if len(row) != width:

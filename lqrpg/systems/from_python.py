@@ -47,7 +47,10 @@ def load_system(source: Any, **settings: Any) -> Custom:
             raise SettingError(f"unknown name {name!r}: a plant has {', '.join(known)}")
     if isinstance(source, str | Path):
         return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
-    return Custom(**Custom.expand({"kind": "custom", **_plain({**_matrices(source), **settings})}))
+    given = {**_matrices(source), **settings}
+    if given.get("sample_time") is None:
+        raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
+    return Custom(**Custom.expand({"kind": "custom", **_plain(given)}))
 
 
 def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:

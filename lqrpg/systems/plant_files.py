@@ -18,8 +18,9 @@ ALIASES = {"Ts": "sample_time", "dt": "sample_time", "K": "K0", "N": "S"}
 """Names of MATLAB's control functions for what has another name here."""
 MAX_BYTES = 1_000_000
 _BYTES_OF_A_NUMBER = 8
-_OBJECTS = ("cell", "function", "object", "opaque", "sparse", "struct")
-"""Kinds of MATLAB's variables that are no arrays of numbers; their shapes do not say how much they hold."""
+_SAVE = "save the matrices of a state-space object, not the object"
+_OBJECTS = {"cell": "leave cells out", "function": _SAVE, "object": _SAVE, "opaque": _SAVE, "struct": _SAVE}
+"""Kinds of MATLAB's variables that hold no numbers, with what to do; their shapes do not say how much they hold."""
 
 
 def read_plant(path: Path) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _read_mat(path: Path) -> dict[str, Any]:
     try:
         held = io.whosmat(str(path))
         _require_small(path, sum(_BYTES_OF_A_NUMBER * math.prod(shape) for _, shape, _ in held))
-        objects = [name for name, _, kind in held if kind in _OBJECTS]
+        objects = [(name, kind) for name, _, kind in held if kind in _OBJECTS]
         content = {} if objects else io.loadmat(str(path))
     except NotImplementedError:
         raise SettingError(
@@ -85,11 +86,8 @@ def _read_mat(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # SciPy raises many kinds on a damaged file
         raise _unreadable(path, "MATLAB", error) from None
-    if objects:
-        raise SettingError(
-            f"system.file={str(path)!r}: {objects[0]} holds no real numbers; save the matrices of a state-space "
-            "object, not the object"
-        )
+    for name, kind in objects:
+        raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers; {_OBJECTS[kind]}")
     return _plain(path, {name: value for name, value in content.items() if not name.startswith("__")})
 
 
@@ -119,7 +117,7 @@ def _plain(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Arrays as numbers and nested lists; what holds no real numbers is refused by name."""
     plain = {}
     for name, value in arrays.items():
-        array = np.asarray(value)
+        array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)  # MATLAB has sparse matrices, too
         if array.dtype.kind not in "biuf":
             raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers")
         plain[name] = float(array.reshape(())) if array.size == 1 else array.astype(np.float64).tolist()

@@ -184,3 +184,9 @@ def test_compiled_kernels_are_read_from_a_folder_of_ones_own_only(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith(tempfile.gettempdir() + "/lqrpg-")
+
+
+def test_an_experiment_without_a_plant_says_so(lqrpg):
+    ended = lqrpg("run", "experiment=qsa_monte_carlo", "system=custom")
+    assert (ended.code, ended.err) == (2, "lqrpg: system: the experiment has no plant: leave it out\n")
+    assert "did you mean 'system'" not in lqrpg("run", "experiment=qsa_monte_carlo", "system.A=1").err

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lqrpg import cost_gradient
@@ -239,3 +240,15 @@ def test_without_a_first_gain_the_radius_is_a_part_of_one():
     settings = experiment(*SLOW, chain(0.9), "system.Q=[1,1]")
     power = np.log2(settings.point_radius)
     assert power == round(power) <= 0.0
+
+
+def test_figures_name_the_size_of_a_plant_of_ones_own():
+    from lqrpg.figures.shootout import _plant
+
+    for settings, words in (
+        ({"kind": "three_state"}, "three state"),
+        ({"kind": "custom", "B": [[0.0], [1.0]]}, "custom, n = 2, m = 1"),
+    ):
+        table = pd.DataFrame()
+        table.attrs["settings"] = {"system": settings}
+        assert _plant(table) == words

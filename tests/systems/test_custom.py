@@ -244,3 +244,22 @@ def test_an_experiment_in_the_other_time_says_how_to_convert(lqrpg, tmp_path):
     ended = lqrpg("run", "experiment=sgd_indirect", "system=custom", "system.file=p.yaml")
     assert ended.code == 2
     assert "system.convert_to=SECONDS" in ended.err
+
+
+@pytest.mark.parametrize("entries", ["[no, yes]", "[['0'], ['1']]", "[[0], [on]]"])
+def test_words_and_truth_values_in_yaml_are_no_numbers(entries, tmp_path):
+    (tmp_path / "p.yaml").write_text(f"sample_time: 0\nA: [[0, 1], [-1, -1]]\nB: {entries}\nK0: [0, 0]\n")
+    with pytest.raises(SettingError, match=r"^system\.B=[^\n]*: expected numbers[^\n]* is no real number$"):
+        Custom(**Custom.expand({"kind": "custom", "file": str(tmp_path / "p.yaml")}))
+
+
+def test_sparse_matrices_of_matlab_are_read_and_cells_are_named(tmp_path):
+    from scipy import sparse
+
+    content = {"A": sparse.csc_matrix(0.5 * np.eye(2)), "B": np.eye(2), "Ts": 1.0, "K": np.zeros((2, 2))}
+    io.savemat(tmp_path / "p.mat", content)
+    found = Custom(**Custom.expand({"kind": "custom", "file": str(tmp_path / "p.mat")}))
+    assert found.A == [[0.5, 0.0], [0.0, 0.5]]
+    io.savemat(tmp_path / "p.mat", {**content, "StateName": np.array(["x", "angle"], dtype=object)})
+    with pytest.raises(SettingError, match="StateName holds no real numbers; leave cells out"):
+        Custom.expand({"kind": "custom", "file": str(tmp_path / "p.mat")})

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.systems.custom_family import CustomFamily
 from lqrpg.systems.parameter_family import unstabilisable
 from tests.cartpoles import cartpole
@@ -84,6 +84,10 @@ def test_a_gain_beside_the_file_comes_before_the_one_in_it(tmp_path):
         ("[1/M]", "[1/M, 0]", "B, row 2: 2 entries: expected 1"),
         ("- [0, 0, 0, 1]\n", "", "A: 3 rows of 4 entries: expected a square matrix"),
         ("B: [[0], ", "B: [", "B: 3 rows: expected 4 rows"),
+        ("B: [[0], [1/M], [0], [-1/(M*L)]]", "B: [[1/M, 0]]", "B: 1 row: expected 4 rows"),
+        ("-mu/M", "'-mu/M # friction'", "'-mu/M # friction': a comment: expected an expression"),
+        ("  g: 9.81", "  lambda: 9.81", "lambda is a word of Python's, which expressions cannot read: take lambda_"),
+        ("time: continuous", "derived: {in: 2*m}\ntime: continuous", "in is a word of Python's"),
         ("A:\n- [0, 1, 0, 0]", "A:\n- {a: 1}", "A: expected n rows"),
         ("low: 0.2", "low: 0", "A, row 2, column 4: 'nu/(M*L)' is inf for L=0"),
         ("-mu/M", "log(-L)", "A, row 2, column 2: 'log(-L)' is nan for L=0.2"),
@@ -183,3 +187,9 @@ def test_a_plant_is_unstabilisable_where_an_unstable_mode_has_no_input():
 def test_a_file_without_an_end_is_refused():
     with pytest.raises(SettingError, match="no folder or device"):
         CustomFamily.expand({"kind": "custom_family", "file": "/dev/zero"})
+
+
+def test_names_that_no_expression_reads_are_noted(tmp_path):
+    unread = CART_POLE.replace("  g: 9.81", "  g: 9.81\n  spare: 1.0\n  more: {distribution: uniform, low: 0, high: 1}")
+    with pytest.warns(SettingWarning, match="no expression reads spare, more$"):
+        family_of(unread, tmp_path)

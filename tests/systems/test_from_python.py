@@ -45,7 +45,7 @@ def test_a_transfer_function_is_realised(kind):
 def test_what_has_no_time_base_asks_for_one():
     with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
         load_system(control.ss(A, B, C, 0, dt=None), K0=K0)
-    with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
+    with pytest.raises(SettingError, match=r"system\.sample_time is missing: give the argument sample_time"):
         load_system((A, B), K0=K0)
 
 
