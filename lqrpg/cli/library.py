@@ -43,6 +43,16 @@ def run_experiment(
     ------
     SettingError
         With one line on what is wrong with a setting.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lqrpg import run_experiment
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     options = {"scale": "smoke", "backend": "serial", "results_dir": folder}
+    ...     tables = run_experiment("shootout", methods=["policy_iteration"], **options)
+    >>> list(tables["summary"]["method"])
+    ['policy_iteration']
     """
     from lqrpg.cli.compose import requests
     from lqrpg.cli.one_run import failures_explained
@@ -72,10 +82,20 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     ----------
     run_folder : such as `results/azopg/paper`.
 
+    Returns
+    -------
+    The tables by name.
+
     Raises
     ------
     SettingError
         If there is no finished run in the folder, or a file is damaged.
+
+    Examples
+    --------
+    >>> from lqrpg import load_tables
+    >>> load_tables("results/azopg/paper")["curves"].attrs["settings"]["seed"]  # doctest: +SKIP
+    0
     """
     from lqrpg.results.atomic import DamagedFileError
     from lqrpg.results.lookup import open_run
@@ -100,10 +120,23 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     results : folder of the tables.
     run : name of the run; the newest finished one with the tables unless given.
 
+    Returns
+    -------
+    The figure; in a notebook it is shown.
+
     Raises
     ------
     SettingError
         If there is no such figure, or no finished run with its tables.
+
+    Examples
+    --------
+    >>> from lqrpg import figure
+    >>> figure("azopg_fig3", results="results").savefig("fig3.png")  # doctest: +SKIP
+    >>> figure("azopg_fig33")
+    Traceback (most recent call last):
+    ...
+    lqrpg.checks.SettingError: unknown figure 'azopg_fig33': did you mean 'azopg_fig3'?
     """
     from lqrpg.cli.run_tables import RunTables, drawn
     from lqrpg.experiments.registry import suggestion

@@ -20,6 +20,14 @@ class Plant(NamedTuple):
     Q : (n, n) weight of the state, positive semidefinite.
     R : (m, m) weight of the input, positive definite.
     Sigma : (n, n) covariance of the initial state (continuous time) or of the process noise (discrete time).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant
+    >>> plant = Plant(A=np.eye(2), B=np.ones((2, 1)), Q=np.eye(2), R=np.eye(1), Sigma=np.eye(2))
+    >>> plant.n_states, plant.n_inputs
+    (2, 1)
     """
 
     A: Array

@@ -32,7 +32,14 @@ Marks = NDArray[np.int64]
 
 
 class Status(StrEnum):
-    """How a run stands. Only a running one can be stepped; `step` returns any other as it is."""
+    """How a run stands. Only a running one can be stepped; `step` returns any other as it is.
+
+    Examples
+    --------
+    >>> from lqrpg import Status
+    >>> str(Status.LOST), Status("running") is Status.RUNNING
+    ('gain left the stabilising set', True)
+    """
 
     RUNNING = "running"
     LOST = "gain left the stabilising set"
@@ -61,6 +68,17 @@ class State:
     status : see `Status`.
     memory : what the method itself carries along; for no one else.
     method : whose state it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import ExactGradient, Plant
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> method = ExactGradient(step_size=0.1)
+    >>> first = method.start(plant, 0.3 * np.eye(2))
+    >>> second = method.step(first)
+    >>> first.iteration, second.iteration, bool(np.all(second.gain == method.step(first).gain))
+    (0, 1, True)
     """
 
     plant: Plant

@@ -66,6 +66,15 @@ class Result:
     iterations : (count,) recorded iterations.
     samples : (count,) interactions with the plant until then.
     gains : (count, m, n) gains there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import Plant, PolicyIteration, minimise
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> found = minimise(PolicyIteration(), plant, np.eye(2), steps=3)
+    >>> found.gains.shape, found.iterations.tolist(), str(found.status)
+    ((4, 2, 2), [0, 1, 2, 3], 'running')
     """
 
     method: Method
@@ -132,10 +141,14 @@ def minimise(
         given.
     marks : increasing iterations to record, up to `steps`; unless given every one up to 1000 steps, else 200.
 
+    Returns
+    -------
+    A `Result`: the last state, the gains at the marks, and on demand the history of the cost.
+
     Raises
     ------
     SettingError
-        If the plant or the gain will not do: one line says why.
+        If the method, the plant, the gain or the marks will not do: one line says why.
 
     Examples
     --------
@@ -173,6 +186,15 @@ def plot_history(*results: Result) -> Figure:
     Parameters
     ----------
     results : what `minimise` returned.
+
+    Returns
+    -------
+    The figure; in a notebook it is shown.
+
+    Raises
+    ------
+    SettingError
+        If there is no result, or something else among them.
 
     Examples
     --------

@@ -60,6 +60,19 @@ def cost(plant: Plant, gain: Any, *, time: str = "discrete") -> float:
     gain : (m, n) gain K of u = -K x.
     time : `discrete` or `continuous`.
 
+    Returns
+    -------
+    The cost, in units of the stage cost in discrete time, and of its integral in continuous time:
+
+    .. math:: P = A_K'PA_K + Q + K'RK \\quad\\text{or}\\quad A_K'P + PA_K + Q + K'RK = 0, \\qquad A_K = A - BK
+
+    (in discrete time P4, eq. (3), and below its eq. (4)).
+
+    Raises
+    ------
+    SettingError
+        If the plant is none, or the gain is no (m, n) matrix of finite numbers.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,6 +94,10 @@ def cost_gradient(plant: Plant, gain: Any, *, time: str = "discrete") -> Array:
     Parameters
     ----------
     plant, gain, time : as for `cost`.
+
+    Returns
+    -------
+    (m, n) gradient, in units of the cost over those of the gain (eq. (4) of P4 in discrete time, of P1 in continuous).
 
     Raises
     ------
@@ -106,6 +123,10 @@ def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
     Parameters
     ----------
     plant, time : as for `cost`.
+
+    Returns
+    -------
+    (m, n) K* = (R + B'P*B)^-1 B'P*A in discrete time, R^-1 B'P* in continuous time.
 
     Raises
     ------
@@ -134,6 +155,17 @@ def solve(plant: Plant, *, time: str = "discrete") -> Solution:
     Parameters
     ----------
     plant, time : as for `cost`.
+
+    Returns
+    -------
+    `gain` (m, n), `cost_to_go` (n, n) and `cost`, with P* that solves
+
+    .. math:: P = A'PA + Q - A'PB (R + B'PB)^{-1} B'PA \\quad\\text{or}\\quad A'P + PA + Q - PB R^{-1} B'P = 0 .
+
+    Raises
+    ------
+    SettingError
+        As for `optimal_gain`.
 
     Examples
     --------

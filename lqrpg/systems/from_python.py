@@ -68,7 +68,16 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     Raises
     ------
     SettingError
-        If no method can take the plant, or the name does not end in .yaml.
+        If no method can take the plant, the name does not end in .yaml, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lqrpg import load_system, save_plant
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_plant(f"{folder}/mass.yaml", ([[1, 0.1], [0, 1]], [0.005, 0.1]), sample_time=0.1, K0=[1, 1])
+    ...     load_system(path).sample_time
+    0.1
     """
     path = Path(path)
     if path.suffix.lower() not in (".yaml", ".yml"):
