@@ -126,7 +126,7 @@ def efficiency(experiment: str, *overrides: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a look at whether all of it works: short runs, rough numbers")
+    parser.add_argument("--quick", action="store_true", help="short runs, rough numbers")
     quick = parser.parse_args().quick
     pushes(1.0 if quick else 5.0)
     waiting_and_starting(1.0 if quick else 5.0)

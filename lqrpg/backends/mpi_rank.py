@@ -9,20 +9,17 @@ import threading
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
-from mpi4py import MPI
-
-from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi_place import mismatch
-from lqrpg.backends.mpi_world import Comm, forget_shared_memory, release, serve
+from lqrpg.backends.base import LauncherError, WorkerLostError
+from lqrpg.backends.mpi_world import Comm, forget_shared_memory, join, release, serve
 
 
 def main() -> None:
     """Rank 0 takes a director from the launching process, and sends back what it yields; the others serve."""
     socket, size = sys.argv[1], int(sys.argv[2])
-    comm = MPI.COMM_WORLD
-    if comm.size != size:
-        sys.exit(f"lqrpg: {mismatch()}")
-    comm.Barrier()
+    try:
+        comm = join(size)
+    except LauncherError as error:
+        sys.exit(f"lqrpg: {error}")
     if comm.rank:
         serve(comm)
         return

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mpi4py import MPI
+import mpi4py
 
 from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi_place import Place, mismatch
+from lqrpg.backends.mpi_place import Place, fits_launcher, mismatch
+
+mpi4py.rc(initialize=False, finalize=True)  # `join` starts MPI: a launcher that does not fit would abort it there
+from mpi4py import MPI  # noqa: E402
 
 Comm = MPI.Intracomm
 Director = Callable[[Comm], Iterator[Any]]
@@ -92,6 +95,24 @@ def forget_shared_memory() -> None:
         Path(name).unlink(missing_ok=True)
 
 
+def join(size: int) -> Comm:
+    """Start MPI; all ranks are then there.
+
+    Raises
+    ------
+    SettingError
+        If the launcher's ranks do not find each other.
+    """
+    if not fits_launcher(MPI.Get_library_version()):
+        raise mismatch()
+    if not MPI.Is_initialized():
+        MPI.Init_thread()
+    if MPI.COMM_WORLD.size != size:
+        raise mismatch()
+    MPI.COMM_WORLD.Barrier()
+    return MPI.COMM_WORLD
+
+
 def enter(place: Place) -> bool:
     """Join the world that a launcher has started; return whether this is rank 0, which the others then obey.
 
@@ -100,10 +121,7 @@ def enter(place: Place) -> bool:
     SettingError
         If the launcher's ranks do not find each other.
     """
-    comm = MPI.COMM_WORLD
-    if comm.size != place.size:
-        raise mismatch()
-    comm.Barrier()
+    comm = join(place.size)
     if comm.rank:
         serve(comm)
         return False

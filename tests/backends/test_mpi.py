@@ -153,6 +153,39 @@ def test_a_launcher_of_another_mpi_is_refused(tmp_path):
     assert_refused(done, "different MPI libraries", str(mpi_place.mpiexec()))
 
 
+@pytest.mark.parametrize(
+    ("library", "open_mpis", "hydras", "slurms"),
+    [
+        ("MPICH Version:      4.3.2", False, True, True),
+        ("Intel(R) MPI Library 2021.12", False, True, True),
+        ("Open MPI v5.0.8, package: Open MPI", True, False, True),
+        ("IBM Spectrum MPI", True, True, True),
+    ],
+)
+def test_launchers_fit_libraries_of_their_own_family_and_slurm_all(library, open_mpis, hydras, slurms, monkeypatch):
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    assert mpi_place.fits_launcher(library)
+    monkeypatch.setenv("PMI_SIZE", "4")
+    assert mpi_place.fits_launcher(library) is hydras
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert mpi_place.fits_launcher(library) is slurms
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    assert mpi_place.fits_launcher(library) is open_mpis
+
+
+def test_a_launcher_of_another_mpi_is_noticed_before_mpi_is_started():
+    code = (
+        "from lqrpg.backends import mpi_world\n"
+        "from lqrpg.backends.base import LauncherError\n"
+        "mpi_world.fits_launcher = lambda library: False\n"
+        "try:\n    mpi_world.join(4)\n"
+        "except LauncherError:\n    print(mpi_world.MPI.Is_initialized())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_a_launcher_that_fails_is_one_line(tmp_path, monkeypatch):
     broken = tmp_path / "mpiexec"
     broken.write_text("#!/bin/sh\necho 'error: no slots'\nexit 3\n")
