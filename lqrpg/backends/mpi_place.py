@@ -58,6 +58,12 @@ def place() -> Place | None:
     return None
 
 
+def has_entered() -> bool:
+    """Whether this process directs the world in which a launcher has started it; such a process has loaded MPI."""
+    world = sys.modules.get("lqrpg.backends.mpi_world")
+    return world is not None and world.entered() is not None
+
+
 def wheels() -> list[str]:
     """MPI libraries that are installed as Python packages, with their versions."""
     return [f"{name} {metadata.version(name)}" for name in _wheels()]

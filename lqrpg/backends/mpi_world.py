@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +73,12 @@ def order(comm: Comm, ranks: Iterable[int], job: Job | None) -> None:
 
 
 def serve(comm: Comm) -> None:
-    """What every rank but 0 does: jobs as they are ordered, until the end. An error ends the whole world."""
+    """What every rank but 0 does: jobs as they are ordered, until the end. An error ends the whole world.
+
+    A terminal, a launcher or a batch system signals every rank: rank 0 heeds it, and the others end with rank 0.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     try:
         while (job := receive(comm, 0, ORDERS)) is not None:
             job(comm)
@@ -128,15 +134,18 @@ def enter(place: Place) -> bool:
     if Path("/proc/self/maps").is_file():
         forget_shared_memory()
     _Entered.comm = comm
-    atexit.register(_leave, comm)
+    atexit.register(leave)
     return True
 
 
-def _leave(comm: Comm) -> None:
-    """End the world with this process: in good order, or at once if it was interrupted in the middle of work."""
+def leave(code: int = 1) -> None:
+    """End the world before this process: in good order, or at once, with an exit code, in the middle of work."""
+    comm, _Entered.comm = _Entered.comm, None
+    if comm is None:
+        return
     sys.stdout.flush()
     if _Entered.busy:
-        comm.Abort(1)
+        comm.Abort(code)
     release(comm)
 
 

@@ -223,7 +223,10 @@ def main() -> None:
     prepare_streams()
     heed_signals()
     os.environ["LQRPG_TYPED"] = json.dumps(sys.argv[1:])  # see `results.provenance.command`
-    sys.exit(_flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False))))
+    code = _flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
+    if world := sys.modules.get("lqrpg.backends.mpi_world"):
+        world.leave(code)
+    sys.exit(code)
 
 
 def _guarded(command: Callable[[], int | None]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.progress import reporter
+from lqrpg.cli.ranks import launched_as_typed
 from lqrpg.experiments.execute import Result, execute_all, run_directory
 from lqrpg.results.provenance import command
 from lqrpg.results.run_directory import BusyError
@@ -50,7 +50,7 @@ def compute_all(
         with failures_explained([directory.path for _, directory in jobs], _again(force)), reporter(title) as report:
             return execute_all(jobs, force=force, report=report, finished=conclude)
     except KeyboardInterrupt:
-        typed = shlex.join(word for word in command() or () if word != "--force")
+        typed = launched_as_typed(word for word in (command() or ("",))[1:] if word != "--force")
         with contextlib.suppress(OSError):  # the terminal itself may be gone
             say("interrupted: what is done is kept; continue with", err=True)
             say(f"  {typed}", err=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
+import shutil
 import sys
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from lqrpg.backends.mpi_place import Place, mpiexec, place, require_mpi, require_mpiexec
+from lqrpg.backends.mpi_place import Place, has_entered, mpiexec, place, require_mpi, require_mpiexec
 from lqrpg.checks import SettingError
 from lqrpg.experiments.settings import Job
 
@@ -34,22 +38,34 @@ def serves_another() -> bool:
 def require_workers(job: Job) -> None:
     """Refuse a job whose workers could not be had here, and say what to type instead."""
     here, least = place(), int(getattr(job.experiment, "ranks", 0))
+    if here is not None and here.size > 1 and not has_entered():
+        _refuse_once(here)
     if job.runner.engine == "mpi" or least:
         _require_ranks(here, "backend=mpi" if job.runner.engine == "mpi" else "clock=mpi", least or 4)
     elif here is not None and here.size > 1:
         raise SettingError(
-            f"backend={job.runner.backend} uses one of these {here.size} ranks: {_ranks(here.size, 'backend=mpi')}, "
-            f"or without mpiexec: {_typed()}"
+            f"backend={job.runner.backend} uses one of these {here.size} ranks; without mpiexec: {_typed()}, "
+            f"or on all of them: {_ranks(here.size, 'backend=mpi')}"
         )
     if job.runner.engine == "dask" and not importlib.util.find_spec("distributed"):
         raise SettingError("joblib_backend=dask needs dask.distributed: pip install 'lqrpg[dask]'")
 
 
+def _refuse_once(here: Place) -> None:
+    """Refuse to compute the same on every rank; one says it for all."""
+    if here.rank:
+        sys.exit(2)
+    raise SettingError(
+        f"each of these {here.size} ranks would compute the same: only the command line can share a run among them; "
+        "from Python, call it without mpiexec: run_experiment(..., backend='mpi', workers=N)"
+    )
+
+
 def _require_ranks(here: Place | None, why: str, workers: int) -> None:
     if here is not None and here.size == 1:
         raise SettingError(
-            f"{why} in a world of one rank, which has nobody to work for it: {_ranks(workers + 1)}, "
-            f"or without mpiexec: {_typed(f'workers={workers}')}"
+            f"{why} in a world of one rank, which has nobody to work for it; "
+            f"without mpiexec: {_typed(f'workers={workers}')}, or: {_ranks(workers + 1)}"
         )
     require_mpi(why)
     if here is None:
@@ -57,12 +73,31 @@ def _require_ranks(here: Place | None, why: str, workers: int) -> None:
 
 
 def _ranks(size: int, *more: str) -> str:
-    return f"{mpiexec() or 'mpiexec'} -n {size} {_typed(*more)}"
+    return f"{_mpiexec()} -n {size} {_typed(*more)}"
 
 
 def _typed(*more: str) -> str:
     """What the user typed, with some settings put in the place of others."""
     replaced = tuple(setting.split("=")[0] + "=" for setting in more)
-    return shlex.join(
-        ["lqrpg", *(word for word in sys.argv[1:] if not replaced or not word.startswith(replaced)), *more]
-    )
+    return as_typed([*(word for word in sys.argv[1:] if not replaced or not word.startswith(replaced)), *more])
+
+
+def as_typed(words: Iterable[str]) -> str:
+    """The command line of these words: `lqrpg` by its name where the shell finds it, else as it was started."""
+    started = Path(sys.argv[0])
+    own = [sys.executable, "-m", "lqrpg"] if started.name == "__main__.py" else [str(started.resolve())]
+    return shlex.join([*(["lqrpg"] if shutil.which("lqrpg") else own), *words])
+
+
+def launched_as_typed(words: Iterable[str]) -> str:
+    """The command line of these words, started again on as many ranks as this process finds beside itself."""
+    here = place()
+    if here is None:
+        return as_typed(words)
+    slurm = "SLURM_PROCID" in os.environ and "OMPI_COMM_WORLD_SIZE" not in os.environ
+    launcher = f"srun -n {here.size} --mpi=pmi2 --kill-on-bad-exit" if slurm else f"{_mpiexec()} -n {here.size}"
+    return f"{launcher} {as_typed(words)}"
+
+
+def _mpiexec() -> str:
+    return shlex.quote(mpiexec() or "mpiexec")

@@ -14,6 +14,7 @@ from lqrpg.cli.compose import Request, requests, with_plain_folder
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import Drawn, draw_figures
+from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.verify import judge
 from lqrpg.experiments.execute import Result
@@ -44,6 +45,8 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
     Only a trial without a result, or a figure or claim that cannot be made of its tables, makes this command fail, and
     only after everything else is done.
     """
+    if serves_another():
+        return 0
     wanted, started = _requests(words, force=force), time.monotonic()
     rows: dict[int, Row] = {}
     failed = False

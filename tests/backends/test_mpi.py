@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,7 +19,8 @@ SMOKE = ["run", "experiment=azopg", "scale=smoke"]
 
 
 def call(*arguments, cwd, launcher=(), **environment):
-    environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}
+    activated = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "PATH": activated, **environment}
     return subprocess.run(
         [*launcher, sys.executable, "-m", "lqrpg", *arguments],
         cwd=cwd,
@@ -144,6 +146,39 @@ def test_joblib_under_mpiexec_is_refused_once(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("lqrpg:") == 1
     assert "-n 3 lqrpg run experiment=azopg scale=smoke backend=mpi" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_commands_name_the_program_where_the_shell_would_not_find_it(tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", "1")
+    done = call(*SMOKE, "backend=mpi", cwd=tmp_path, launcher=launcher, PATH="/usr/bin:/bin")
+    assert f"without mpiexec: {sys.executable} -m lqrpg run experiment=azopg" in done.stderr
+
+
+def test_reproduce_under_mpiexec_is_refused_once_with_the_command_that_shares_the_ranks(tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", "3")
+    done = call("reproduce", "azopg", "scale=smoke", cwd=tmp_path, launcher=launcher)
+    assert done.returncode == 2
+    assert done.stderr.count("lqrpg:") == 1
+    assert "-n 3 lqrpg reproduce azopg scale=smoke backend=mpi" in done.stderr
+
+
+@pytest.mark.slow
+def test_reproduce_under_mpiexec_computes_on_its_ranks(serial, tmp_path):
+    launcher = (mpi_place.mpiexec(), "-n", "3")
+    done = call("reproduce", "azopg", "scale=smoke", "backend=mpi", cwd=tmp_path, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("1 experiment(s)") == 1
+    assert tables(tmp_path) == serial
+
+
+def test_a_python_function_under_mpiexec_is_refused_once(tmp_path):
+    code = "import lqrpg; lqrpg.run_experiment('azopg', scale='smoke', backend='mpi')"
+    command = [mpi_place.mpiexec(), "-n", "3", sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("SettingError: ") == 1
+    assert "call it without mpiexec: run_experiment(..., backend='mpi', workers=N)" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

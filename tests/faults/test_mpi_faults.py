@@ -189,6 +189,27 @@ def test_under_mpiexec_a_killed_rank_ends_the_run_and_the_same_command_continues
     assert tables(tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_under_mpiexec_an_interruption_has_its_exit_code_and_says_how_to_go_on(start, tmp_path, number, code):
+    process = start(*COMMAND, launcher=(mpiexec(), "-n", "3"))
+    wait_for(lambda: len(shards(tmp_path)) >= 3)
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert f"continue with\n  {mpiexec()} -n 3 " in err
+    assert "Traceback" not in err
+
+
+def test_under_mpiexec_an_interruption_of_the_others_leaves_the_end_to_rank_0(start, tmp_path, undisturbed):
+    process = start(*COMMAND, launcher=(mpiexec(), "-n", "3"))
+    wait_for(lambda: len(shards(tmp_path)) >= 3)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(rank(tmp_path, 2), number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert tables(tmp_path) == undisturbed
+
+
 FLEET = ["clock=mpi", "fleets=[1]", "timeline.workers=1", "workers=1"]
 LENGTHS = ["real_clock.tolerance=1e-9", "real_clock.limit_s=12", "real_clock.throughput_s=0.5"]
 
