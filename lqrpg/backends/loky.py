@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -100,7 +101,8 @@ class LokyBackend:
                     reports = pool(joblib.delayed(_watched)(os.getpid(), function, chunk) for chunk in together)
                 yield from reports
         except BrokenProcessPool as error:
-            raise WorkerLostError(str(error).splitlines()[0]) from error
+            found = re.search("exit codes of the workers.*", str(error))  # what is before is a guess at the reasons
+            raise WorkerLostError(found[0] if found else str(error)) from error
 
     def alone(self, function: Callable[[Work], Report], chunk: Work) -> Report:
         """The report of one chunk, in a process of its own."""

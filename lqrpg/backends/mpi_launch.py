@@ -110,7 +110,7 @@ class _Launched:
                     break
                 yield content
         except (EOFError, ConnectionError):
-            raise WorkerLostError("an MPI rank died, and its world with it") from None
+            raise WorkerLostError(self._why_it_died()) from None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._mpiexec.wait(_GRACE_S)
 
@@ -126,13 +126,27 @@ class _Launched:
         """Why nothing started: our own word if a rank could still say it, else what the launcher says."""
         if self._mpiexec.returncode < 0:
             return WorkerLostError("mpiexec was killed while its world started")
-        lines = [line.strip(" =-") for line in self._log.read_text(errors="replace").splitlines()]
-        said = [line for line in lines if line]
+        said = self._said()
         own = [line.removeprefix("lqrpg: ") for line in said if line.startswith("lqrpg: ")]
         if not own and any(re.search(r"signal:? \d", line) for line in said):
             return WorkerLostError("an MPI rank was killed while its world started")
         errors = [line for line in said if "error" in line.lower()]
         return LauncherError((own or [f"mpiexec: {line}" for line in errors or said or ["no word of explanation"]])[0])
+
+    def _why_it_died(self) -> str:
+        """What a rank could still say of itself, else what the launcher says: the signal, or an error."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._mpiexec.wait(_GRACE_S)  # it says so when it has ended the others
+        said = self._said()
+        own = [line for line in said if re.match(r"rank \d+: ", line)]
+        signals = [signal.Signals(int(found[1])).name for line in said if (found := re.search(r"signal:? (\d+)", line))]
+        errors = [line for line in said if "error" in line.lower()]
+        return ": ".join(["an MPI rank died, and its world with it", *(own or signals or errors)[-1:]])
+
+    def _said(self) -> list[str]:
+        """What the ranks and the launcher have printed."""
+        lines = [line.strip(" =-") for line in self._log.read_text(errors="replace").splitlines()]
+        return [line for line in lines if line]
 
     def _end(self) -> None:
         """End the launcher, and with it the ranks; the hard way if it must be."""

@@ -71,7 +71,11 @@ def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Out
 
 def reason_of(error: Exception) -> str:
     """An error as the record of a run and its news name it."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 class Attempt:
@@ -123,27 +127,27 @@ class Attempt:
             try:
                 self._map([task for task in waiting if task not in alone], [task for task in waiting if task in alone])
                 break
-            except WorkerLostError:
+            except WorkerLostError as error:
                 waiting = [task for task in waiting if not self._settled(task) and task not in self._starved]
                 fallen = [task for task in waiting if self._started(task)]
                 suspects += fallen
                 waiting = [task for task in waiting if task not in fallen]
                 fruitless = fruitless + 1 if len(waiting) == before else 0
-                self._say_what_now(fallen, fruitless)
+                self._say_what_now(error, fallen, fruitless)
         if self._starved:
             self._say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
         for task in [*suspects, *self._starved]:
             self._alone(task)
 
-    def _say_what_now(self, fallen: Sequence[Task], fruitless: int) -> None:
+    def _say_what_now(self, error: WorkerLostError, fallen: Sequence[Task], fruitless: int) -> None:
         """Say what follows the death of a worker; give up where workers keep dying before they begin a trial."""
         if fruitless == _PATIENCE:
             raise SettingError(
                 "workers end before they begin any trial, as they do where memory is short: fewer of them may find "
-                "enough (workers=1), and the same command continues"
+                f"enough (workers=1), and the same command continues ({_first_line(error)})"
             )
         what = f"{len(fallen)} unfinished trial(s) will be tried again, alone" if fallen else "starting others"
-        self._say(f"a worker died; {what}")
+        self._say(f"a worker died; {what} ({_first_line(error)})")
 
     def _map(self, tasks: Sequence[Task], alone: Sequence[Task]) -> None:
         known = {(task.run, task.trial.key): task for task in (*tasks, *alone)}
@@ -159,8 +163,8 @@ class Attempt:
     def _alone(self, task: Task) -> None:
         try:
             outcome = self._backend.alone(self._work, [task])[0]
-        except WorkerLostError:
-            outcome = Outcome(task.run, task.trial.key, KILLED, 0.0)
+        except WorkerLostError as error:
+            outcome = Outcome(task.run, task.trial.key, f"{KILLED}: {_first_line(error)}", 0.0)
         self._settle(task, outcome)
 
     def _settle(self, task: Task, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Trials on MPI ranks: the same bits as serial, and one line with the right command where there can be no ranks."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,21 @@ def test_reports_come_as_chunks_are_done_and_errors_after_the_others_have_finish
     with pytest.raises(TypeError, match="bad operand"):
         list(MpiBackend(2).map(abs, [1, "two", 3]))
     assert time.monotonic() - begin < 30
+
+
+def kill_me(number):
+    os.kill(os.getpid(), number)
+
+
+def give_up(number):
+    raise SystemExit("no more of this")
+
+
+def test_the_last_words_of_a_rank_are_heard():
+    with pytest.raises(WorkerLostError, match=r"an MPI rank died.*: rank 1: SystemExit: no more of this"):
+        MpiBackend(1).alone(give_up, 0)
+    with pytest.raises(WorkerLostError, match=r"an MPI rank died.*: SIGKILL$"):
+        MpiBackend(1).alone(kill_me, signal.SIGKILL)
 
 
 def test_a_run_that_is_given_up_ends_its_ranks():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lqrpg.backends.base import LauncherError
+from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.checks import SettingError
 from lqrpg.experiments.attempt import Attempt, Task
 from lqrpg.experiments.base import Trial
@@ -78,3 +78,27 @@ def test_a_trial_that_refuses_its_settings_is_recorded_and_a_launcher_that_fails
     assert outcomes == {"unfit": "SettingError: gain: expected one that stabilises", "fit": None}
     with pytest.raises(LauncherError):
         attempt.run([Task(0, Trial("unlaunched"), 1.0)])
+
+
+class Deadly(Recording):
+    """A backend whose workers die over what they have begun."""
+
+    def map(self, function, chunks, last=()):
+        for chunk in chunks:
+            for task in chunk:
+                self.directory.mark_started(task.trial.key)
+        raise WorkerLostError("SIGKILL")
+
+    def alone(self, function, chunk):
+        raise WorkerLostError("SIGSEGV\nand more")
+
+
+def test_what_is_known_of_a_workers_death_is_said_and_recorded(directory):
+    backend, reasons, news = Deadly(), [], []
+    backend.directory = directory
+    places = {0: (Nothing(), directory)}
+    Attempt(places, backend, 1, news.append, lambda task, out: reasons.append(out.reason)).run(
+        [Task(0, Trial("fit"), 1.0)]
+    )
+    assert news == ["a worker died; 1 unfinished trial(s) will be tried again, alone (SIGKILL)"]
+    assert reasons == ["killed: SIGSEGV"]

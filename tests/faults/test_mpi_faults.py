@@ -144,7 +144,7 @@ def test_a_trial_that_always_kills_its_rank_is_recorded_and_the_rest_finished(st
     process = start(*COMMAND, "workers=2", POISON="scaling-8-64-0", TRIAL_S="0")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "trial scaling-8-64-0 has no result (killed)" in err
+    assert "trial scaling-8-64-0 has no result (killed: an MPI rank died, and its world with it: SIGKILL)" in err
     found = tables(tmp_path)
     assert {name for name in found if found[name] != undisturbed[name]} == {"scaling.parquet"}
 
