@@ -2,6 +2,7 @@
 
 A plant answers in its own time, and waiting costs no core: a rank sleeps until its rollouts would be over. Messages
 are flat buffers of float64: `[ticket, version, pulled, pushed, F]` to the master, `[version, ticket, stop, K]` back.
+The first push has in the place of F how long the numerics of an estimate take, so that the master is as patient.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _PUSH, _REPLY, _FAILURE = 4, 5, 6
 _HEAD, _REPLY_HEAD = 4, 3  # numbers before F and before K
 _HELLO, _FAILED = -1.0, -2.0  # tickets of a worker that is ready, and of one that raised
 _LONGEST_NAP_S = 5e-4  # a late reply would slow the fleet
-_START_S, _SILENCE_S = 120.0, 5.0
+_START_S, _STRAGGLER_S, _SILENCE_S = 120.0, 30.0, 5.0
+_NUMERICS = 5.0  # how many times longer than in the warm-up the numerics of an estimate may take
 
 
 def run_ranks(master: Master, estimator: Estimator, estimate_s: Sequence[float]) -> Master:
@@ -41,7 +43,7 @@ def run_ranks(master: Master, estimator: Estimator, estimate_s: Sequence[float])
     Raises
     ------
     WorkerLostError
-        If a rank died, or was silent for seconds longer than an estimate takes.
+        If a rank died, or was silent for seconds longer than an estimate takes, its numerics included.
     Exception
         The first one that a worker raised; the others are stopped then.
     """
@@ -94,14 +96,17 @@ class _MasterRank:
     def _gather(self, ranks: set[int]) -> None:
         """Wait until all are ready, and have compiled code loaded here too: the clock starts then."""
         self._master.objective.gaps(self._master.gains[-1][None])
-        silent = set(ranks)
+        silent, slowest_s = set(ranks), 0.0
         while silent:
-            rank = self._next(_START_S)
+            timeout_s = _START_S if silent == ranks else _STRAGGLER_S + _NUMERICS * slowest_s
+            rank = self._next(timeout_s)
             if rank is None:
-                raise WorkerLostError(f"MPI rank(s) {sorted(silent)} not ready after {_START_S:.0f} s")
+                raise WorkerLostError(f"MPI rank(s) {sorted(silent)} not ready after {timeout_s:.0f} s")
             self._comm.Recv(self._push, source=rank, tag=_PUSH)
             silent.remove(rank)
-            self._note_failure(rank)
+            if not self._note_failure(rank):
+                slowest_s = max(slowest_s, self._push[_HEAD])
+        self._patience_s += _NUMERICS * slowest_s
 
     def _next(self, timeout_s: float) -> int | None:
         from lqrpg.backends.mpi_world import ANYONE, wait
@@ -157,7 +162,9 @@ def _work(comm: Comm, estimator: Estimator, estimate_s: float, shape: tuple[int,
     worker = _WorkerRank(comm, shape)
     try:
         estimator(0, np.zeros(shape))  # load compiled code before the clock starts
-        pulled_s = worker.exchange(_HELLO, 0.0, np.zeros(shape))
+        begin = time.perf_counter()
+        estimator(0, np.zeros(shape))
+        pulled_s = worker.exchange(_HELLO, 0.0, np.full(shape, time.perf_counter() - begin))
         while not worker.stop:
             estimate = estimator(worker.ticket, worker.gain)
             time.sleep(max(0.0, pulled_s + estimate_s - time.perf_counter()))

@@ -6,10 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
+from lqrpg.algorithms import mpi_clock
 from lqrpg.algorithms.azopg import Objective, replay
 from lqrpg.algorithms.azopg_master import Master
 from lqrpg.algorithms.mpi_clock import run_ranks
 from lqrpg.algorithms.zeroth_order import TicketEstimator, TicketSamples
+from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.mpi_launch import direct
 from lqrpg.experiments.base import stream
 from lqrpg.lqr.rollout import finite_horizon_costs
 
@@ -49,6 +52,37 @@ def test_a_fleet_stops_at_its_time_limit(chain):
     recorded = run_ranks(master(chain, tolerance=0.0, limit_s=0.2), estimator(chain), [0.01, 0.01])
     assert recorded.stopped
     assert recorded.schedule().pushed_s.max() < 5.0
+
+
+def impatient(comm, **how):
+    """On rank 0: a fleet whose master waits for nobody longer than it must."""
+    mpi_clock._SILENCE_S, mpi_clock._STRAGGLER_S = 0.05, 1.0
+    yield from mpi_clock._direct_fleet(comm, **how)
+
+
+def run_impatiently(chain, seconds):
+    whole = master(chain, tolerance=0.0, limit_s=1.5)
+    slow = partial(slow_on_rank_2, seconds=seconds)
+    return list(direct(partial(impatient, master=whole, estimator=slow, estimate_s=(0.001, 0.001)), 2))
+
+
+def slow_on_rank_2(ticket, gain, seconds):
+    from lqrpg.backends.mpi_world import MPI
+
+    time.sleep(seconds * (MPI.COMM_WORLD.rank == 2))
+    return np.zeros_like(gain)
+
+
+def test_a_worker_with_long_numerics_is_not_taken_for_dead(chain):
+    (recorded,) = run_impatiently(chain, seconds=0.3)
+    assert set(recorded.schedule().worker) == {0, 1}
+
+
+def test_a_fleet_whose_worker_does_not_say_hello_after_the_others_is_given_up_soon(chain):
+    begin = time.monotonic()
+    with pytest.raises(WorkerLostError, match=r"MPI rank\(s\) \[2\] not ready after 1 s"):
+        run_impatiently(chain, seconds=60.0)
+    assert time.monotonic() - begin < 30
 
 
 def broken_at_five(ticket, gain):
