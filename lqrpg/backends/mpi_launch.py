@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lqrpg.backends.base import LauncherError, WorkerLostError
-from lqrpg.backends.mpi_place import launch_environment, require_mpiexec
+from lqrpg.backends.mpi_place import SHARED_MEMORY, launch_environment, require_mpiexec
 
 if TYPE_CHECKING:
     from lqrpg.backends.mpi_world import Director
@@ -83,7 +83,7 @@ class _Launched:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=launch_environment(),
+                env=launch_environment(self._log.parent),
                 start_new_session=True,  # Ctrl-C is for this process, which then ends the world in good order
             )
             try:
@@ -160,7 +160,7 @@ class _Launched:
 
 
 def _forget_shared_memory(before: set[Path]) -> None:
-    """Unlink what MPICH leaves in memory if it is killed while it starts: new files of ours that nobody has open."""
+    """Unlink what MPI leaves in memory if it is killed while it starts: new files of ours that nobody has open."""
     left = [file for file in _shared_memory() - before if _is_own(file)]
     for _ in range(2):  # twice: another world may have made its file just now, and be about to open it
         time.sleep(0.1 if left else 0.0)
@@ -170,7 +170,7 @@ def _forget_shared_memory(before: set[Path]) -> None:
 
 
 def _shared_memory() -> set[Path]:
-    return set(Path("/dev/shm").glob("mpich_shm_*"))
+    return {file for name in SHARED_MEMORY for file in Path("/dev/shm").glob(f"{name}*")}
 
 
 def _is_own(file: Path) -> bool:

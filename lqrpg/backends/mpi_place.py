@@ -27,7 +27,10 @@ _OPEN_MPI = {
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
+_OPEN_MPI_FOLDER = ("PRTE_MCA_prte_tmpdir_base", "OMPI_MCA_orte_tmpdir_base")  # since version 5, and before
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SHARED_MEMORY = ("mpich_shm_", "sm_segment.", "vader_segment.")
+"""How the files in /dev/shm begin through which the ranks of a machine share memory: MPICH's, Open MPI's."""
 INSTALL = "pip install 'lqrpg[mpi]'"
 
 
@@ -137,6 +140,11 @@ def mismatch() -> LauncherError:
     )
 
 
-def launch_environment() -> dict[str, str]:
-    """The environment in which to start a launcher: it works for root and with more ranks than cores."""
-    return {**_OPEN_MPI, **os.environ, **_ONE_THREAD}
+def launch_environment(folder: Path) -> dict[str, str]:
+    """The environment in which to start a launcher: it works for root and with more ranks than cores.
+
+    Parameters
+    ----------
+    folder : where Open MPI's launcher keeps its files; it leaves them if it is killed.
+    """
+    return {**_OPEN_MPI, **dict.fromkeys(_OPEN_MPI_FOLDER, str(folder)), **os.environ, **_ONE_THREAD}

@@ -18,7 +18,7 @@ from typing import Any
 import mpi4py
 
 from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi_place import Place, fits_launcher, mismatch
+from lqrpg.backends.mpi_place import SHARED_MEMORY, Place, fits_launcher, mismatch
 
 mpi4py.rc(initialize=False, finalize=True)  # `join` starts MPI: a launcher that does not fit would abort it there
 from mpi4py import MPI  # noqa: E402
@@ -95,9 +95,10 @@ def release(comm: Comm) -> None:
 def forget_shared_memory() -> None:
     """Unlink the files through which the ranks of this machine share memory, now that all have them open.
 
-    MPICH unlinks its own only when it ends in good order; a killed world would leave it in memory for ever.
+    MPI unlinks its own only when it ends in good order; a killed world would leave it in memory for ever.
     """
-    for name in set(re.findall(r"(/dev/shm/mpich_shm_\w+)$", Path("/proc/self/maps").read_text(), re.MULTILINE)):
+    ours = f"/dev/shm/(?:{'|'.join(map(re.escape, SHARED_MEMORY))})\\S+$"
+    for name in set(re.findall(ours, Path("/proc/self/maps").read_text(), re.MULTILINE)):
         Path(name).unlink(missing_ok=True)
 
 

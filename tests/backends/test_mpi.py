@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lqrpg.backends import mpi_place
+from lqrpg.backends import mpi_launch, mpi_place
 from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.mpi import MpiBackend
 from lqrpg.backends.mpi_launch import direct
@@ -270,9 +270,18 @@ def test_places_of_ranks_in_the_launchers_own_words(monkeypatch):
 
 
 def test_open_mpi_is_allowed_root_and_more_ranks_than_cores():
-    environment = mpi_place.launch_environment()
+    environment = mpi_place.launch_environment(Path("/tmp/here"))
     assert environment["OMPI_ALLOW_RUN_AS_ROOT"] == environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] == "1"
     assert "oversubscribe" in environment["PRTE_MCA_rmaps_default_mapping_policy"]
+    assert environment["PRTE_MCA_prte_tmpdir_base"] == "/tmp/here"
+
+
+@pytest.mark.parametrize("name", mpi_place.SHARED_MEMORY)
+def test_what_a_killed_launcher_leaves_in_memory_is_unlinked_whichever_mpi_it_is_of(name):
+    before, left = mpi_launch._shared_memory(), Path("/dev/shm") / f"{name}of-a-test"
+    left.touch()
+    mpi_launch._forget_shared_memory(before)
+    assert not left.exists()
 
 
 @pytest.mark.slow
