@@ -11,6 +11,8 @@ import joblib
 
 from lqrpg.backends.base import LauncherError, Report, Work, WorkerLostError
 
+_PATIENCE_S = 10
+
 
 class DaskBackend:
     """Spread chunks over a Dask cluster: the one at `DASK_SCHEDULER_ADDRESS`, else one on this machine.
@@ -43,16 +45,35 @@ class DaskBackend:
         return report
 
 
+def require_cluster() -> None:
+    """Refuse a cluster that is named and has no scheduler that answers, or no worker."""
+    if _address() is not None:
+        with _client(1):
+            pass
+
+
+def _address() -> str | None:
+    """The address that Dask reads from its variable of the environment, or from its files of settings."""
+    address: str | None = importlib.import_module("dask").config.get("scheduler-address", None)
+    return address
+
+
 @contextlib.contextmanager
 def _client(workers: int) -> Iterator[Any]:
     distributed: Any = importlib.import_module("distributed")
-    address = importlib.import_module("dask").config.get("scheduler-address", None)
+    address: Any = _address()
     with contextlib.ExitStack() as stack:
         if address is None:
             local = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             address = stack.enter_context(local)
         try:
-            client = distributed.Client(address, timeout=10)
-        except (OSError, TimeoutError):
+            client = stack.enter_context(distributed.Client(address, timeout=_PATIENCE_S))
+        except ValueError as error:
+            raise LauncherError(f"DASK_SCHEDULER_ADDRESS={address}: {error}; expected tcp://HOST:8786") from None
+        except OSError:
             raise LauncherError(f"no Dask scheduler answers at {address} (DASK_SCHEDULER_ADDRESS)") from None
-        yield stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError:
+            raise LauncherError(f"the Dask scheduler at {address} has no workers: dask worker {address}") from None
+        yield client

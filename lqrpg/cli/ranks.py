@@ -47,8 +47,12 @@ def require_workers(job: Job) -> None:
             f"backend={job.runner.backend} uses one of these {here.size} ranks; without mpiexec: {_typed()}, "
             f"or on all of them: {_ranks(here.size, 'backend=mpi')}"
         )
-    if job.runner.engine == "dask" and not importlib.util.find_spec("distributed"):
-        raise SettingError("joblib_backend=dask needs dask.distributed: pip install 'lqrpg[dask]'")
+    if job.runner.engine == "dask":
+        if not importlib.util.find_spec("distributed"):
+            raise SettingError("joblib_backend=dask needs dask.distributed: pip install 'lqrpg[dask]'")
+        from lqrpg.backends.dask import require_cluster
+
+        require_cluster()
 
 
 def _refuse_once(here: Place) -> None:

@@ -41,3 +41,23 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path):
     assert done.returncode == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("address", ["garbage", "foo://x:1"])
+def test_an_address_that_is_none_is_one_line(address, tmp_path):
+    done = call(*SMOKE, "joblib_backend=dask", cwd=tmp_path, DASK_SCHEDULER_ADDRESS=address)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"DASK_SCHEDULER_ADDRESS={address}: " in done.stderr
+    assert "expected tcp://HOST:8786" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_one_line(tmp_path):
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        done = call(*SMOKE, "joblib_backend=dask", cwd=tmp_path, DASK_SCHEDULER_ADDRESS=address)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"has no workers: dask worker {address}" in done.stderr
+    assert not (tmp_path / "results").exists()
