@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -59,6 +60,16 @@ def place() -> Place | None:
             if found.size > 1 or not rank.startswith("SLURM"):
                 return found
     return None
+
+
+def library() -> str:
+    """The MPI library as mpi4py sees it, asked in a process of its own: to load it may end a process."""
+    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    if done.returncode:
+        return f"cannot be loaded: {lines[-1]}" if lines else "cannot be loaded"
+    return " ".join(lines[0].replace(",", "").rstrip("\0").split())
 
 
 def has_entered() -> bool:

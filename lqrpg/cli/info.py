@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import sys
 from importlib import metadata
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from lqrpg import __version__
-from lqrpg.backends.mpi_place import mpiexec, place, wheels
+from lqrpg.backends.mpi_place import library, mpiexec, place, wheels
 from lqrpg.cli.console import say
 
 _LIBRARIES = (
@@ -60,23 +59,13 @@ def _blas() -> str:
 
 
 def _mpi() -> dict[str, str]:
-    """The library as mpi4py sees it, asked in a process of its own: to load it is to start it."""
     here = place()
     return {
-        "MPI library": _mpi_library(),
+        "MPI library": library(),
         "MPI wheels": ", ".join(wheels()) or "none",
         "MPI launcher": mpiexec() or "not found",
         "MPI world": f"rank {here.rank} of {here.size}" if here else "not under mpiexec or srun",
     }
-
-
-def _mpi_library() -> str:
-    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    if done.returncode:
-        return f"cannot be loaded: {lines[-1]}" if lines else "cannot be loaded"
-    return " ".join(lines[0].replace(",", "").rstrip("\0").split())
 
 
 def _kernels() -> dict[str, str]:

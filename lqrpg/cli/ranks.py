@@ -37,7 +37,7 @@ def serves_another() -> bool:
 
 def require_workers(job: Job) -> None:
     """Refuse a job whose workers could not be had here, and say what to type instead."""
-    here, least = place(), int(getattr(job.experiment, "ranks", 0))
+    here, least = place(), job.ranks
     if here is not None and here.size > 1 and not has_entered():
         _refuse_once(here)
     if job.runner.engine == "mpi" or least:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from lqrpg.backends import mpi_place
 from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
@@ -190,11 +192,13 @@ class _Run:
         """Write tables and provenance."""
         parts = [(trial, _rows(self.directory, trial)) for trial in self.trials if trial.key not in self.lost]
         tables = self._tables(parts, say)
+        described = provenance.describe()
         record = {
-            **provenance.describe(),
+            **described,
+            "libraries": {**described["libraries"], **_mpi_libraries(self.job)},
             "scale": self.job.scale,
             "seed": self.job.experiment.seed,
-            "backend": self.job.runner.engine,
+            "backend": self.job.engine,
             "workers": self.job.workers,
             "started": self.started,
             "finished": provenance.now(),
@@ -214,6 +218,11 @@ class _Run:
             self.lost["tables"] = reason_of(error)
             say(f"{self.title}: no tables can be made of what is there ({reason_of(error)})")
             return {}
+
+
+def _mpi_libraries(job: Job) -> dict[str, str]:
+    """The versions behind the ranks of a job, if it has any."""
+    return {"mpi4py": metadata.version("mpi4py"), "MPI": mpi_place.library()} if job.engine == "mpi" else {}
 
 
 def _compute(runs: Mapping[int, _Run], report: Reporter, conclude: Callable[[int], None]) -> None:

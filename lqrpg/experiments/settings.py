@@ -106,10 +106,21 @@ class Job:
         return dataclasses.asdict(self.experiment)  # type: ignore[call-overload, no-any-return]
 
     @property
+    def ranks(self) -> int:
+        """MPI ranks that the trials bring along, whatever the backend."""
+        return int(getattr(self.experiment, "ranks", 0))
+
+    @property
+    def engine(self) -> str:
+        """What runs the work: trials that need real time for themselves run in this process, or on ranks of theirs."""
+        if self.ranks:
+            return "mpi"
+        return "serial" if self.experiment.exclusive else self.runner.engine
+
+    @property
     def workers(self) -> int:
         """Processes that compute: trials that need real time for themselves bring their own."""
-        own = int(getattr(self.experiment, "ranks", 0))
-        return own or (1 if self.experiment.exclusive else self.runner.processes)
+        return self.ranks or (1 if self.experiment.exclusive else self.runner.processes)
 
     @property
     def sources(self) -> str:

@@ -1,10 +1,12 @@
 """Trials on MPI ranks: the same bits as serial, and one line with the right command where there can be no ranks."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +52,14 @@ def test_tables_are_serials_bits_on_ranks_of_our_own(workers, serial, tmp_path):
     done = call(*SMOKE, "backend=mpi", f"workers={workers}", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "results/azopg/smoke\n"), done.stderr
     assert tables(tmp_path) == serial
+    assert_provenance_has_mpi(tmp_path)
+
+
+def assert_provenance_has_mpi(folder):
+    record = json.loads(next(folder.glob("results/azopg/*/provenance.json")).read_text())
+    assert record["backend"] == "mpi"
+    assert record["libraries"]["mpi4py"] == metadata.version("mpi4py")
+    assert record["libraries"]["MPI"] == mpi_place.library()
 
 
 @pytest.mark.slow
@@ -291,6 +301,7 @@ def test_a_fleet_of_ranks_is_timed_and_replays(launcher, tmp_path):
     times = ["real_clock.rollout_s=0.005", "real_clock.slow_wait_s=0.01"]
     done = call(*SMOKE, *sizes, *times, cwd=tmp_path, launcher=launcher)
     assert done.returncode == 0, done.stderr
+    assert_provenance_has_mpi(tmp_path)
     timed = pd.read_parquet(next(tmp_path.glob("results/azopg/*/wall_clock.parquet")))
     assert list(zip(timed["case"], timed["workers"], strict=True)) == [("normal", 1), ("normal", 2), ("slow", 2)]
     assert timed["throughput_speedup"].tolist() == pytest.approx([1.0, 2.0, 4 / 3], rel=0.3)
