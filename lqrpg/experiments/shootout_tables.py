@@ -21,7 +21,7 @@ Run = tuple[Result, Array, float]
 
 
 def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
-    """A method in words, the samples of an iteration, and what its rollouts are like; NaN and 0 for want of them."""
+    """A method in words, the samples of an iteration, and what its rollouts are like; zeros for want of them."""
     return repeated(
         1,
         place=place,
@@ -29,7 +29,7 @@ def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
         label=label,
         given=method.given,
         samples=method.samples(1) - method.samples(0),
-        radius=float(getattr(method, "radius", np.nan)),
+        radius=float(getattr(method, "radius", 0.0)),
         length=int(getattr(method, "length", 0)),
     )
 

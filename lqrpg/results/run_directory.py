@@ -73,7 +73,7 @@ class RunDirectory:
         """Whether the tables are there, whole, complete and of this identity."""
         try:
             provenance = read_provenance(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return State.ABSENT
         except DamagedFileError:
             return State.DAMAGED

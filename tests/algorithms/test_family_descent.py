@@ -109,7 +109,7 @@ def test_annealing_stabilises_a_family_of_several_parameters(text, tmp_path):
 def test_annealing_says_where_no_gain_serves_all(tmp_path):
     """An input whose sign is not known: the sampled plants with b and with -b have no common gain."""
     text = TWO.replace("normal, mean: 1.0, sd: 0.2, low: 0.6, high: 1.4", "uniform, low: -1.0, high: 1.1")
-    text = text.replace("[[a, c], [-d, 0.8]]", "[[1.5, 0], [0, 1.5]]").replace(
+    text = text.replace("[[a, c], [-d, 0.8]]", "[[1.5, 0*d], [0, 1.5]]").replace(
         "[[0.1*b, 0.02], [b, 0.5]]", "[[b, 0], [0, 1]]"
     )
     family = family_of(text, tmp_path).family()

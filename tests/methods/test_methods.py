@@ -313,7 +313,7 @@ def test_runs_of_one_method_are_told_apart_by_their_settings():
         (lambda: ExactGradient(1.0).advance(started(ExactGradient(1.0)), [2, 2]), "increasing whole numbers"),
         (lambda: minimise(ExactGradient(1.0), PLANT, START, steps=0), "steps=0"),
         (lambda: minimise(ExactGradient(1.0), PLANT, START, steps=3, marks=[5]), "up to steps=3"),
-        (lambda: plot_history(), "one result or more"),
+        (lambda: plot_history(), "one Result of minimise or more"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(build, message):
