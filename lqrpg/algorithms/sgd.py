@@ -16,7 +16,8 @@ from lqrpg.algorithms.direct_oracle import check_direct, covariance_root, requir
 from lqrpg.algorithms.least_squares import check_start
 from lqrpg.algorithms.schedules import Constant, Schedule
 from lqrpg.lqr.compiled import size_of
-from lqrpg.lqr.discrete_small import make_loop, optimal_cost_to_go
+from lqrpg.lqr.discrete import optimal_cost_to_go
+from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.normals import make_source, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 

@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special, stats
 
-from lqrpg.lqr.discrete_small import optimal_gain, relative_gap
+from lqrpg.lqr.discrete import optimal_gain
+from lqrpg.lqr.discrete_small import relative_gap
 from lqrpg.lqr.finite_horizon import rollout_gradient
 from lqrpg.lqr.plant import Array, Plant
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.plants import policy_gain, require_time
+from lqrpg.experiments.plants import policy_gain, require_optimum, require_time
 from lqrpg.lqr.plant import Array, Plant
 
 LEAST, LARGEST = 1e-6, 1e6
@@ -80,6 +80,7 @@ def require_size(key: str, value: float) -> None:
 def small_plant(system: Any) -> Plant:
     """The plant of a system, refused unless it is in continuous time with two states and one input."""
     require_time(system, "continuous")
+    require_optimum(system)
     plant: Plant = system.plant()
     right = (plant.n_states, plant.n_inputs) == (2, 1)
     require(right, "system.kind", getattr(system, "kind", system), "a plant with two states and one input")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import SettingError, require
+from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.plant import Array, Plant
 
@@ -27,6 +28,18 @@ def require_time(system: Any, time: str) -> None:
         return
     hint = f"; {CONVERSIONS[time]}" if hasattr(system, "convert_to") else ""
     raise SettingError(f"system.kind={kind!r}: expected a plant in {time} time{hint}")
+
+
+def require_optimum(system: Any) -> None:
+    """Refuse a plant whose optimum, to which gains are compared, is lost in rounding."""
+    room = continuous if system.time == "continuous" else discrete
+    try:
+        room.optimal_gain(system.plant())
+    except np.linalg.LinAlgError as error:
+        raise SettingError(
+            f"system.kind={system.kind!r}: {error}; scale states and inputs so that the entries of A, B, Q and R are "
+            "nearer to one another"
+        ) from None
 
 
 def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:

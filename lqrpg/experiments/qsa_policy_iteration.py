@@ -14,7 +14,7 @@ from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
-from lqrpg.experiments.plants import require_time
+from lqrpg.experiments.plants import require_optimum, require_time
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -49,6 +49,7 @@ class QsaPolicyIteration:
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
         require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
         require_time(self.system, "continuous")
+        require_optimum(self.system)
         stabilising_gain(self.system, "gain", self.gain)
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 

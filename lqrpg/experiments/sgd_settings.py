@@ -14,10 +14,14 @@ from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
 from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
-from lqrpg.experiments.plants import require_time
+from lqrpg.experiments.plants import require_optimum, require_time
+from lqrpg.lqr.discrete import optimal_gain
+from lqrpg.lqr.discrete_small import relative_gap
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.results.rows import Rows
 
+LARGEST_ERROR = 1e-6
+"""Of the optimum's cost: gaps below it would be rounding, some of them negative."""
 TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
 OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
 RUN_TABLES: Mapping[str, Sequence[str]] = {"trajectories": TRAJECTORIES, "outcomes": OUTCOME_COLUMNS}
@@ -80,10 +84,22 @@ def require_common(settings: Any) -> None:
     require(0 <= settings.seed < 2**63, "seed", settings.seed, "a whole number not below 0")
     system = settings.system
     require_time(system, "discrete")
+    require_optimum(system)
+    _require_digits(system.plant())
     try:
         require_stabilising(system.plant(), system.initial_gain())
     except ValueError as error:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
+
+
+def _require_digits(plant: Plant) -> None:
+    """Refuse a plant near whose optimum the costs of gains, which the compiled solver evaluates, are rounding."""
+    error = abs(relative_gap(plant, optimal_gain(plant))) if plant.Q.any() else 0.0
+    if not error <= LARGEST_ERROR:
+        raise SettingError(
+            f"system: the cost of the optimal gain has a relative error of {error:.1g} in working precision; scale "
+            "states and inputs so that the entries of A, B, Q and R are nearer to one another"
+        )
 
 
 def start_of(system: Any) -> tuple[Plant, Array, Array]:

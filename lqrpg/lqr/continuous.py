@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from lqrpg.lqr.lyapunov import has_positive_solution, in_good_units, riccati_solution
+from lqrpg.lqr import riccati
+from lqrpg.lqr.lyapunov import has_positive_solution, in_good_units
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -67,6 +68,11 @@ def gradient(plant: Plant, gain: Array) -> Array:
     return np.asarray(2.0 * residual @ state_covariance(plant, gain))
 
 
+def _gain(plant: Plant, P: Array) -> Array:
+    """The gain R^-1 B'P."""
+    return np.asarray(np.linalg.solve(plant.R, plant.B.T @ P))
+
+
 def optimal_gain(plant: Plant) -> Array:
     """The gain K* = R^-1 B'P of the continuous algebraic Riccati equation, shape (m, n).
 
@@ -74,10 +80,14 @@ def optimal_gain(plant: Plant) -> Array:
     ------
     numpy.linalg.LinAlgError
         If the plant is not stabilisable or an unobservable mode lies on the imaginary axis, or it is too near to such
-        a plant for the gain that is found to stabilise it.
+        a plant for an accurate gain.
     """
-    riccati = riccati_solution(linalg.solve_continuous_are, plant.A, plant.B, plant.Q, plant.R)
-    gain = np.asarray(np.linalg.solve(plant.R, plant.B.T @ riccati))
-    if not is_stabilising(plant, gain):
-        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
-    return gain
+    return _gain(plant, riccati.stabilising_solution(EQUATION, plant))
+
+
+def stabilising_gain(plant: Plant) -> Array:
+    """A gain near the optimum, shape (m, n), where there is one; see `riccati.stabilising_gain`."""
+    return riccati.stabilising_gain(EQUATION, plant)
+
+
+EQUATION = riccati.Equation(linalg.solve_continuous_are, _gain, cost_to_go, is_stabilising)

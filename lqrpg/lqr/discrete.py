@@ -11,7 +11,8 @@ import warnings
 import numpy as np
 from scipy import linalg
 
-from lqrpg.lqr.lyapunov import powers_decay, riccati_solution, summed
+from lqrpg.lqr import riccati
+from lqrpg.lqr.lyapunov import powers_decay, summed
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -100,6 +101,27 @@ def hessian(plant: Plant, gain: Array) -> Array:
     return np.array(rows)
 
 
+def _gain(plant: Plant, P: Array) -> Array:
+    """The gain (R + B'PB)^-1 B'PA."""
+    return np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
+
+
+def optimal_cost_to_go(plant: Plant) -> Array:
+    """Stabilising solution P* of the discrete algebraic Riccati equation, shape (n, n).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        As for `optimal_gain`.
+    """
+    return riccati.stabilising_solution(EQUATION, plant)
+
+
+def _summed_cost(plant: Plant, gain: Array) -> Array:
+    """Cost-to-go by the sum of the series, whose digits do not cancel: optimal loops may have small eigenvalues."""
+    return summed(plant.closed_loop(gain).T, plant.stage_weight(gain))
+
+
 def optimal_gain(plant: Plant) -> Array:
     """The gain K* = (R + B'PB)^-1 B'PA of the discrete algebraic Riccati equation, shape (m, n).
 
@@ -107,11 +129,14 @@ def optimal_gain(plant: Plant) -> Array:
     ------
     numpy.linalg.LinAlgError
         If the plant is not stabilisable or an unobservable mode lies on the unit circle, or it is too near to such a
-        plant for the gain that is found to stabilise it.
+        plant for an accurate gain.
     """
-    riccati = riccati_solution(linalg.solve_discrete_are, plant.A, plant.B, plant.Q, plant.R)
-    curvature = plant.R + plant.B.T @ riccati @ plant.B
-    gain = np.asarray(np.linalg.solve(curvature, plant.B.T @ riccati @ plant.A))
-    if not is_stabilising(plant, gain):
-        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
-    return gain
+    return _gain(plant, optimal_cost_to_go(plant))
+
+
+def stabilising_gain(plant: Plant) -> Array:
+    """A gain near the optimum, shape (m, n), where there is one; see `riccati.stabilising_gain`."""
+    return riccati.stabilising_gain(EQUATION, plant)
+
+
+EQUATION = riccati.Equation(linalg.solve_discrete_are, _gain, _summed_cost, is_stabilising)

@@ -15,10 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from lqrpg.lqr.compiled import njit, size_of
-from lqrpg.lqr.lyapunov import riccati_solution
+from lqrpg.lqr.discrete import optimal_cost_to_go
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 _ROOT2 = np.sqrt(2.0)
@@ -318,32 +317,6 @@ def gradient(plant: Plant, gain: Array) -> Array:
     out = np.empty_like(K)
     policy_gradient(B, R, Sigma, K, loop, out, size_of(plant.n_states))
     return out
-
-
-def optimal_cost_to_go(plant: Plant) -> Array:
-    """Stabilising solution P* of the discrete algebraic Riccati equation, shape (n, n) (eq. (6)).
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If SciPy finds none.
-    """
-    return riccati_solution(linalg.solve_discrete_are, plant.A, plant.B, plant.Q, plant.R)
-
-
-def optimal_gain(plant: Plant) -> Array:
-    """The optimal gain K* = (R + B'P*B)^-1 B'P*A, shape (m, n) (eq. (6)).
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If there is none that stabilises the plant, or none is found to working precision.
-    """
-    P = optimal_cost_to_go(plant)
-    gain = np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
-    if not is_stabilising(plant, gain):
-        raise np.linalg.LinAlgError("the Riccati equation has no stabilising solution to working precision")
-    return gain
 
 
 def relative_gap(plant: Plant, gain: Array) -> float:

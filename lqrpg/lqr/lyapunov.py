@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from scipy import linalg
@@ -83,21 +82,6 @@ def _balance(F: Array) -> tuple[Array, Array]:
     with quiet():
         balanced, (scale, _) = linalg.matrix_balance(F, permute=False, separate=True)
     return np.asarray(balanced), np.asarray(scale)
-
-
-def riccati_solution(riccati: Callable[..., Any], A: Array, B: Array, Q: Array, R: Array) -> Array:
-    """SciPy's solution of a Riccati equation, without its warnings: the caller judges the gain by its loop.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If SciPy finds none.
-    """
-    with quiet():
-        try:
-            return np.asarray(riccati(A, B, Q, R))
-        except ValueError as error:  # an overflow on the way
-            raise linalg.LinAlgError(str(error)) from None
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def riccati_gain(model: LinearModel, time: str) -> Array:
     plain, shift = without_cross_weight(model)
     plant = Plant(plain.A, plain.B, HEAVIER * plain.Q, plain.R, np.eye(model.A.shape[0]))
     try:
-        gain = (continuous if time == "continuous" else discrete).optimal_gain(plant) + shift
+        gain = (continuous if time == "continuous" else discrete).stabilising_gain(plant) + shift
     except np.linalg.LinAlgError:
         raise SettingError(
             "system: the Riccati equation has no stabilising solution to working precision; scale states and inputs "

@@ -51,7 +51,19 @@ def test_bad_settings_are_refused_in_one_line(name, override, message):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["sgd_oracles", "sgd_biased", "sgd_indirect", "sgd_direct"])
+SGD = pytest.mark.parametrize("name", ["sgd_oracles", "sgd_biased", "sgd_indirect", "sgd_direct"])
+
+
+@SGD
+def test_a_plant_whose_optimum_is_lost_in_rounding_is_refused(name):
+    """Its gaps would be far below zero; so would be those of a plant whose costs alone are lost."""
+    loop, reason = np.random.default_rng(73).normal(size=(4, 6)), "scale states and inputs"
+    A, B = (1e3 * loop[:, :4]).tolist(), loop[:, 4:].tolist()
+    with pytest.warns(SettingWarning, match="K0 is not given"), pytest.raises(SettingError, match=reason):
+        experiment(name, "system=custom", "system.sample_time=1", f"system.A={A}", f"system.B={B}")
+
+
+@SGD
 def test_an_initial_gain_that_does_not_stabilise_is_refused(name, monkeypatch):
     from lqrpg.systems.boeing747 import Boeing747
 

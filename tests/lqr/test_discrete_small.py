@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
+from lqrpg.lqr import discrete
 from lqrpg.lqr import discrete_small as small
 from lqrpg.lqr.finite_horizon import rollout_gradient, rollout_moments
 from lqrpg.lqr.plant import Plant
@@ -22,7 +23,7 @@ def random_plant(n: int, m: int, seed: int) -> tuple[Plant, np.ndarray]:
     draws = [rng.standard_normal((k, k)) for k in (n, m, n)]
     Q, R, Sigma = (draw @ draw.T + 0.1 * np.eye(len(draw)) for draw in draws)
     plant = Plant(rng.standard_normal((n, n)) / np.sqrt(n), rng.standard_normal((n, m)), Q, R, Sigma)
-    return plant, small.optimal_gain(plant._replace(Q=10.0 * Q))
+    return plant, discrete.optimal_gain(plant._replace(Q=10.0 * Q))
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,13 +66,13 @@ def test_gradient_is_the_derivative_of_the_cost(size, seed):
 def test_gradient_vanishes_at_the_optimum_and_scales_with_the_noise(system):
     plant, gain = system.plant(), system.initial_gain()
     at_start = small.gradient(plant, gain)
-    at_best = small.gradient(plant, small.optimal_gain(plant))
+    at_best = small.gradient(plant, discrete.optimal_gain(plant))
     assert np.linalg.norm(at_best) < 1e-8 * np.linalg.norm(at_start)
     louder = plant._replace(Sigma=7.0 * plant.Sigma)
     np.testing.assert_allclose(small.gradient(louder, gain), 7.0 * at_start, rtol=1e-12)
     assert small.relative_gap(plant, gain) == pytest.approx(small.relative_gap(louder, gain))
     assert small.relative_gap(plant, gain) > 0.0
-    assert abs(small.relative_gap(plant, small.optimal_gain(plant))) < 1e-9
+    assert abs(small.relative_gap(plant, discrete.optimal_gain(plant))) < 1e-9
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 20, 77])
@@ -126,3 +127,19 @@ def test_systems_refuse_settings_that_make_no_sense():
         Boeing747(noise=0.0)
     with pytest.raises(ValueError, match="initial_variance"):
         ThreeState(initial_variance=-1.0)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (1.4002871055342825, 1.133755277846882e-05, 1.104842595410352e-06, 477841.6243192746),
+        (-1.15343526821305, -1.2827515409737613e-07, 1.818484296397689e-05, 13604.850643455296),
+    ],
+)
+def test_the_optimum_of_inputs_that_cost_much_and_do_little(entries):
+    """As the weight of the state vanishes, K* tends to (a^2 - 1) / (a b), which mirrors the mode at the unit circle."""
+    plant = Plant(*(np.array([[entry]]) for entry in (*entries, 1.0)))
+    gain = discrete.optimal_gain(plant)
+    a, b = entries[:2]
+    assert gain[0, 0] == pytest.approx((a**2 - 1.0) / (a * b))
+    assert abs(small.relative_gap(plant, gain)) < 1e-9

@@ -139,7 +139,9 @@ def test_an_optimum_is_stable_or_there_is_none(time):
         A, B = rng.normal(size=(n, n)), rng.normal(size=(n, 1))
         A[1:, 0] = 0.0
         A[0, 0] = (1.0 if time == "discrete" else 0.0) + rng.choice([-1.0, 1.0]) * 10.0 ** rng.uniform(-15, 0)
-        B[0] *= 10.0 ** rng.uniform(-12, 0)
+        reach = 10.0 ** rng.uniform(-12, 0)
+        A[0, 1:] *= reach  # or the mode is reached through the other states
+        B[0] *= reach
         Q = np.diag(np.r_[10.0 ** rng.uniform(-14, 0), np.ones(n - 1)])
         plant = Plant(A, B, Q, np.diag([10.0 ** rng.uniform(-8, 8)]), np.eye(n))
         gain = optimum(room, plant)

@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr import continuous, discrete, riccati
 from lqrpg.lqr.finite_horizon import rollout_gradient
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.rollout import finite_horizon_costs
@@ -178,3 +178,51 @@ def test_rollouts_in_discrete_time():
             size = recursion(A + B * K, Q + K.T * R * K, Sigma, mp.eye(3), length)
         cost, _ = rollout_gradient(plant, np.eye(3), gain, length)
         assert abs(cost - expected) <= 2.0 * (3 + 3 + 1) * (length + 2) * EPS * size
+
+
+def closed_form(plant: Plant, time: str) -> Any:
+    """P* of a plant of one state and one input: the positive root of its quadratic equation."""
+    a, b, q, r, _ = (mp.mpf(float(part[0, 0])) for part in plant)
+    linear = r * (1 - a**2) - q * b**2 if time == "discrete" else -2 * a * r
+    return (-linear + mp.sqrt(linear**2 + 4 * b**2 * q * r)) / (2 * b**2)
+
+
+@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_optima_of_one_state_over_many_decades(room, time):
+    """Near the limit of stability too; the cost of the gain that is found is within 1e-6, or none is found."""
+    found = 0
+    for seed in range(500):
+        rng = np.random.default_rng([seed, 6])
+        edge = 1.0 if time == "discrete" else 0.0
+        a = rng.choice([-1.0, 1.0]) * (edge + rng.choice([-1.0, 1.0]) * 10.0 ** rng.uniform(-14, 1))
+        parts = (a, *(10.0 ** rng.uniform(-8, 8, 3)), 1.0)
+        plant = Plant(*(np.array([[part]]) for part in parts))
+        try:
+            gain = room.optimal_gain(plant)
+        except np.linalg.LinAlgError:
+            continue
+        found += 1
+        with mp.workdps(DIGITS):
+            best = closed_form(plant, time)
+        assert abs(exact(plant, gain, time).cost / float(best) - 1.0) <= 1e-6
+        assert abs(riccati.stabilising_solution(room.EQUATION, plant)[0, 0] / float(best) - 1.0) <= 1e-6
+    assert found > 450
+
+
+@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_optima_of_hard_plants_in_far_units(room, time):
+    found = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 7])
+        plant, _ = hard_case(rng, int(rng.integers(1, 4)), 1, time, rng.uniform(0.0, 12.0))
+        plant = plant._replace(B=plant.B * 10.0 ** rng.uniform(-8, 8), Q=plant.Q * 10.0 ** rng.uniform(-8, 8))
+        try:
+            P = riccati.stabilising_solution(room.EQUATION, plant)
+        except np.linalg.LinAlgError:
+            continue
+        found += 1
+        gain = room.optimal_gain(plant)
+        _, best = optimal(plant, gain, time)
+        assert abs(np.trace(exact(plant, gain, time).value) / np.trace(best) - 1.0) <= 1e-6
+        assert abs(np.trace(P) / np.trace(best) - 1.0) <= 1e-6
+    assert found > 40
