@@ -84,6 +84,7 @@ class QsaRates:
         require(abs(self.start) <= LARGEST, "start", self.start, f"a number of size up to {LARGEST:g}")
         require(0 < self.window <= 1, "window", self.window, "a number above 0, up to 1")
         self._require_times()
+        self._require_prediction()
         self._require_lqr()
 
     def _require_times(self) -> None:
@@ -97,6 +98,16 @@ class QsaRates:
         right = self.fitted_decades <= self.shown_decades <= 6
         require(right, "shown_decades", self.shown_decades, "a number from fitted_decades to 6")
         require(self.shown_s <= self.scaled_horizon_s, "shown_s", self.shown_s, "seconds, up to scaled_horizon_s")
+
+    def _require_prediction(self) -> None:
+        """Refuse curvatures for which `stochastic_error` is not defined at all times that are fitted."""
+        first = self.horizon_s * 10.0**-self.fitted_decades
+        least = max(0.5 * rho / self.descent.gain * (1.0 + first) ** (rho - 1.0) for rho in self.descent.exponents)
+        expected = (
+            f"numbers above {least:.3g}, or SPSA's error has no prediction for descent.gain and descent.exponents at "
+            "the first fitted time, which horizon_s and fitted_decades give"
+        )
+        require(min(self.descent.curvatures) > least, "descent.curvatures", self.descent.curvatures, expected)
 
     def _require_lqr(self) -> None:
         plant, reach = small_plant(self.system), math.sqrt(2.0) * self.lqr.epsilon

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
@@ -11,6 +12,7 @@ from lqrpg.rooms import choices
 from tests.driven import Driven, Ended
 from tests.settings_space import commands, keys_of, short_runs
 from tests.soak import SOAKING, times
+from tests.statuses import unexplained
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(0 if SOAKING else 900)]
 TRIED = {
@@ -65,7 +67,9 @@ def test_what_is_accepted_runs_to_a_record(experiment, driven, tmp_path_factory)
         assert ended.code in (0, 1), ended.err
         assert "Traceback" not in ended.err
         assert "Warning:" not in ended.err
-        assert len(list(folder.glob("results/*/*/provenance.json"))) == 1
+        (record,) = folder.glob("results/*/*/provenance.json")
+        tables = {file.stem: pd.read_parquet(file) for file in record.parent.glob("*.parquet")}
+        assert unexplained(experiment, tables) == []
         assert ("has no result" in ended.err or "no tables" in ended.err) == (ended.code == 1)
 
     accepted_runs()
