@@ -79,3 +79,15 @@ def test_any_system_is_taken_or_refused_in_one_line(experiment, system):
     except SettingError as error:
         refusal = str(error)
     assert "\n" not in refusal
+
+
+@pytest.mark.parametrize("value", ["0", "[0,0]"])
+def test_asynchronous_descent_refuses_a_start_at_rest(value):
+    plant = ["system=custom", "system.sample_time=0", "system.A=[[0,1],[-1,-1]]", "system.B=[0,1]", "system.K0=[1,2]"]
+    with pytest.raises(SettingError, match=r"^system.first_state=0: expected a covariance"):
+        requests(["experiment=azopg", *plant, f"system.first_state={value}"], None, multirun=False)
+
+
+def test_curvatures_too_flat_for_a_prediction_are_refused():
+    with pytest.raises(SettingError, match=r"^descent.curvatures=\[0.1, 20.0\]: expected numbers above 0.284"):
+        requests(["experiment=qsa_rates", "scale=smoke", "descent.curvatures=[0.1,20.0]"], None, multirun=False)

@@ -17,6 +17,15 @@ RolloutCosts = Callable[[Array, Array], Array]
 TICKETS_A_BLOCK = 256
 
 
+def _root(covariance: Array) -> Array:
+    """A matrix L with L L' = covariance: by Cholesky, or, for a singular one, by its eigenvectors."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
 class TicketSamples:
     """The perturbation U and the initial state x0 of each ticket: a function of the stream and the ticket alone.
 
@@ -32,7 +41,7 @@ class TicketSamples:
     def __init__(self, plant: Plant, stream: np.random.SeedSequence) -> None:
         self._shape = (plant.n_inputs, plant.n_states)
         self._stream = stream
-        self._spread = np.linalg.cholesky(plant.Sigma)
+        self._spread = _root(plant.Sigma)
         self._drawn = self._blocks(0, 1)
 
     def _block(self, index: int) -> tuple[Array, Array]:

@@ -110,6 +110,8 @@ class Azopg:
         require(1e-6 <= self.rollout_step_s <= 1, "rollout_step_s", self.rollout_step_s, "seconds, from 1e-6 to 1")
         require(self.clock in CLOCKS, "clock", self.clock, "one of " + ", ".join(CLOCKS))
         require_time(self.system, "continuous")
+        expected = "a covariance of the first state that is not zero, or every gain costs nothing"
+        require(bool(self.system.plant().Sigma.any()), "system.first_state", 0, expected)
         require_optimum(self.system)
         stabilises = continuous.is_stabilising(self.system.plant(), self.system.initial_gain())
         require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")

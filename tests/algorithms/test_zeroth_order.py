@@ -60,6 +60,14 @@ def test_starts_have_the_plants_covariance(chain):
     np.testing.assert_allclose(starts, white @ factor.T, rtol=1e-12, atol=1e-12)
 
 
+def test_starts_may_lie_in_a_subspace(chain):
+    direction = np.arange(8.0)
+    _, starts = TicketSamples(chain._replace(Sigma=np.outer(direction, direction)), stream(0, "starts"))(np.arange(999))
+    sizes = starts @ direction / (direction @ direction)
+    np.testing.assert_allclose(starts, sizes[:, None] * direction, atol=1e-6 * np.abs(starts).max())
+    assert abs(np.mean(sizes**2) - 1.0) < 5.0 * np.sqrt(2.0 / 999)
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_mean_estimate_is_the_gradient(chain_seed):
