@@ -84,6 +84,8 @@ def require_common(settings: Any) -> None:
     require(0 <= settings.seed < 2**63, "seed", settings.seed, "a whole number not below 0")
     system = settings.system
     require_time(system, "discrete")
+    expected = "noise that is not zero, or neither the cost nor its gradient depends on the gain"
+    require(bool(system.plant().Sigma.any()), "system.noise", 0, expected)
     require_optimum(system)
     _require_digits(system.plant())
     try:

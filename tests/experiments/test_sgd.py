@@ -64,6 +64,13 @@ def test_a_plant_whose_optimum_is_lost_in_rounding_is_refused(name):
 
 
 @SGD
+def test_a_plant_without_noise_is_refused(name):
+    words = ("system=custom", "system.sample_time=1", "system.A=0.5", "system.B=1", "system.noise=0")
+    with pytest.warns(SettingWarning, match="K0 is not given"), pytest.raises(SettingError, match=r"^system.noise=0: "):
+        experiment(name, *words)
+
+
+@SGD
 def test_an_initial_gain_that_does_not_stabilise_is_refused(name, monkeypatch):
     from lqrpg.systems.boeing747 import Boeing747
 
