@@ -20,10 +20,10 @@ TICKETS_A_BLOCK = 256
 def _root(covariance: Array) -> Array:
     """A matrix L with L L' = covariance: by Cholesky, or, for a singular one, by its eigenvectors."""
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)), dtype=np.float64)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 class TicketSamples:
