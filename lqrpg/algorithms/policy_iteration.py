@@ -69,14 +69,18 @@ def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations:
     Returns
     -------
     (iterations + 1, m, n) the gains, the initial one first. A gain may fail to stabilise the plant when the
-    data are poor: that is a result, shown by an infinite `weighted_error`.
+    data are poor: that is a result, shown by an infinite `weighted_error`. So is a policy that the
+    data cannot evaluate or improve to working precision: it ends the iteration, with fewer gains.
     """
     gains = [np.array(gain, dtype=np.float64)]
     theta: Array | None = None
     for _ in range(iterations):
         data = bellman_data(trajectory, gains[-1])
-        theta = ridge_path(data, delta, theta, keep_every=len(data.b))[-1]
-        gains.append(improved_gain(theta, trajectory.states.shape[1], trajectory.inputs.shape[1]))
+        try:
+            theta = ridge_path(data, delta, theta, keep_every=len(data.b))[-1]
+            gains.append(improved_gain(theta, trajectory.states.shape[1], trajectory.inputs.shape[1]))
+        except np.linalg.LinAlgError:  # the data do not determine another gain
+            break
     return np.array(gains)
 
 

@@ -96,7 +96,8 @@ class SgdOracles:
         own = self.direct
         require(1 <= own.rollouts <= 10**6, "direct.rollouts", own.rollouts, "a whole number from 1 to 1000000")
         require(1 <= own.length <= 10**6, "direct.length", own.length, "a whole number from 1 to 1000000")
-        require(own.least_radius > 0, "direct.least_radius", own.least_radius, "a positive number")
+        least = 1e-100  # the variance goes with its inverse square
+        require(own.least_radius >= least, "direct.least_radius", own.least_radius, f"a number from {least:g} on")
         larger = own.least_radius < own.largest_radius < np.inf
         require(larger, "direct.largest_radius", own.largest_radius, "a number above direct.least_radius")
         require(2 <= own.radii <= 1000, "direct.radii", own.radii, "a whole number from 2 to 1000")

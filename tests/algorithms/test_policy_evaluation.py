@@ -209,6 +209,12 @@ def test_policy_iteration_sequences_agree():
     np.testing.assert_allclose(exact[-1], optimal_gain(PLANT), rtol=1e-10)
 
 
+def test_data_without_excitation_end_the_iteration():
+    rest = observed("sa_equal_density", n_steps=100)
+    rest = rest._replace(states=0.0 * rest.states, inputs=0.0 * rest.inputs, derivatives=0.0 * rest.derivatives)
+    np.testing.assert_array_equal(model_free_policy_iteration(rest, EVALUATED, 8, 1e-8), EVALUATED[None])
+
+
 @settings(deadline=None)
 @given(gains)
 def test_exact_policy_iteration_is_monotone_and_quadratic(gain):

@@ -36,6 +36,7 @@ def first_rows(settings, key):
         ("sgd_biased", "system.noise=0", "system.noise=0.0: expected a positive number"),
         ("sgd_indirect", "start=8", r"n \+ m = 9"),
         ("sgd_indirect", "dither=0", "dither=0.0: expected a positive number"),
+        ("sgd_oracles", "direct.least_radius=1e-302", "direct.least_radius=1e-302: expected a number from 1e-100 on"),
         ("sgd_oracles", "noises=[]", "distinct positive numbers"),
         ("sgd_oracles", "direct.baseline=mean", "one rollout only"),
         ("sgd_oracles", "direct.largest_radius=0.001", "above direct.least_radius"),
