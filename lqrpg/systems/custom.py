@@ -199,6 +199,7 @@ def _converted(model: LinearModel, sample_time: float, convert_to: float | None)
         without_cross_weight(converted)
     except ValueError as error:
         raise SettingError(f"system.convert_to={convert_to:g}: {error}") from None
+    checks.require_kept(model, _time(sample_time, convert_to), converted, convert_to)
     return converted
 
 

@@ -19,6 +19,8 @@ from lqrpg.lqr.sampling import LinearModel, without_cross_weight
 MAX_SIZE = 32
 HEAVIER = 40.0
 """A first gain that nobody gave is the optimum for this multiple of Q, as in Song et al., Section 6."""
+LARGEST = 1e100
+"""Size of an entry above which products overflow; no units are so far from those of others."""
 ROUNDING = 1e-9
 """Part of a weight's norm by which an eigenvalue may lie below zero, or entries differ from their mirror images."""
 
@@ -57,6 +59,8 @@ def numbers(key: str, value: Any) -> Array:
         raise SettingError(f"{key}={shown}: expected numbers, in rows of equal length") from None
     if not (np.all(np.isfinite(array)) and array.ndim <= 2):
         raise SettingError(f"{key}={shown}: expected a matrix of finite numbers")
+    if np.any(np.abs(array) > LARGEST):
+        raise SettingError(f"{key}={shown}: expected numbers of at most {LARGEST:g} in size; take other units")
     return array
 
 
@@ -78,8 +82,9 @@ def _is_number(entry: Any) -> bool:
 
 def require_weights(model: LinearModel) -> None:
     """Refuse weights and covariances that are not symmetric, or not as definite as the problem needs."""
-    for key in ("Q", "R", "noise"):
+    for key in ("Q", "noise"):
         require_semidefinite(f"system.{key}", getattr(model, key))
+    _require_symmetric("system.R", model.R)
     smallest = float(np.linalg.eigvalsh(model.R)[0])
     right = smallest > ROUNDING * float(np.linalg.norm(model.R, 2))
     if not right:
@@ -90,9 +95,13 @@ def require_weights(model: LinearModel) -> None:
 
 def require_semidefinite(key: str, value: Array) -> None:
     """Refuse a matrix that is not symmetric and positive semidefinite, up to rounding."""
+    _require_symmetric(key, value)
+    _require_floor(f"{key}: expected a positive semidefinite matrix", value)
+
+
+def _require_symmetric(key: str, value: Array) -> None:
     if float(np.linalg.norm(value - value.T)) > ROUNDING * float(np.linalg.norm(value)):
         raise SettingError(f"{key}: expected a symmetric matrix")
-    _require_floor(f"{key}: expected a positive semidefinite matrix", value)
 
 
 def _require_floor(message: str, value: Array) -> None:
@@ -107,14 +116,25 @@ def require_solvable(model: LinearModel, time: str) -> None:
     lost = unreached(model.A, model.B, time)
     if lost.size:
         raise SettingError(
-            f"system.B: no input reaches the mode of A with eigenvalue {_words(lost)}, which does not decay, so no "
-            "gain stabilises the plant; leave the mode out or add an input"
+            f"system.B: to working precision no input reaches the mode of A with eigenvalue {_words(lost)}, which does "
+            "not decay, so no gain stabilises the plant; leave the mode out or add an input"
         )
     free = unseen(plain.A, plain.Q, time)
     if free.size:
         raise SettingError(
             f"system.Q: the mode with eigenvalue {_words(free)} does not decay and costs nothing, so the problem has "
             "no stabilising optimum; give it some weight"
+        )
+
+
+def require_kept(model: LinearModel, time: str, converted: LinearModel, convert_to: float) -> None:
+    """Refuse a sample time at which an input no longer reaches a mode that it reaches in the plant as it was given."""
+    other = "continuous" if time == "discrete" else "discrete"
+    lost = unreached(converted.A, converted.B, time)
+    if lost.size and not unreached(model.A, model.B, other).size:
+        raise SettingError(
+            f"system.convert_to={convert_to:g}: no input reaches the mode of the converted plant with eigenvalue "
+            f"{_words(lost)}, though the plant as it was given has none such; take another sample time"
         )
 
 
@@ -172,7 +192,7 @@ def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
 
 def _words(eigenvalues: NDArray[np.complex128]) -> str:
     worst = eigenvalues[int(np.argmax(np.abs(eigenvalues)))]
-    return f"{worst.real:.4g}" if worst.imag == 0 else f"{worst.real:.4g}{worst.imag:+.4g}i"
+    return f"{worst.real:.4g}" if abs(worst.imag) <= 1e-12 * abs(worst) else f"{worst.real:.4g}{worst.imag:+.4g}i"
 
 
 def compact(gain: Array) -> str:
