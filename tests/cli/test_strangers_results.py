@@ -281,6 +281,6 @@ def test_what_a_stranger_left_of_a_run_is_computed_anew(driven, folder, kind):
 
 def test_a_lock_that_leads_elsewhere_is_not_followed(driven, folder):
     (folder / PLACE.parent / ".smoke.lock").symlink_to(folder / "precious")
-    ended = driven(folder, *RUN)
+    ended = driven(folder, *RUN, "--force")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert not (folder / "precious").exists()

@@ -217,7 +217,7 @@ def test_rollouts_that_end_early_are_noted_in_one_line():
         experiment(*slower, "length=500")
 
 
-def test_the_radius_of_pairs_balances_bias_and_rounding_and_that_of_points_is_as_large_as_stability_allows():
+def test_the_radius_of_pairs_leaves_neither_bias_nor_rounding_and_that_of_points_is_as_large_as_stability_allows():
     """The slope of the cost by one pair, in the direction of steepest change, against the exact one."""
     settings = experiment()
     plant, gain = settings.system.plant(), settings.system.initial_gain()
@@ -230,8 +230,8 @@ def test_the_radius_of_pairs_balances_bias_and_rounding_and_that_of_points_is_as
 
     assert settings._method("one_point", 1.0).radius == settings.point_radius
     assert settings._method("two_point", 1.0).radius == settings.pair_radius
-    assert error(settings.pair_radius) < 1e-7 < 1e-5 < error(settings.point_radius)
-    assert error(settings.pair_radius) < error(settings.pair_radius * 2.0**-12)
+    assert error(settings.pair_radius) < 6e-5 < error(8.0 * settings.point_radius)
+    assert error(settings.pair_radius) == pytest.approx(error(2.0 * settings.pair_radius) / 4.0, rel=0.01)  # bias alone
     both = experiment("radius=0.02")
     assert [both._method(name, 1.0).radius for name in ("two_point", "one_point")] == [0.02, 0.02]
 
