@@ -17,7 +17,14 @@ from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
 from lqrpg.cli.console import os_reason, say
-from lqrpg.cli.surroundings import BROKEN_PIPE, Interruption, forget_output, heed_signals, prepare_streams
+from lqrpg.cli.surroundings import (
+    BROKEN_PIPE,
+    Interruption,
+    forget_output,
+    heed_only_a_second_signal,
+    heed_signals,
+    prepare_streams,
+)
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -231,7 +238,10 @@ def main() -> None:
 
 def _guarded(command: Callable[[], int | None]) -> int:
     try:
-        return command() or 0
+        try:
+            return command() or 0
+        finally:
+            heed_only_a_second_signal()
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as end:

@@ -44,11 +44,27 @@ def _heed_no_more() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def heed_only_a_second_signal() -> None:
+    """From here on there is nothing to interrupt: the process is ending, and a first signal makes no difference.
+
+    Python waits for the threads of the workers' keepers first; an exception there would be an ugly and useless one.
+    """
+    _replace(_interrupt, _let_end)
+
+
+def _let_end(number: int, frame: Any) -> None:
+    _replace(_let_end, _end_at_once)
+
+
 def _interrupt(number: int, frame: Any) -> None:
-    for other in _ENDINGS:
-        if signal.getsignal(other) is _interrupt:
-            signal.signal(other, _end_at_once)
+    _replace(_interrupt, _end_at_once)
     raise Interruption(number)
+
+
+def _replace(handler: Any, by: Any) -> None:
+    for number in _ENDINGS:
+        if signal.getsignal(number) is handler:
+            signal.signal(number, by)
 
 
 def _end_at_once(number: int, frame: Any) -> None:

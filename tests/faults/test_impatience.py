@@ -22,6 +22,39 @@ sys.meta_path.insert(0, Hasty())
 """
 
 
+# For a process: threads that Python waits for at its end, as it does for those that keep joblib's workers.
+ENDS_SLOWLY = """
+import os, sys, threading, time
+def wait():
+    if os.environ.get("LQRPG_TYPED"):
+        open("ending", "w").close()
+        end = time.monotonic() + float(os.environ["END_S"])
+        while time.monotonic() < end:
+            time.sleep(0.01)
+threading._register_atexit(wait)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_end_makes_no_difference(place, number):
+    process = place.start("list", patch=ENDS_SLOWLY, END_S="1")
+    wait_for((place.folder / "ending").exists)
+    process.send_signal(number)
+    ended = place.end(process)
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_two_signals_at_the_end_end_at_once(place):
+    process = place.start("list", patch=ENDS_SLOWLY, END_S="60")
+    wait_for((place.folder / "ending").exists)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    ended = place.end(process, 20)
+    assert ended.code == 128 + signal.SIGTERM
+    assert "ended at once" in ended.err
+
+
 def test_ctrl_c_at_once(place):
     ended = place.call("--help", patch=AT_ONCE)
     assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
