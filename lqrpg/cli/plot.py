@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import io
+import os
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
+import click
 from matplotlib.figure import Figure
 
+from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.choice import backend
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
 from lqrpg.cli.run_tables import RunTables, drawn
@@ -16,6 +23,10 @@ from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
+
+Share = Sequence[FigureSpec]
+"""Figures that one process draws."""
+_ENOUGH = 5  # figures that take as long as a process needs to start
 
 
 class Drawn(Enum):
@@ -35,13 +46,32 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     are reported, and the other figures drawn.
     """
     specs = _chosen(wanted)
-    drew = draw_figures(specs, results, run_name, out, ("pdf", "png", "svg") if svg else ("pdf", "png"))
+    formats = ("pdf", "png", "svg") if svg else ("pdf", "png")
+    draw = partial(draw_figures, results=results, run_name=run_name, out=out, formats=formats)
+    shares = _shares(specs, results)
+    drew = _draw_apart(draw, shares) if len(shares) > 1 else {}
+    drew |= draw([spec for spec in specs if spec.name not in drew])
     absent = [name for name, became in drew.items() if became is Drawn.NO_RUN]
     for experiment in dict.fromkeys(spec.experiment for spec in specs if spec.name in absent):
         which = f" named {run_name!r}" if run_name else ""
         say(f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}", err=True)
     failed = absent or Drawn.UNFIT in drew.values() or any(drew.get(name) is Drawn.NO_ROWS for name in wanted)
     return MISSING_TABLES if failed else 0
+
+
+def _draw_apart(draw: Callable[[Share], dict[str, Drawn]], shares: Sequence[Share]) -> dict[str, Drawn]:
+    """Draw each share of the figures in one of several processes; what they say is said as each is done.
+
+    A process that dies is no reason to fail: the figures that are not in the answer are still to be drawn.
+    """
+    drew: dict[str, Drawn] = {}
+    with contextlib.suppress(WorkerLostError):
+        workers = backend("joblib", min(len(shares), len(os.sched_getaffinity(0))))
+        for found, said, told in workers.map(partial(_overheard, draw), shares):
+            click.echo(told, nl=False, err=True)
+            click.echo(said, nl=False)
+            drew |= found
+    return drew
 
 
 def draw_figures(
@@ -51,7 +81,7 @@ def draw_figures(
     out: Path,
     formats: tuple[str, ...] = ("pdf", "png"),
     first: str | None = None,
-) -> Mapping[str, Drawn]:
+) -> dict[str, Drawn]:
     """What became of each figure, by its name; `first` names the run to draw from before the newest."""
     drew: dict[str, Drawn] = {}
     runs: dict[str, list[RunTables]] = {}
@@ -70,6 +100,23 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
         if not any(name.startswith(prefix) for name in known):
             raise SettingError(f"unknown figure {prefix!r}: {suggestion(prefix, known)}")
     return [spec for name, spec in known.items() if not wanted or name.startswith(tuple(wanted))]
+
+
+def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
+    """The figures of each experiment that has a run, most of them first; a single share if processes do not pay."""
+    shares: dict[str, list[FigureSpec]] = {}
+    for spec in specs:
+        shares.setdefault(spec.experiment, []).append(spec)
+    with_runs = [share for name, share in shares.items() if any(finished_runs(results, name))]
+    pays = len(os.sched_getaffinity(0)) > 1 and sum(map(len, with_runs)) >= _ENOUGH
+    return sorted(with_runs, key=len, reverse=True) if pays else [specs]
+
+
+def _overheard(draw: Callable[[Share], dict[str, Drawn]], share: Share) -> tuple[dict[str, Drawn], str, str]:
+    """What became of figures, and what was printed meanwhile on standard output and on standard error."""
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()) as told:
+        drew = draw(share)
+    return drew, said.getvalue(), told.getvalue()
 
 
 def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:
