@@ -18,10 +18,10 @@ class DoubleIntegrator:
     Attributes
     ----------
     kind : `double_integrator`.
-    friction : coefficient of the velocity, 1/s; zero or more.
+    friction : coefficient of the velocity, 1/s; from zero to 1e100.
     state_weight : M = state_weight I in the cost c(x, u) = x'Mx + R u^2; greater than zero, or the position
-        would cost nothing.
-    input_weight : R, greater than zero.
+        would cost nothing, and from 1e-100 to 1e100, or squares of costs would overflow.
+    input_weight : R, within the same limits.
     """
 
     time: ClassVar[str] = "continuous"
@@ -31,9 +31,10 @@ class DoubleIntegrator:
     input_weight: float = 10.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.friction < np.inf, "system.friction", self.friction, "a number not below 0")
-        require(0 < self.state_weight < np.inf, "system.state_weight", self.state_weight, "a positive number")
-        require(0 < self.input_weight < np.inf, "system.input_weight", self.input_weight, "a positive number")
+        require(0 <= self.friction <= 1e100, "system.friction", self.friction, "a number from 0 to 1e100")
+        for name in ("state_weight", "input_weight"):
+            weight = getattr(self, name)
+            require(1e-100 <= weight <= 1e100, f"system.{name}", weight, "a number from 1e-100 to 1e100")
 
     def plant(self) -> Plant:
         """The plant in continuous time, with unit covariance of the initial state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lqrpg.algorithms.bellman import exact_coefficients
@@ -107,6 +108,25 @@ def test_evaluation_errors_are_distances_to_the_true_coefficients():
     theta = table[[f"theta_{k}" for k in range(1, 7)]].to_numpy()
     expected = np.linalg.norm(theta - truth, axis=1) / np.linalg.norm(truth)
     np.testing.assert_allclose(table["relative_error"], expected)
+
+
+@pytest.mark.parametrize("power", [-300, 300])
+def test_relative_errors_do_not_depend_on_the_unit_of_cost(power, lqrpg, tmp_path):
+    weight = repr(2.0**power)  # a power of two: no bit of a significand changes
+    run = ("run", "experiment=qsa_policy_evaluation", "scale=smoke", "backend=serial")
+    weights = (f"system.state_weight={weight}", f"system.input_weight={weight}")
+    assert lqrpg(*run, "system.input_weight=1", "results_dir=usual").code == 0
+    assert lqrpg(*run, *weights, "results_dir=far").code == 0
+    usual, far = (
+        pd.read_parquet(next((tmp_path / folder).glob("*/*/evaluation.parquet"))) for folder in ("usual", "far")
+    )
+    pd.testing.assert_series_equal(far["relative_error"], usual["relative_error"], check_exact=True)
+
+
+@pytest.mark.parametrize("key", ["friction", "state_weight", "input_weight"])
+def test_numbers_whose_squares_overflow_are_refused(key):
+    with pytest.raises(SettingError, match=f"system.{key}=1e\\+101: expected a number from .* to 1e100"):
+        DoubleIntegrator(**{key: 1e101})
 
 
 def test_moments_are_the_literal_recursion():
