@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from lqrpg import __version__
+from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi_place import library, mpiexec, place, wheels
 from lqrpg.cli.console import say
 
@@ -27,7 +28,7 @@ def info(*, as_json: bool) -> int:
         "lqrpg": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
-        "cores": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}",
+        "cores": f"{usable_cores()} usable of {os.cpu_count()}",
         **{name: _version(name) for name in _LIBRARIES},
         "BLAS": _blas(),
         "BLAS threads": os.environ.get("OMP_NUM_THREADS", "not limited"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 
 from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
+from lqrpg.backends.cores import usable_cores
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
 from lqrpg.cli.run_tables import RunTables, drawn
@@ -66,7 +66,7 @@ def _draw_apart(draw: Callable[[Share], dict[str, Drawn]], shares: Sequence[Shar
     """
     drew: dict[str, Drawn] = {}
     with contextlib.suppress(WorkerLostError):
-        workers = backend("joblib", min(len(shares), len(os.sched_getaffinity(0))))
+        workers = backend("joblib", min(len(shares), usable_cores()))
         for found, said, told in workers.map(partial(_overheard, draw), shares):
             click.echo(told, nl=False, err=True)
             click.echo(said, nl=False)
@@ -108,7 +108,7 @@ def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
     for spec in specs:
         shares.setdefault(spec.experiment, []).append(spec)
     with_runs = [share for name, share in shares.items() if any(finished_runs(results, name))]
-    pays = len(os.sched_getaffinity(0)) > 1 and sum(map(len, with_runs)) >= _ENOUGH
+    pays = usable_cores() > 1 and sum(map(len, with_runs)) >= _ENOUGH
     return sorted(with_runs, key=len, reverse=True) if pays else [specs]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
+from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi_place import place
 from lqrpg.checks import SettingError, require, shortened
 from lqrpg.experiments.base import Experiment
@@ -21,6 +22,13 @@ from lqrpg.rooms import module_of
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
 _COMPOSER_KEYS = ("scale", "scales")
+_ITEMS = {
+    int: ("whole numbers", "[1,2]"),
+    float: ("numbers", "[0.5,1.0]"),
+    str: ("names", "[first,second]"),
+    Any: ("numbers, or of lists of them", "[0.5,1.0]"),
+}
+"""Entries of lists, and how a list of them looks."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class RunnerSettings:
 
         A world in which a launcher has started this process is taken as it is: all ranks but this one work.
         """
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if self.engine == "serial":
             return 1
         if self.engine == "joblib":
@@ -74,7 +82,7 @@ class RunnerSettings:
     def ranks(self) -> int:
         """Ranks that are there to work, or that may be started for it."""
         here = place()
-        return here.size - 1 if here and here.size > 1 else self.workers or len(os.sched_getaffinity(0))
+        return here.size - 1 if here and here.size > 1 else self.workers or usable_cores()
 
 
 def _is_folder_name(text: str) -> bool:
@@ -213,6 +221,8 @@ def _field_names(cls: type[Any]) -> set[str]:
 
 def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
     """The values converted to their types by OmegaConf, or refused."""
+    for name, kind in types.items():
+        _require_flat(prefix + name, kind, values[name])
     try:
         merged = _merged(types, values)
     except OmegaConfBaseException as error:
@@ -220,6 +230,16 @@ def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[s
     return {
         name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
     }
+
+
+def _require_flat(key: str, kind: Any, value: Any) -> None:
+    """Refuse what is no list where the type is one, and lists in it where their type has none."""
+    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    items = [get_args(each)[0] for each in allowed if get_origin(each) is list]
+    if items and items[0] in _ITEMS and not (value is None and NoneType in allowed):
+        entries, example = _ITEMS[items[0]]
+        fits = isinstance(value, list) and (items[0] is Any or not any(isinstance(each, list | dict) for each in value))
+        require(fits, key, value, f"a list of {entries}, such as {example}")
 
 
 def _merged(types: dict[str, Any], values: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """`lqrpg run`: refusals that write nothing, the last line, resuming, recomputing, names of runs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ REFUSED = {
     "text for a number": (["experiment=azopg", "workers=many"], "workers"),
     "nothing for a number": (["experiment=azopg", "seed="], "seed"),
     "a number for a group": (["experiment=azopg", "service=3"], "service"),
-    "a scalar for a list": (["experiment=azopg", "fleets=3"], "fleets"),
+    "a scalar for a list": (["experiment=azopg", "fleets=3"], "fleets=3: expected a list of whole numbers"),
+    "a name for a list": (["experiment=shootout", "methods=two_point"], "expected a list of names"),
+    "lists for numbers": (["experiment=sgd_oracles", "noises=[[1,0],[0,1]]"], "expected a list of numbers"),
+    "a number for a gain": (["experiment=qsa_policy_evaluation", "gain=3"], "expected a list of numbers, or of lists"),
     "not a number": (["experiment=azopg", "step_size=nan"], "step_size"),
     "no workers": (["experiment=azopg", "workers=0"], "workers=0"),
     "out of range": (["experiment=azopg", "tolerance=2"], "tolerance=2"),
@@ -68,6 +72,16 @@ def test_bad_input_gets_one_line_and_code_2_and_writes_nothing(name, lqrpg, tmp_
     assert ended.err.count("\n") == 1
     assert expected in ended.err
     assert len(ended.err) < 1200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_of_cores_is_heeded_or_refused(lqrpg, monkeypatch, tmp_path):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert re.search("cores +1 usable", lqrpg("info").out)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "some")
+    for arguments in (SMOKE, ("plot",), ("info",)):
+        ended = lqrpg(*arguments)
+        assert (ended.code, ended.err) == (2, "lqrpg: LOKY_MAX_CPU_COUNT=some: expected a whole number of cores\n")
     assert list(tmp_path.iterdir()) == []
 
 
