@@ -23,11 +23,6 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 sys.path.insert(0, _ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
 
-# The ranks look up functions of this module by its name, and see neither the current folder nor that of this file.
-_ROOT = str(Path(__file__).resolve().parent.parent)
-sys.path.insert(0, _ROOT)
-os.environ["PYTHONPATH"] = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
-
 import numpy as np
 
 from lqrpg.algorithms.azopg import Objective
