@@ -29,8 +29,6 @@ def driven():
 @settings(
     max_examples=times(80, 2000),
     deadline=None,
-    derandomize=not SOAKING,
-    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(verb=st.sampled_from(VERBS), words=st.lists(WORDS, max_size=4))

@@ -17,8 +17,6 @@ from tests.statuses import unexplained
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(0 if SOAKING else 900)]
 TRIED = {
     "deadline": None,
-    "derandomize": not SOAKING,
-    "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 }
 
