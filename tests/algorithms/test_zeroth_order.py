@@ -5,7 +5,7 @@ from functools import partial
 from threading import Barrier
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lqrpg.algorithms.zeroth_order import TicketSamples, two_point_estimates
@@ -79,7 +79,9 @@ def test_the_mean_estimate_is_the_gradient(chain_seed):
     gain = 0.01 * rng.normal(size=(2, 4))
     count = 20_000
     directions, starts = TicketSamples(plant, stream(chain_seed, "mean"))(np.arange(count))
-    costs = partial(finite_horizon_costs, plant, horizon=60.0 / -continuous.spectral_abscissa(plant.A))
+    slowest = continuous.spectral_abscissa(plant.A - plant.B @ gain)
+    assume(slowest < -0.05)  # next to instability the term in r^2 is not small
+    costs = partial(finite_horizon_costs, plant, horizon=60.0 / -slowest)
     estimates = two_point_estimates(costs, np.broadcast_to(gain, directions.shape), directions, starts, 1e-4)
     error = estimates.std(axis=0) / np.sqrt(count)
     assert np.all(np.abs(estimates.mean(axis=0) - continuous.gradient(plant, gain)) < 5.0 * error)
