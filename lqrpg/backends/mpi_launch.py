@@ -104,6 +104,8 @@ class _Launched:
             while True:
                 kind, content = self._channel.recv()
                 if kind == "error":
+                    with contextlib.suppress(ConnectionError):
+                        self._channel.send(True)
                     raise content
                 if kind == "end":
                     self._channel.send(True)

@@ -30,7 +30,8 @@ def main() -> None:
 
 def _direct(comm: Comm, channel: Connection, folder: Path) -> None:
     director = channel.recv()
-    threading.Thread(target=_end_with_the_launcher, args=(comm, channel, folder), daemon=True).start()
+    launcher = threading.Thread(target=_end_with_the_launcher, args=(comm, channel, folder), daemon=True)
+    launcher.start()
     try:
         for result in director(comm):
             channel.send(("result", result))
@@ -43,6 +44,7 @@ def _direct(comm: Comm, channel: Connection, folder: Path) -> None:
     else:
         release(comm)
         channel.send(("end", None))
+    launcher.join()  # it has heard the last word: a channel that closes before would look like a death
 
 
 def _end_with_the_launcher(comm: Comm, channel: Connection, folder: Path) -> None:

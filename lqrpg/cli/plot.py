@@ -67,7 +67,7 @@ def _draw_apart(draw: Callable[[Share], dict[str, Drawn]], shares: Sequence[Shar
     drew: dict[str, Drawn] = {}
     with contextlib.suppress(WorkerLostError):
         workers = backend("joblib", min(len(shares), usable_cores()))
-        for found, said, told in workers.map(partial(_overheard, draw), shares):
+        for found, said, told in workers.map(partial(_overheard, Path.cwd(), draw), shares):
             click.echo(told, nl=False, err=True)
             click.echo(said, nl=False)
             drew |= found
@@ -112,11 +112,16 @@ def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
     return sorted(with_runs, key=len, reverse=True) if pays else [specs]
 
 
-def _overheard(draw: Callable[[Share], dict[str, Drawn]], share: Share) -> tuple[dict[str, Drawn], str, str]:
-    """What became of figures, and what was printed meanwhile on standard output and on standard error."""
-    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()) as told:
-        drew = draw(share)
-    return drew, said.getvalue(), told.getvalue()
+def _overheard(
+    folder: Path, draw: Callable[[Share], dict[str, Drawn]], share: Share
+) -> tuple[dict[str, Drawn], str, str]:
+    """What became of figures, and what was printed meanwhile on standard output and on standard error.
+
+    Processes that have served before may be in another folder than the one that paths are under.
+    """
+    said, told = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
+        return draw(share), said.getvalue(), told.getvalue()
 
 
 def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:

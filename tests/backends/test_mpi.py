@@ -88,6 +88,24 @@ def give_up(number):
     raise SystemExit("no more of this")
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_who_is_busy_with_a_result_still_hears_the_end(number):
+    reports = MpiBackend(1).map(abs, [-1] * number)
+    for _ in range(number):
+        next(reports)
+    time.sleep(1.0)  # rank 0 has nothing left to say
+    assert list(reports) == []
+
+
+def test_an_end_is_no_death():
+    for _ in range(5):
+        assert list(direct(release_at_once, 4)) == []
+
+
+def release_at_once(comm):
+    yield from ()
+
+
 def test_the_last_words_of_a_rank_are_heard():
     with pytest.raises(WorkerLostError, match=r"an MPI rank died.*: rank 1: SystemExit: no more of this"):
         MpiBackend(1).alone(give_up, 0)

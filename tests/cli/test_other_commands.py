@@ -30,6 +30,18 @@ def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
     }
 
 
+@pytest.mark.slow
+def test_processes_that_draw_follow_to_another_folder(lqrpg, tmp_path, monkeypatch):
+    assert lqrpg(*SMOKE).code == 0
+    assert lqrpg("run", "experiment=qsa_rates", "scale=smoke", "backend=serial").code == 0
+    assert lqrpg("plot").code == 3  # the other experiments have no runs
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    lqrpg("plot", "--results", "../results")
+    here, there = ({file.name for file in (tmp_path / name / "figures").iterdir()} for name in (".", "other"))
+    assert here == there
+
+
 def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
     clock = ["clock=threads", "fleets=[1,2]", "timeline.workers=1", "real_clock.throughput_s=0.2"]
     times = ["real_clock.rollout_s=0.002", "real_clock.slow_wait_s=0.004"]
