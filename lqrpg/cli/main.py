@@ -247,6 +247,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except (click.Abort, KeyboardInterrupt) as end:
         cause = end.__cause__ or end  # click wraps an interruption
         return 128 + (cause.number if isinstance(cause, Interruption) else signal.SIGINT)
+    except click.NoSuchOption as error:
+        return _refuse(_no_such_option(error))
     except click.ClickException as error:
         return _refuse(error.format_message())
     except SettingError as error:
@@ -261,6 +263,13 @@ def _guarded(command: Callable[[], int | None]) -> int:
         if os.environ.get("LQRPG_TRACEBACK") == "1":
             raise
         return _refuse(f"{type(error).__name__}: {error}; LQRPG_TRACEBACK=1 shows where")
+
+
+def _no_such_option(error: click.NoSuchOption) -> str:
+    """What click says; it reads `-seed=1` as letters, of which it names one."""
+    dashed = [word for word in sys.argv[1:] if "=" in word and word[:1] == "-" != word[1:2]]
+    word = next((word for word in dashed if error.option_name[1:] in word), "")
+    return f"{word}: a setting has no dash before it: {word[1:]}" if word else error.format_message()
 
 
 def _flushed(code: int) -> int:

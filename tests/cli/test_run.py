@@ -41,6 +41,7 @@ REFUSED = {
     "a sweep without -m": (["experiment=azopg", "seed=1,2"], "a sweep needs -m"),
     "hydra without -m": (["experiment=azopg", "hydra/launcher=joblib"], "add -m"),
     "no key": (["experiment=azopg", "seed"], "KEY=VALUE"),
+    "a setting with a dash": (["experiment=azopg", "-horizon_s=0"], "-horizon_s=0: a setting has no dash before it"),
     "an unknown option": (["experiment=azopg", "--bad"], "--bad"),
     "an interpolation of nothing": (["experiment=azopg", "tolerance=${nothing}"], "nothing"),
     "a folder that is a file": (["experiment=azopg", "results_dir=/dev/null/x"], "results_dir"),
