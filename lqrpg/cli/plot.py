@@ -66,7 +66,7 @@ def _draw_apart(draw: Callable[[Share], dict[str, Drawn]], shares: Sequence[Shar
     """
     drew: dict[str, Drawn] = {}
     with contextlib.suppress(WorkerLostError):
-        workers = backend("joblib", min(len(shares), usable_cores()))
+        workers = backend("joblib", usable_cores())
         for found, said, told in workers.map(partial(_overheard, Path.cwd(), draw), shares):
             click.echo(told, nl=False, err=True)
             click.echo(said, nl=False)
@@ -104,11 +104,13 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
 
 def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
     """The figures of each experiment that has a run, most of them first; a single share if processes do not pay."""
+    if usable_cores() == 1 or len(specs) < _ENOUGH:
+        return [specs]
     shares: dict[str, list[FigureSpec]] = {}
     for spec in specs:
         shares.setdefault(spec.experiment, []).append(spec)
     with_runs = [share for name, share in shares.items() if any(finished_runs(results, name))]
-    pays = usable_cores() > 1 and sum(map(len, with_runs)) >= _ENOUGH
+    pays = sum(map(len, with_runs)) >= _ENOUGH
     return sorted(with_runs, key=len, reverse=True) if pays else [specs]
 
 
