@@ -274,7 +274,7 @@ def direct_estimates(
     baseline : "none" as in the paper; "mean" subtracts from each cost the mean of the other rollouts.
     """
     check_direct(rollouts, length, radius, baseline)
-    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
+    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     start_root = covariance_root(initial_covariance, "the covariance of the first state")
     noise_root = covariance_root(plant.Sigma, "the covariance of the process noise")
     out = np.empty((samples, *K.shape))

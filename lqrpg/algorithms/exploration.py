@@ -161,8 +161,8 @@ def explore(plant: Plant, gain: Array, signal: Array, step: float, start: Array 
             f"Euler's recursion of the plant is unstable with step {step} (spectral radius {growth:.4g}): "
             "the correct fix is a smaller step"
         )
-    A, B, signal = contiguous(plant.A, plant.B, signal)
+    A, B, Q, R, signal = contiguous(*plant.matrices[:4], signal)
     x0 = np.zeros(plant.n_states) if start is None else np.array(start, dtype=np.float64)
     x, u, slopes = _euler_states(A, B, gain, signal, x0, float(step))
-    costs = np.einsum("ki,ij,kj->k", x, plant.Q, x) + np.einsum("ki,ij,kj->k", u, plant.R, u)
+    costs = np.einsum("ki,ij,kj->k", x, Q, x) + np.einsum("ki,ij,kj->k", u, R, u)
     return Trajectory(step, x, u, slopes, costs)

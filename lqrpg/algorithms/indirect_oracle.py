@@ -127,7 +127,7 @@ def indirect_estimates(
     check_start(start, plant.n_states + plant.n_inputs)
     if len(records) and (records[0] < 1 or np.any(np.diff(records) <= 0)):
         raise ValueError("records must be increasing iterations, from 1 on")
-    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
+    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
     loop: Loop = make_loop(plant.n_states, plant.n_inputs)

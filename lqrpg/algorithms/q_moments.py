@@ -123,7 +123,8 @@ def probe(
     """
     count, m = signal.shape
     states, inputs = np.empty((count + 1, plant.n_states)), np.empty((count, m))
-    _probe(plant.A, plant.B, gain, noise_root, signal, x, source, states, inputs)
+    A, B, Q, R, _ = plant.matrices
+    _probe(A, B, gain, noise_root, signal, x, source, states, inputs)
     before = states[:-1]
-    costs = np.sum((before @ plant.Q) * before, axis=1) + np.sum((inputs @ plant.R) * inputs, axis=1)
+    costs = np.sum((before @ Q) * before, axis=1) + np.sum((inputs @ R) * inputs, axis=1)
     return states, inputs, costs

@@ -117,7 +117,7 @@ def two_point_estimates(
     samples : number of estimates.
     seed : the seed of all of them.
     """
-    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
+    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
     streams: State = seed_streams(seed)
     out = np.empty((samples, *K.shape))

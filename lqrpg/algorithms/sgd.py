@@ -181,7 +181,7 @@ def run_sgd(
     """
     require_stabilising(plant, gain)
     progress = loops.make_progress(_check_records(records, iterations))
-    A, B, Q, R, Sigma, Sigma0 = contiguous(*plant, initial_covariance)
+    A, B, Q, R, Sigma, Sigma0 = contiguous(*plant.matrices, initial_covariance)
     K = np.array(gain, dtype=np.float64, order="C")
     best = float(np.trace(optimal_cost_to_go(plant)))
     n, m = plant.n_states, plant.n_inputs

@@ -26,7 +26,7 @@ from lqrpg.checks import require
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.plants import require_optimum, require_time
+from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
 from lqrpg.lqr import continuous
 from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
@@ -113,7 +113,7 @@ class Azopg:
         expected = "a covariance of the first state that is not zero, or every gain costs nothing"
         require(bool(self.system.plant().Sigma.any()), "system.first_state", 0, expected)
         require_optimum(self.system)
-        stabilises = continuous.is_stabilising(self.system.plant(), self.system.initial_gain())
+        stabilises = continuous.is_stabilising(working_plant(self.system).plant, working_gain(self.system))
         require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")
 
     @property
@@ -128,7 +128,7 @@ class Azopg:
 
     @cached_property
     def _objective(self) -> Objective:
-        return Objective.of(self.system.plant(), self.system.initial_gain())
+        return Objective.of(working_plant(self.system).plant, working_gain(self.system))
 
     @property
     def _rollout_costs(self) -> RolloutCosts:

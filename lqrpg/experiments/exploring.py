@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.plants import policy_gain, require_optimum, require_time
+from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
+from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
 
 LEAST, LARGEST = 1e-6, 1e6
@@ -33,7 +34,7 @@ class ExploringPolicy:
         require_size("exploration.highest_rad_s", self.highest_rad_s)
 
     def gain_of(self, system: Any) -> Array:
-        """K0, shape (m, n)."""
+        """K0, shape (m, n), for the working plant."""
         return stabilising_gain(system, "exploration.gain", self.gain)
 
     def start_of(self, plant: Plant) -> Array:
@@ -42,7 +43,7 @@ class ExploringPolicy:
 
     def require_runs(self, system: Any, step: float, horizon: float) -> None:
         """Refuse what does not fit the plant, a step with which Euler's method grows, and more data than fit."""
-        plant = system.plant()
+        plant = working_plant(system).plant
         start = self.start
         right = start is None or (len(start) == plant.n_states and bool(np.all(np.isfinite(start))))
         require(right, "exploration.start", start, f"{plant.n_states} finite numbers, or null for the state at rest")
@@ -77,14 +78,14 @@ def require_size(key: str, value: float) -> None:
     require(LEAST <= value <= LARGEST, key, value, f"a number from {LEAST:g} to {LARGEST:g}")
 
 
-def small_plant(system: Any) -> Plant:
-    """The plant of a system, refused unless it is in continuous time with two states and one input."""
+def small_plant(system: Any) -> WorkingPlant:
+    """The working plant of a system, refused unless it is in continuous time with two states and one input."""
     require_time(system, "continuous")
     require_optimum(system)
-    plant: Plant = system.plant()
-    right = (plant.n_states, plant.n_inputs) == (2, 1)
+    model = working_plant(system)
+    right = (model.plant.n_states, model.plant.n_inputs) == (2, 1)
     require(right, "system.kind", getattr(system, "kind", system), "a plant with two states and one input")
-    return plant
+    return model
 
 
 def require_steps(key: str, step: float, /, **horizons: float) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
-from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.cross_weight import WorkingPlant, working
+from lqrpg.lqr.plant import Array
 
 CONVERSIONS = {
     "continuous": "system.convert_to=0 makes it continuous",
@@ -30,11 +31,21 @@ def require_time(system: Any, time: str) -> None:
     raise SettingError(f"system.kind={kind!r}: expected a plant in {time} time{hint}")
 
 
+def working_plant(system: Any) -> WorkingPlant:
+    """A single plant as experiments work on it: without cross weight, with the way back to gains of u = -K x."""
+    return working(system.plant())
+
+
+def working_gain(system: Any) -> Array:
+    """The system's first gain K0, (m, n), for its `working_plant`."""
+    return working_plant(system).inward(np.asarray(system.initial_gain(), dtype=np.float64))
+
+
 def require_optimum(system: Any) -> None:
     """Refuse a plant whose optimum, to which gains are compared, is lost in rounding."""
     room = continuous if system.time == "continuous" else discrete
     try:
-        room.optimal_gain(system.plant())
+        room.optimal_gain(working_plant(system).plant)
     except np.linalg.LinAlgError as error:
         raise SettingError(
             f"system.kind={system.kind!r}: {error}; scale states and inputs so that the entries of A, B, Q and R are "
@@ -43,30 +54,31 @@ def require_optimum(system: Any) -> None:
 
 
 def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:
-    """The (m, n) gain that a setting names: rows, or one row as a plain list, or None for the system's first gain.
+    """The gain that a setting names, (m, n), for the `working_plant`: rows, one row as a list, or None for K0.
 
     Raises
     ------
     SettingError
         If its shape is wrong, or u = -K x does not stabilise the continuous-time plant.
     """
-    plant: Plant = system.plant()
-    n, m = plant.n_states, plant.n_inputs
+    model = working_plant(system)
+    n, m = model.plant.n_states, model.plant.n_inputs
     expected = f"{n} finite numbers" if m == 1 else f"{m} rows of {n} finite numbers"
     expected += ", the gain K of u = -K x, or null for the plant's own K0"
     if gain is None:
-        return np.asarray(system.initial_gain(), dtype=np.float64)
+        return working_gain(system)
     try:
         matrix = np.array(gain, dtype=np.float64)
     except (TypeError, ValueError):
         raise SettingError(f"{key}={list(gain)!r}: expected {expected}") from None
     right = matrix.size == m * n and (matrix.shape == (m, n) or m == 1) and bool(np.all(np.isfinite(matrix)))
     require(right, key, list(gain), expected)
-    return _stabilising(plant, key, matrix.reshape(m, n))
+    return _stabilising(model, key, matrix.reshape(m, n))
 
 
-def _stabilising(plant: Plant, key: str, gain: Array) -> Array:
-    shown = gain.tolist() if len(gain) > 1 else gain[0].tolist()
+def _stabilising(model: WorkingPlant, key: str, given: Array) -> Array:
+    shown = given.tolist() if len(given) > 1 else given[0].tolist()
+    gain, plant = model.inward(given), model.plant
     closed = plant.closed_loop(gain)
     whole = bool(np.all(np.isfinite(closed)))
     reason = f"has an eigenvalue with real part {spectral_abscissa(closed):.3g}" if whole else "overflows"

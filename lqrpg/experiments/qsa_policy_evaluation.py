@@ -9,14 +9,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.bellman import BellmanData, bellman_data, exact_coefficients
+from lqrpg.algorithms.bellman import (
+    BellmanData,
+    bellman_data,
+    coefficients,
+    exact_coefficients,
+    quadratic_form,
+)
 from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
-from lqrpg.experiments.plants import require_time
+from lqrpg.experiments.plants import require_time, working_plant
+from lqrpg.lqr.cross_weight import WorkingPlant, q_function
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -70,11 +77,11 @@ class QsaPolicyEvaluation:
 
     def compile(self) -> None:
         """Compile the simulation of the plant and the literal recursion."""
-        data = self._observe(np.zeros((2, self.system.plant().n_inputs)))
+        data = self._observe(np.zeros((2, working_plant(self.system).plant.n_inputs)))
         matrix_gain_path(data, Gain(), self.ridge, keep_every=1)
 
     def _observe(self, signal: Array) -> BellmanData:
-        policy, plant = self.exploration, self.system.plant()
+        policy, plant = self.exploration, working_plant(self.system).plant
         trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
         return bellman_data(trajectory, stabilising_gain(self.system, "gain", self.gain))
 
@@ -83,10 +90,12 @@ class QsaPolicyEvaluation:
         method, seed = trial.values["method"], trial.values["seed"]
         rng = generator(self.seed, self.name, method, seed)
         mixture = Exploration(self.exploration.sinusoids, self.exploration.highest_rad_s)
-        plant, n_steps = self.system.plant(), round(self.horizon_s / self.step_s)
-        signal = mixture.sample(method, rng, n_steps, self.step_s, plant.n_inputs)
-        path = self._estimates(self._observe(signal))
-        errors = relative_errors(path, exact_coefficients(plant, stabilising_gain(self.system, "gain", self.gain)))
+        model, n_steps = working_plant(self.system), round(self.horizon_s / self.step_s)
+        signal = mixture.sample(method, rng, n_steps, self.step_s, model.plant.n_inputs)
+        exact = exact_coefficients(model.plant, stabilising_gain(self.system, "gain", self.gain))
+        found = np.vstack([self._estimates(self._observe(signal)), exact])
+        found = _of_inputs(found, model)
+        path, errors = found[:-1], relative_errors(found[:-1], found[-1])
         times = self.report_s * np.arange(1.0, len(path) + 1)
         columns = dict(zip(_coefficients(path.shape[1]), path.T, strict=True))
         table = repeated(len(path), method=method, seed=seed, t_s=times, relative_error=errors, **columns)
@@ -101,10 +110,19 @@ class QsaPolicyEvaluation:
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
         keys = ("method", "seed", "t_s")
-        plant = self.system.plant()
+        plant = working_plant(self.system).plant
         total = plant.n_states + plant.n_inputs
         columns = (*keys, "relative_error", *_coefficients(total * (total + 1) // 2))
         return {"evaluation": collect(parts, "evaluation", columns, keys)}
+
+
+def _of_inputs(found: Array, model: WorkingPlant) -> Array:
+    """Coefficients (count, d) of Q functions of (x, u), from those of the working plant's (x, v)."""
+    if not model.shift.any():
+        return found
+    n, m = model.plant.n_states, model.plant.n_inputs
+    forms = [q_function(quadratic_form(theta, n, m), model.shift) for theta in found]
+    return np.array([coefficients(form, n, m) for form in forms])
 
 
 def _coefficients(count: int) -> list[str]:

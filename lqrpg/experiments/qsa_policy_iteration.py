@@ -14,7 +14,7 @@ from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
-from lqrpg.experiments.plants import require_optimum, require_time
+from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
 
@@ -69,15 +69,16 @@ class QsaPolicyIteration:
 
     def compile(self) -> None:
         """Compile the simulation of the plant."""
-        plant = self.system.plant()
+        plant = working_plant(self.system).plant
         explore(plant, self.exploration.gain_of(self.system), np.zeros((2, plant.n_inputs)), self.step_s)
 
     def run(self, trial: Trial) -> Rows:
         """The gains of one policy iteration and how far they are from the optimum."""
         method, seed = trial.values["method"], trial.values["seed"]
-        plant = self.system.plant()
-        gains = self._gains(method, seed)
-        errors = iteration_errors(plant, gains)
+        model = working_plant(self.system)
+        found = self._gains(method, seed)
+        errors = iteration_errors(model.plant, found)
+        gains = model.outward(found)
         table = repeated(
             len(gains),
             method=method,
@@ -91,7 +92,8 @@ class QsaPolicyIteration:
         return {"iteration": table}
 
     def _gains(self, method: str, seed: int) -> Array:
-        plant, gain, policy = self.system.plant(), stabilising_gain(self.system, "gain", self.gain), self.exploration
+        gain, policy = stabilising_gain(self.system, "gain", self.gain), self.exploration
+        plant = working_plant(self.system).plant
         if method == "exact":
             return exact_policy_iteration(plant, gain, self.iterations)
         rng = generator(self.seed, self.name, method, seed)

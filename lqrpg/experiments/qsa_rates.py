@@ -25,6 +25,7 @@ from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slo
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.exploring import LARGEST, LEAST, require_size, require_steps, small_plant
+from lqrpg.experiments.plants import working_plant
 from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
@@ -110,10 +111,10 @@ class QsaRates:
         require(min(self.descent.curvatures) > least, "descent.curvatures", self.descent.curvatures, expected)
 
     def _require_lqr(self) -> None:
-        plant, reach = small_plant(self.system), math.sqrt(2.0) * self.lqr.epsilon
+        model, reach = small_plant(self.system), math.sqrt(2.0) * self.lqr.epsilon
         low, high = np.array(self.lqr.lowest) - reach, np.array(self.lqr.highest) + reach
         corners = [np.array([[a, b]]) for a in (low[0], high[0]) for b in (low[1], high[1])]
-        right = all(is_stabilising(plant, corner) for corner in corners)
+        right = all(is_stabilising(model.plant, model.inward(corner)) for corner in corners)
         require(
             right, "lqr.lowest", self.lqr.lowest, "a box whose gains, sqrt(2) epsilon beyond it, stabilise the plant"
         )
@@ -146,7 +147,7 @@ class QsaRates:
         simulate_rates(self._cases[:1], 2.0, step=0.1, keep_every=1)
         for method in DESCENTS:
             one_measurement(method, OneMeasurement(), Gain(1.0, 0.7, 0.2), 0.2, [0], keep_every=1)
-        infinite_horizon_costs(self.system.plant(), np.array([[self.lqr.start]]))
+        infinite_horizon_costs(working_plant(self.system).plant, np.array([[self.lqr.start]]))
 
     def run(self, trial: Trial) -> Rows:
         """The rows of a trial; see `trials`."""
@@ -214,12 +215,12 @@ class QsaRates:
         return _rows(method, gain, False, times, record.rms, outcome)
 
     def _run_lqr(self, case: str) -> Rows:
-        settings, plant = self.lqr, self.system.plant()
+        settings, model = self.lqr, working_plant(self.system)
         gain = Gain(settings.gain, settings.rho, settings.largest_gain)
         phases = generator(self.seed, self.name, "lqr").uniform(0.0, 2.0 * math.pi, 2)
         frequencies = np.array([3.0, 3.0 * math.sqrt(3.0)])
         times, path = two_measurement(
-            lambda gains: infinite_horizon_costs(plant, gains[:, None, :]),
+            lambda gains: infinite_horizon_costs(model.plant, model.inward(gains[:, None, :])),
             np.array(settings.start),
             gain,
             Sinusoids(math.sqrt(2.0) * np.eye(2), frequencies, phases),
@@ -228,7 +229,7 @@ class QsaRates:
             round(settings.horizon_s / settings.step_s),
             (np.array(settings.lowest), np.array(settings.highest)),
         )
-        best = optimal_gain(plant)[0]
+        best = model.outward(optimal_gain(model.plant))[0]
         errors = np.linalg.norm(path - best, axis=1) / np.linalg.norm(best)
         shown = np.unique(np.geomspace(1, len(errors) - 1, 200).astype(np.int64))
         fitted = shown[shown >= (len(errors) - 1) / 10]

@@ -14,7 +14,7 @@ from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
 from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
-from lqrpg.experiments.plants import require_optimum, require_time
+from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.discrete_small import relative_gap
 from lqrpg.lqr.plant import Array, Plant
@@ -85,11 +85,12 @@ def require_common(settings: Any) -> None:
     system = settings.system
     require_time(system, "discrete")
     expected = "noise that is not zero, or neither the cost nor its gradient depends on the gain"
-    require(bool(system.plant().Sigma.any()), "system.noise", 0, expected)
+    require(bool(working_plant(system).plant.Sigma.any()), "system.noise", 0, expected)
     require_optimum(system)
-    _require_digits(system.plant())
+    plant, _, gain = start_of(system)
+    _require_digits(plant)
     try:
-        require_stabilising(system.plant(), system.initial_gain())
+        require_stabilising(plant, gain)
     except ValueError as error:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
 
@@ -105,13 +106,13 @@ def _require_digits(plant: Plant) -> None:
 
 
 def start_of(system: Any) -> tuple[Plant, Array, Array]:
-    """Plant, covariance of a rollout's first state, initial gain.
+    """The working plant, the covariance of a rollout's first state, the initial gain of the working plant.
 
     A plant that does not say how rollouts start starts them with the covariance of its process noise.
     """
-    plant = system.plant()
+    plant = working_plant(system).plant
     declared = getattr(system, "initial_covariance", None)
-    return plant, plant.Sigma if declared is None else declared(), system.initial_gain()
+    return plant, plant.Sigma if declared is None else declared(), working_gain(system)
 
 
 def run_rows(case: str, number: int, run: SgdRun) -> Rows:

@@ -253,7 +253,7 @@ def is_stabilising(plant: Plant, gain: Array) -> bool:
 
 def _attempt(plant: Plant, gain: Array) -> tuple[Loop, bool]:
     """The loop of a gain, and whether it is stable."""
-    A, B, Q, R, K = contiguous(plant.A, plant.B, plant.Q, plant.R, gain)
+    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     loop = make_loop(plant.n_states, plant.n_inputs)
     return loop, bool(close_loop(A, B, Q, R, K, loop, size_of(plant.n_states)))
 

@@ -314,7 +314,7 @@ def rollout_gradient(
     -------
     The cost (its mean over the offsets) and its gradient, (m, n).
     """
-    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant, initial_covariance, gain)
+    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
     (shifts,) = contiguous(np.zeros((1, *K.shape)) if offsets is None else offsets)
     out = np.empty_like(K)
     return float(average_gradient(A, B, Q, R, Sigma, Sigma0, K, shifts, int(length), out)), out
@@ -330,7 +330,7 @@ def rollout_moments(
     ValueError
         If the gain does not stabilise the plant.
     """
-    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant, initial_covariance, gain)
+    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
     n_size = size_of(plant.n_states)
     if not close_loop(A, B, Q, R, K, loop, n_size):
         raise ValueError("the gain does not stabilise the plant")

@@ -224,7 +224,7 @@ def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: flo
     -------
     (count,) costs; infinite where the cost overflows (a gain that is far from stabilising).
     """
-    A, B, Q, R, gains, starts = contiguous(plant.A, plant.B, plant.Q, plant.R, gains, starts)
+    A, B, Q, R, gains, starts = contiguous(*plant.matrices[:4], gains, starts)
     costs: Array = _finite_horizon_costs(A, B, Q, R, gains, starts, float(horizon), size_of(plant.n_states))
     return costs
 
@@ -241,6 +241,6 @@ def infinite_horizon_costs(plant: Plant, gains: Array) -> Array:
     -------
     (count,) costs; infinite where the closed loop does not decay, that is, where the gain is not stabilising.
     """
-    A, B, Q, R, Sigma, gains = contiguous(plant.A, plant.B, plant.Q, plant.R, plant.Sigma, gains)
+    A, B, Q, R, Sigma, gains = contiguous(*plant.matrices, gains)
     costs: Array = _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size_of(plant.n_states))
     return costs

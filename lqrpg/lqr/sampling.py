@@ -1,7 +1,7 @@
 """From continuous time to samples and back: a plant whose input is held constant between samples.
 
 The cost of a sample is the integral of the stage cost over it, so it has a cross weight S even where the continuous
-cost has none; a cross weight is removed by a change of the input (`without_cross_weight`).
+cost has none; `lqrpg.lqr.cross_weight` absorbs it.
 """
 
 from __future__ import annotations
@@ -107,29 +107,6 @@ def unsampled(model: LinearModel, dt: float) -> LinearModel:
     if not float(np.linalg.norm(back - whole)) <= LOGARITHM_TOLERANCE * float(np.linalg.norm(whole)):
         raise ValueError("A and B have no accurate logarithm: scale states and inputs so that entries are nearer")
     return LinearModel(rate[:n, :n], rate[:n, n:], *(part / dt for part in (model.Q, model.S, model.R, model.noise)))
-
-
-def without_cross_weight(model: LinearModel) -> tuple[LinearModel, Array]:
-    """The same problem in the input v = u + R^-1 S' x, whose cost has no cross weight.
-
-    Returns
-    -------
-    The model with A - B R^-1 S' and Q - S R^-1 S', and the (m, n) shift R^-1 S'; the gain of u = -K x is the gain of
-    v = -L x plus the shift.
-
-    Raises
-    ------
-    ValueError
-        If R is singular to working precision.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", linalg.LinAlgWarning)
-            shift = np.asarray(linalg.solve(model.R, model.S.T, assume_a="pos"))
-    except (linalg.LinAlgError, linalg.LinAlgWarning):
-        raise ValueError("R is singular to working precision") from None
-    plain = model._replace(A=model.A - model.B @ shift, Q=_even(model.Q - model.S @ shift), S=np.zeros_like(model.S))
-    return plain, shift
 
 
 def _integral(F: Array, weight: Array, step: float) -> Array:

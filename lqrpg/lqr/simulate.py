@@ -51,9 +51,10 @@ def simulated_costs(
 
 def simulated_plant_costs(plant: Plant, gains: Array, starts: Array, horizon: float, step: float) -> Array:
     """`simulated_costs` of a linear plant."""
+    A, B, Q, R, _ = plant.matrices
     return simulated_costs(
-        lambda x, u: x @ plant.A.T + u @ plant.B.T,
-        lambda x, u: np.sum((x @ plant.Q) * x, axis=1) + np.sum((u @ plant.R) * u, axis=1),
+        lambda x, u: x @ A.T + u @ B.T,
+        lambda x, u: np.sum((x @ Q) * x, axis=1) + np.sum((u @ R) * u, axis=1),
         gains,
         starts,
         horizon,

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from lqrpg.algorithms.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING
 from lqrpg.checks import SettingError, require
+from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.checks import checked_covariance, checked_gain, checked_plant
+from lqrpg.methods.checks import checked_covariance, checked_gain, discrete_plant
 
 Seed = np.random.SeedSequence | int
 Marks = NDArray[np.int64]
@@ -73,7 +74,7 @@ class State:
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, Plant
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
     >>> method = ExactGradient(step_size=0.1)
     >>> first = method.start(plant, 0.3 * np.eye(2))
     >>> second = method.step(first)
@@ -105,10 +106,19 @@ class Segment(NamedTuple):
     state: State
 
 
+class _Working(NamedTuple):
+    """What a state carries for a plant with a cross weight: the run on the plant without it, and K - L of its gains."""
+
+    state: State
+    shift: Array
+
+
 class Method(ABC):
     """A method of lowering the cost; its subclasses are frozen dataclasses of their settings.
 
     One of your own needs `name` and `update`; what else it may override: `given`, `begin`, `samples`, `require_fit`.
+    They never see a cross weight: `start` absorbs it in the input (`lqrpg.lqr.cross_weight`), and the gains of all
+    states that `start`, `step` and `advance` return are K of u = -K x for the plant that was given.
 
     Attributes
     ----------
@@ -126,7 +136,7 @@ class Method(ABC):
     ...
     ...     def update(self, state):
     ...         return state.gain - self.step_size * np.sign(cost_gradient(state.plant, state.gain)), None
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
     >>> found = minimise(SignDescent(step_size=0.01), plant, 0.3 * np.eye(2), steps=30)
     >>> bool(found.history["gap"].iloc[-1] < 0.001), str(found.status)
     (True, 'running')
@@ -171,12 +181,17 @@ class Method(ABC):
         SettingError
             If the plant is none, or the gain does not stabilise it in discrete time.
         """
-        plant = checked_plant(plant)
-        first = checked_gain(plant, gain)
+        plant = discrete_plant(plant)
+        first = checked_gain(plant, gain, "discrete")
         root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(_whole("seed", seed, 0))
-        self.require_fit(plant)
-        memory = self.begin(plant, first, checked_covariance(plant, initial_covariance), root)
-        return State(plant, _frozen(first), 0, self.samples(0), Status.RUNNING, memory, self)
+        model, shift = working(plant)
+        self.require_fit(model)
+        inner = _frozen(first - shift) if plant.has_cross_weight else _frozen(first)
+        memory = self.begin(model, inner, checked_covariance(plant, initial_covariance), root)
+        state = State(model, inner, 0, self.samples(0), Status.RUNNING, memory, self)
+        if not plant.has_cross_weight:
+            return dataclasses.replace(state, plant=plant)
+        return dataclasses.replace(state, plant=plant, gain=_frozen(first), memory=_Working(state, shift))
 
     def require_fit(self, plant: Plant) -> None:
         """Refuse a plant whose size asks for other settings; most methods take any.
@@ -211,7 +226,12 @@ class Method(ABC):
             raise SettingError(f"state: that of {type(state.method).__name__}, expected one of {type(self).__name__}")
         if state.status is not Status.RUNNING:
             return Segment(np.empty((0, *state.gain.shape)), wanted[:0], state)
-        return self._advanced(state, wanted)
+        if not isinstance(state.memory, _Working):
+            return self._advanced(state, wanted)
+        inner, shift = state.memory
+        gains, reached, ended = self._advanced(inner, wanted)
+        memory, gain = _Working(ended, shift), _frozen(ended.gain + shift)
+        return Segment(gains + shift, reached, dataclasses.replace(ended, plant=state.plant, gain=gain, memory=memory))
 
     def _advanced(self, state: State, marks: Marks) -> Segment:
         """A running state advanced update by update."""

@@ -1,4 +1,4 @@
-"""What a method takes: a whole plant in discrete time and a gain that stabilises it, or one line on what is wrong."""
+"""What functions and methods take: a whole plant whose time is known and a gain, or one line on what is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.plant import Array, Plant
 
 TIMES = ("discrete", "continuous")
+_ASK = "sample_time=0 for continuous time, or the seconds between samples for discrete time (1 where time has no unit)"
 _ROUNDING = 1e-10
 
 
@@ -21,11 +22,14 @@ def checked_plant(plant: Plant) -> Plant:
     ------
     SettingError
         If it is no `Plant`, shapes do not fit, entries are not finite, Q or Sigma is not symmetric positive
-        semidefinite, or R is not symmetric positive definite.
+        semidefinite, R is not symmetric positive definite, [[Q, S], [S', R]] is not positive semidefinite, or the
+        sample time is neither None nor a number of seconds.
     """
     if not isinstance(plant, Plant):
         raise SettingError(f"plant: expected a Plant, not {type(plant).__name__}; that of a system is its plant()")
-    A, B, Q, R, Sigma = (_matrix(f"plant.{name}", value) for name, value in zip(Plant._fields, plant, strict=True))
+    A, B, Q, R, Sigma = (
+        _matrix(f"plant.{name}", value) for name, value in zip(Plant._fields[:5], plant[:5], strict=True)
+    )
     n, m = A.shape[0], B.shape[1]
     for name, matrix, shape in (("A", A, (n, n)), ("B", B, (n, m)), ("Q", Q, (n, n)), ("R", R, (m, m))):
         require(matrix.shape == shape, f"plant.{name}", matrix.shape, f"a matrix of shape {shape}")
@@ -35,10 +39,66 @@ def checked_plant(plant: Plant) -> Plant:
         require(least >= 0.0, f"plant.{name}", least, "least eigenvalue not below 0")
     least = _least_eigenvalue("plant.R", R)
     require(least > 0.0, "plant.R", least, "least eigenvalue above 0")
-    return Plant(A, B, Q, R, Sigma)
+    S = _checked_cross_weight(plant.S, Q, R)
+    return Plant(A, B, Q, R, Sigma, S, _checked_sample_time(plant.sample_time))
 
 
-def checked_gain(plant: Plant, gain: Any, time: str = "discrete") -> Array:
+def _checked_cross_weight(S: Any, Q: Array, R: Array) -> Array | None:
+    """S as an (n, m) matrix with which the stage cost is never negative; None where there is none."""
+    if S is None:
+        return None
+    matrix, shape = _matrix("plant.S", S), (len(Q), len(R))
+    require(matrix.shape == shape, "plant.S", matrix.shape, f"a matrix of shape {shape}")
+    least = _least_eigenvalue("plant.S", np.block([[Q, matrix], [matrix.T, R]]))
+    require(least >= 0.0, "plant.S", least, "least eigenvalue of [[Q, S], [S', R]] not below 0")
+    return matrix
+
+
+def _checked_sample_time(value: Any) -> float | None:
+    """Seconds, 0 for continuous time, or None."""
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    require(is_number and bool(0.0 <= value < np.inf), "plant.sample_time", value, _ASK)
+    return float(value)
+
+
+def plant_time(plant: Plant, time: str | None = None) -> str:
+    """The time of a plant, `discrete` or `continuous`: what the plant says, or the argument where it says nothing.
+
+    Raises
+    ------
+    SettingError
+        If neither says, or each says something else.
+    """
+    require(time is None or time in TIMES, "time", time, "one of " + ", ".join(TIMES))
+    if plant.time is None:
+        if time is None:
+            raise SettingError(f"plant: continuous or discrete time? Give Plant(..., {_ASK})")
+        return time
+    agree = time in (None, plant.time)
+    require(agree, "time", time, f"{plant.time!r}, since the plant says sample_time={plant.sample_time:g}")
+    return plant.time
+
+
+def discrete_plant(plant: Any) -> Plant:
+    """A checked plant in discrete time, for what works in discrete time only.
+
+    Raises
+    ------
+    SettingError
+        As for `checked_plant`; if the plant is in continuous time, with the call that samples it; if it does not say.
+    """
+    checked = checked_plant(plant)
+    if plant_time(checked) == "continuous":
+        raise SettingError(
+            "plant: it is in continuous time (sample_time=0), and this works in discrete time; sample it with a held "
+            "input: load_system(plant, convert_to=SECONDS).plant()"
+        )
+    return checked
+
+
+def checked_gain(plant: Plant, gain: Any, time: str) -> Array:
     """The gain as a new contiguous float64 matrix, (m, n), that stabilises the plant.
 
     Raises
@@ -72,12 +132,6 @@ def shaped_gain(plant: Plant, gain: Any) -> Array:
     shape = (plant.n_inputs, plant.n_states)
     require(matrix.shape == shape, "gain", matrix.shape, f"a matrix of shape {shape}, for u = -K x")
     return matrix
-
-
-def checked_time(time: str) -> str:
-    """`discrete` or `continuous`; `SettingError` for anything else."""
-    require(time in TIMES, "time", time, "one of " + ", ".join(TIMES))
-    return time
 
 
 def checked_covariance(plant: Plant, covariance: Any) -> Array:

@@ -23,7 +23,7 @@ class ExactGradient(CompiledMethod):
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, Plant, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> found = minimise(ExactGradient(step_size=0.1), plant, 0.3 * np.eye(3), steps=200)
     >>> bool(np.allclose(found.gain, optimal_gain(plant)))
     True
@@ -45,5 +45,5 @@ class ExactGradient(CompiledMethod):
 
     def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
         work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        done, standing = exact_loop(*plant, gain, float(self.step_size), self._natural, marks, gains, *work)
+        done, standing = exact_loop(*plant.matrices, gain, float(self.step_size), self._natural, marks, gains, *work)
         return done, standing, None

@@ -36,7 +36,7 @@ class IndirectGradient(CompiledMethod):
     --------
     >>> import numpy as np
     >>> from lqrpg import IndirectGradient, Plant, minimise
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=0.01 * np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=0.01 * np.eye(3), sample_time=1)
     >>> found = minimise(IndirectGradient(step_size=5.0), plant, 0.3 * np.eye(3), steps=2000, seed=1)
     >>> bool(found.history["gap"].iloc[-1] < 1e-3), int(found.history["samples"].iloc[-1])
     (True, 2050)
@@ -99,7 +99,7 @@ class IndirectGradient(CompiledMethod):
         after = memory.copy()
         excitation = self.samples_per_step, self.on_policy, covariance_root(plant.Sigma), float(self.dither)
         done, standing = model_loop(
-            *plant,
+            *plant.matrices,
             gain,
             float(self.step_size),
             *excitation,

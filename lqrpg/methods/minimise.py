@@ -11,6 +11,7 @@ import numpy as np
 
 from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require
+from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import cost_to_go
 from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
@@ -25,7 +26,7 @@ _EVERY_STEP, _POINTS = 1000, 200
 
 
 class Optimum:
-    """The optimum of a plant in discrete time, and how far gains are from it.
+    """The optimum of a plant in discrete time, and how far gains of u = -K x are from it.
 
     Parameters
     ----------
@@ -33,11 +34,12 @@ class Optimum:
     """
 
     def __init__(self, plant: Plant) -> None:
-        self._plant = plant
         self.gain = optimal_gain(plant)
-        value = cost_to_go(plant, self.gain)
-        self.cost = float(np.trace(value @ plant.Sigma))
-        self._curvature = plant.R + plant.B.T @ value @ plant.B
+        self._model = working(plant)
+        model = self._model.plant
+        value = cost_to_go(model, self._model.inward(self.gain))
+        self.cost = float(np.trace(value @ model.Sigma))
+        self._curvature = model.R + model.B.T @ value @ model.B
         require(self.cost > 0.0, "plant", self.cost, "an optimal cost above 0: neither Q nor Sigma may be zero")
 
     def excess(self, gains: Array) -> Array:
@@ -47,8 +49,9 @@ class Optimum:
 
         No difference of costs is taken, so small values keep their digits, as far as those of K* go.
         """
-        plant, difference = self._plant, gains - self.gain
-        found = evaluate(plant.A, plant.B, gains, plant.Q, plant.R, plant.Sigma)
+        difference = gains - self.gain
+        A, B, Q, R, Sigma = self._model.plant.matrices
+        found = evaluate(A, B, self._model.inward(gains), Q, R, Sigma)
         with np.errstate(invalid="ignore"):
             weights = difference.transpose(0, 2, 1) @ self._curvature @ difference
             excess = np.sum(weights * found.covariance, axis=(1, 2))
@@ -71,7 +74,7 @@ class Result:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, PolicyIteration, minimise
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2))
+    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
     >>> found = minimise(PolicyIteration(), plant, np.eye(2), steps=3)
     >>> found.gains.shape, found.iterations.tolist(), str(found.status)
     ((4, 2, 2), [0, 1, 2, 3], 'running')
@@ -154,7 +157,7 @@ def minimise(
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, PolicyIteration, minimise
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> found = minimise(PolicyIteration(), plant, np.eye(3), steps=5)
     >>> list(found.history.columns)
     ['iteration', 'samples', 'cost', 'gap', 'status']
@@ -200,7 +203,7 @@ def plot_history(*results: Result) -> Figure:
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, NaturalGradient, Plant, minimise, plot_history
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> methods = ExactGradient(step_size=0.1), NaturalGradient(step_size=0.1)
     >>> drawn = plot_history(*(minimise(method, plant, 0.3 * np.eye(3), steps=50) for method in methods))
     >>> len(drawn.axes)

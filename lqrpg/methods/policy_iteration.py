@@ -21,7 +21,7 @@ class PolicyIteration(Method):
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, PolicyIteration, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> found = minimise(PolicyIteration(), plant, 0.3 * np.eye(3), steps=6)
     >>> bool(np.allclose(found.gain, optimal_gain(plant)))
     True

@@ -1,7 +1,7 @@
 """The problem itself: cost, gradient and optimum of a plant in discrete or continuous time, and its simulation.
 
-A `Plant` does not say its time, so each function takes `time`, discrete unless told otherwise; methods work in
-discrete time only.
+Gains are those of u = -K x for the plant as it is given, cross weight included. The plant's `sample_time` says whether
+time is continuous or discrete; `time` says it for a plant that does not.
 """
 
 from __future__ import annotations
@@ -13,9 +13,17 @@ from scipy import linalg
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.cross_weight import WorkingPlant, working
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import require_whole
-from lqrpg.methods.checks import checked_covariance, checked_gain, checked_plant, checked_time, shaped_gain
+from lqrpg.methods.checks import (
+    checked_covariance,
+    checked_gain,
+    checked_plant,
+    discrete_plant,
+    plant_time,
+    shaped_gain,
+)
 
 
 class Solution(NamedTuple):
@@ -40,7 +48,7 @@ class Simulation(NamedTuple):
     ----------
     states : (steps + 1, n).
     inputs : (steps, m).
-    costs : (steps,) x'Qx + u'Ru.
+    costs : (steps,) x'Qx + 2 x'Su + u'Ru.
     """
 
     states: Array
@@ -48,7 +56,7 @@ class Simulation(NamedTuple):
     costs: Array
 
 
-def cost(plant: Plant, gain: Any, *, time: str = "discrete") -> float:
+def cost(plant: Plant, gain: Any, *, time: str | None = None) -> float:
     """Cost tr(P_K Sigma) of a gain; infinite if it does not stabilise the plant.
 
     In discrete time: the average stage cost under process noise of covariance Sigma. In continuous time: the integral
@@ -58,38 +66,39 @@ def cost(plant: Plant, gain: Any, *, time: str = "discrete") -> float:
     ----------
     plant : the plant.
     gain : (m, n) gain K of u = -K x.
-    time : `discrete` or `continuous`.
+    time : `discrete` or `continuous`, for a plant that does not say; what it says cannot be overridden.
 
     Returns
     -------
     The cost, in units of the stage cost in discrete time, and of its integral in continuous time:
 
-    .. math:: P = A_K'PA_K + Q + K'RK \\quad\\text{or}\\quad A_K'P + PA_K + Q + K'RK = 0, \\qquad A_K = A - BK
+    .. math:: P = A_K'PA_K + W_K \\quad\\text{or}\\quad A_K'P + PA_K + W_K = 0, \\qquad
+        A_K = A - BK, \\quad W_K = Q - SK - K'S' + K'RK
 
-    (in discrete time P4, eq. (3), and below its eq. (4)).
+    (in discrete time P4, eq. (3), and below its eq. (4), with S = 0).
 
     Raises
     ------
     SettingError
-        If the plant is none, or the gain is no (m, n) matrix of finite numbers.
+        If the plant is invalid or its time unknown, or the gain is no (m, n) matrix of finite numbers.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, cost
-    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> print(f"{cost(plant, np.zeros((3, 3))):.6f}")  # P = 0.25 P + I
     4.000000
     """
-    plant = checked_plant(plant)
-    value: float = _room(time).cost(plant, shaped_gain(plant, gain))
+    model, module = _posed(plant, time)
+    value: float = module.cost(model.plant, model.inward(shaped_gain(model.plant, gain)))
     return value
 
 
-def cost_gradient(plant: Plant, gain: Any, *, time: str = "discrete") -> Array:
+def cost_gradient(plant: Plant, gain: Any, *, time: str | None = None) -> Array:
     """Gradient of `cost`, shape (m, n), at a stabilising gain.
 
-    In discrete time 2 E_K Sigma_K with E_K = (R + B'PB)K - B'PA; in continuous time 2 (RK - B'P) X_K.
+    In discrete time 2 E_K Sigma_K with E_K = (R + B'PB)K - B'PA - S'; in continuous time 2 (RK - B'P - S') X_K.
 
     Parameters
     ----------
@@ -108,16 +117,18 @@ def cost_gradient(plant: Plant, gain: Any, *, time: str = "discrete") -> Array:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, cost_gradient, optimal_gain
-    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> bool(np.abs(cost_gradient(plant, optimal_gain(plant))).max() < 1e-12)
     True
     """
-    plant, room = checked_plant(plant), _room(time)
-    value: Array = room.gradient(plant, checked_gain(plant, gain, time))
+    plant = checked_plant(plant)
+    time = plant_time(plant, time)
+    model, module = _posed(plant, time)
+    value: Array = module.gradient(model.plant, model.inward(checked_gain(plant, gain, time)))
     return value
 
 
-def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
+def optimal_gain(plant: Plant, *, time: str | None = None) -> Array:
     """The optimal gain K*, shape (m, n), under u = -K x.
 
     Parameters
@@ -126,7 +137,7 @@ def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
 
     Returns
     -------
-    (m, n) K* = (R + B'P*B)^-1 B'P*A in discrete time, R^-1 B'P* in continuous time.
+    (m, n) K* = (R + B'P*B)^-1 (B'P*A + S') in discrete time, R^-1 (B'P* + S') in continuous time.
 
     Raises
     ------
@@ -137,19 +148,21 @@ def optimal_gain(plant: Plant, *, time: str = "discrete") -> Array:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, optimal_gain
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> print(f"{optimal_gain(plant)[0, 0]:.6f}")  # one less than the golden ratio
     0.618034
     """
-    plant, room = checked_plant(plant), _room(time)
+    plant = checked_plant(plant)
+    time = plant_time(plant, time)
+    model, module = _posed(plant, time)
     try:
-        best: Array = room.optimal_gain(plant)
+        best: Array = module.optimal_gain(model.plant)
     except linalg.LinAlgError as error:
         raise SettingError(f"the plant has no stabilising optimum in {time} time: {error}") from None
-    return best
+    return model.outward(best)
 
 
-def solve(plant: Plant, *, time: str = "discrete") -> Solution:
+def solve(plant: Plant, *, time: str | None = None) -> Solution:
     """Optimal gain, cost-to-go and cost, by the Riccati equation.
 
     Parameters
@@ -160,7 +173,8 @@ def solve(plant: Plant, *, time: str = "discrete") -> Solution:
     -------
     `gain` (m, n), `cost_to_go` (n, n) and `cost`, with P* that solves
 
-    .. math:: P = A'PA + Q - A'PB (R + B'PB)^{-1} B'PA \\quad\\text{or}\\quad A'P + PA + Q - PB R^{-1} B'P = 0 .
+    .. math:: P = A'PA + Q - (A'PB + S)(R + B'PB)^{-1} (B'PA + S') \\quad\\text{or}\\quad
+        A'P + PA + Q - (PB + S) R^{-1} (B'P + S') = 0 .
 
     Raises
     ------
@@ -171,14 +185,14 @@ def solve(plant: Plant, *, time: str = "discrete") -> Solution:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, solve
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> print(f"{solve(plant).cost / 3.0:.6f}")  # the golden ratio for each of three equal states
     1.618034
     """
     gain = optimal_gain(plant, time=time)
-    plant = checked_plant(plant)
-    value = _room(time).cost_to_go(plant, gain)
-    return Solution(gain, value, float(np.trace(value @ plant.Sigma)))
+    model, module = _posed(plant, time)
+    value = module.cost_to_go(model.plant, model.inward(gain))
+    return Solution(gain, value, float(np.trace(value @ model.plant.Sigma)))
 
 
 def simulate(
@@ -194,7 +208,7 @@ def simulate(
 
     Parameters
     ----------
-    plant : the plant; w ~ N(0, Sigma).
+    plant : the plant, in discrete time; w ~ N(0, Sigma).
     gain : (m, n) gain K.
     steps : number of transitions.
     seed : equal seeds give equal bits.
@@ -208,18 +222,18 @@ def simulate(
     Raises
     ------
     SettingError
-        If the plant or a setting is none.
+        If the plant is invalid or in continuous time, or a setting is invalid.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, simulate
-    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=0.5 * np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> run = simulate(plant, np.zeros((3, 3)), 100, seed=1)
     >>> run.states.shape, run.inputs.shape, run.costs.shape
     ((101, 3), (100, 3), (100,))
     """
-    plant = checked_plant(plant)
+    plant = discrete_plant(plant)
     K = shaped_gain(plant, gain)
     require_whole(steps=steps)
     is_number = isinstance(dither, int | float | np.number)
@@ -236,6 +250,8 @@ def simulate(
             inputs[t] -= K @ states[t]
             states[t + 1] = plant.A @ states[t] + plant.B @ inputs[t] + noise[t]
         costs = np.sum((states[:-1] @ plant.Q) * states[:-1], axis=1) + np.sum((inputs @ plant.R) * inputs, axis=1)
+        if plant.S is not None:
+            costs += 2.0 * np.sum((states[:-1] @ plant.S) * inputs, axis=1)
     return Simulation(states, inputs, costs)
 
 
@@ -245,6 +261,8 @@ def _root(covariance: Array) -> Array:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def _room(time: str) -> Any:
-    """The module of a time: both have the same functions."""
-    return continuous if checked_time(time) == "continuous" else discrete
+def _posed(plant: Any, time: str | None) -> tuple[WorkingPlant, Any]:
+    """A checked plant as `lqrpg.lqr` works on it, and the module of its time: both have the same functions."""
+    checked = checked_plant(plant)
+    module = continuous if plant_time(checked, time) == "continuous" else discrete
+    return working(checked), module

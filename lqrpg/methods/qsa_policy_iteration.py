@@ -52,7 +52,7 @@ class QsaPolicyIteration(Method):
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, QsaPolicyIteration, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=1e-6 * np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=1e-6 * np.eye(3), sample_time=1)
     >>> found = minimise(QsaPolicyIteration(), plant, 0.3 * np.eye(3), steps=8, seed=1)
     >>> bool(np.allclose(found.gain, optimal_gain(plant), atol=1e-3))
     True

@@ -60,7 +60,7 @@ class _ZerothOrder(CompiledMethod):
     def _loop(
         self, plant: Plant, gain: Array, memory: _Rollouts, marks: Marks, gains: Array
     ) -> tuple[int, int, _Rollouts]:
-        A, B, Q, R, _ = plant
+        A, B, Q, R, _ = plant.matrices
         after = memory._replace(streams=memory.streams.copy())
         count = self.rollouts // 2 if self._pairs else self.rollouts
         estimate = float(self.radius), count, self.length, self._pairs, self._against_the_mean, after.streams
@@ -90,7 +90,7 @@ class TwoPointZerothOrder(_ZerothOrder):
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, TwoPointZerothOrder, minimise
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> method = TwoPointZerothOrder(step_size=0.05, radius=0.05)
     >>> found = minimise(method, plant, 0.3 * np.eye(3), steps=200, seed=1)
     >>> bool(found.history["gap"].iloc[-1] < 0.01 * found.history["gap"].iloc[0])
@@ -129,7 +129,7 @@ class OnePointZerothOrder(_ZerothOrder):
     --------
     >>> import numpy as np
     >>> from lqrpg import OnePointZerothOrder, Plant
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3))
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> method = OnePointZerothOrder(step_size=0.01, radius=0.1, rollouts=256, baseline="mean")
     >>> state = method.step(method.start(plant, 0.3 * np.eye(3), seed=1))
     >>> state.iteration, state.samples, str(state.status)

@@ -137,6 +137,7 @@ class CartPole:
             self.state_weight * eye,
             self.input_weight * np.eye(1),
             self.noise_scale * eye,
+            sample_time=self.dt,
         )
 
     def family(self) -> LengthFamily:

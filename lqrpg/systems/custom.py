@@ -1,7 +1,7 @@
 """A plant of the user's own: matrices from YAML, a file or Python, checked, converted and made ready for every method.
 
-The cost is E sum or integral of x'Qx + 2 x'Su + u'Ru. Methods see the plant of `Custom.plant`, converted to the time
-that was asked for and with the cross weight S absorbed: their gain L is that of u = -(L + R^-1 S') x.
+The cost is E sum or integral of x'Qx + 2 x'Su + u'Ru. `Custom.plant` is the plant in the time that was asked for, with
+its cross weight; all gains, K0 among them, are K of u = -K x for that plant.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import SettingError, require, shortened, warn
+from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.sampling import LinearModel, sampled, unsampled, without_cross_weight
+from lqrpg.lqr.sampling import LinearModel, sampled, unsampled
 from lqrpg.systems import plant_checks as checks
 from lqrpg.systems.plant_files import read_plant
 
@@ -37,7 +38,7 @@ class Custom:
     Q, R, S : (n, n), (m, m) and (n, m) weights of the cost.
     noise : (n, n) covariance of w in discrete time, its intensity in continuous time.
     first_state : (n, n) covariance of the first state.
-    K0 : (m, n) gain of u = -K0 x from which methods start, for the plant as they see it.
+    K0 : (m, n) gain of u = -K0 x from which methods start, for the plant in the time that was asked for.
     convert_to : None to leave time as it is; seconds, to sample a continuous plant with a held input; 0, to make a
         discrete plant continuous.
 
@@ -80,7 +81,7 @@ class Custom:
 
     @property
     def time(self) -> str:
-        """`continuous` or `discrete`, as methods see the plant."""
+        """`continuous` or `discrete`, after conversion."""
         return _time(self.sample_time, self.convert_to)
 
     @cached_property
@@ -92,19 +93,22 @@ class Custom:
         return _converted(self._given, self.sample_time, self.convert_to)
 
     def plant(self) -> Plant:
-        """The plant that methods see: Sigma is the noise in discrete time, the first state's covariance otherwise."""
-        plain, _ = without_cross_weight(self._seen)
-        Sigma = self.initial_covariance() if self.time == "continuous" else plain.noise
-        return Plant(plain.A, plain.B, plain.Q, plain.R, Sigma)
+        """The plant in the time that was asked for, cross weight included.
+
+        Its Sigma is the covariance of the noise in discrete time, and of the first state in continuous time.
+        """
+        A, B, Q, S, R, noise = self._seen
+        seconds = self.sample_time if self.convert_to is None else self.convert_to
+        Sigma = self.initial_covariance() if self.time == "continuous" else noise
+        return Plant(A, B, Q, R, Sigma, S if S.any() else None, seconds)
 
     def initial_covariance(self) -> Array:
         """Covariance of the first state, shape (n, n)."""
         return np.array(self.first_state, dtype=np.float64)
 
     def initial_gain(self) -> Array:
-        """The first gain of `plant`, shape (m, n): K0 without the shift that absorbs the cross weight."""
-        _, shift = without_cross_weight(self._seen)
-        return np.array(self.K0, dtype=np.float64) - shift
+        """K0, shape (m, n)."""
+        return np.array(self.K0, dtype=np.float64)
 
 
 def _without_strangers(content: dict[str, Any], file: str) -> dict[str, Any]:

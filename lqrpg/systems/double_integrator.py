@@ -44,6 +44,7 @@ class DoubleIntegrator:
             Q=self.state_weight * np.eye(2),
             R=np.array([[self.input_weight]]),
             Sigma=np.eye(2),
+            sample_time=0.0,
         )
 
     def initial_gain(self) -> Array:

@@ -48,7 +48,8 @@ class HeavierStart(ABC):
         """The plant, with the covariance of its process noise."""
         n, m = len(self.A), len(self.B[0])
         Q, R = self.state_weight * np.eye(n), self.input_weight * np.eye(m)
-        return Plant(np.array(self.A), np.array(self.B), Q, R, self.noise * np.eye(n))
+        noise = self.noise * np.eye(n)
+        return Plant(np.array(self.A), np.array(self.B), Q, R, noise, sample_time=1.0)  # the paper's time has no unit
 
     def initial_covariance(self) -> Array:
         """Covariance of a rollout's first state, shape (n, n)."""

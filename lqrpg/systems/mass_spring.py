@@ -40,7 +40,8 @@ class MassSpring:
         eye, zero = np.eye(self.masses), np.zeros((self.masses, self.masses))
         coupling = toeplitz(np.r_[2.0, -1.0, np.zeros(self.masses)][: self.masses])
         A = np.block([[zero, eye], [-self.stiffness * coupling, -self.damping * coupling]])
-        return Plant(A, np.vstack([zero, eye]), np.eye(2 * self.masses), eye, np.eye(2 * self.masses))
+        unit = np.eye(2 * self.masses)
+        return Plant(A, np.vstack([zero, eye]), unit, eye, unit, sample_time=0.0)
 
     def initial_gain(self) -> Array:
         """K0 = 0, shape (masses, 2 masses): the dampers alone stabilise the chain."""

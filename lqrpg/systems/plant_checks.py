@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError, shortened
 from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.modes import growing, unreached, unseen
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.sampling import LinearModel, without_cross_weight
+from lqrpg.lqr.sampling import LinearModel
 
 MAX_SIZE = 32
 HEAVIER = 40.0

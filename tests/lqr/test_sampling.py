@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import integrate, linalg, signal
 
 from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Plant
-from lqrpg.lqr.sampling import LinearModel, sampled, unsampled, without_cross_weight
+from lqrpg.lqr.sampling import LinearModel, sampled, unsampled
 
 SEEDS = st.integers(0, 10_000)
 
