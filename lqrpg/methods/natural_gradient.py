@@ -19,7 +19,8 @@ class NaturalGradient(ExactGradient):
     --------
     >>> import numpy as np
     >>> from lqrpg import NaturalGradient, Plant, minimise, optimal_gain
-    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.diag([1.0, 1.0, 1e-3]), sample_time=1)
+    >>> noise = np.diag([1.0, 1.0, 1e-3])
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=noise, sample_time=1)
     >>> found = minimise(NaturalGradient(step_size=0.15), plant, 0.3 * np.eye(3), steps=100)
     >>> bool(np.allclose(found.gain, optimal_gain(plant)))  # the exact gradient hardly sees the third state
     True
