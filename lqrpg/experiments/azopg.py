@@ -26,6 +26,7 @@ from lqrpg.checks import require
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
 from lqrpg.lqr import continuous
 from lqrpg.lqr.rollout import finite_horizon_costs
@@ -83,6 +84,7 @@ class Azopg:
         ),
         "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
         "wall_clock": WALL_CLOCK,
+        "gains": GAINS,
     }
 
     def __post_init__(self) -> None:
@@ -263,7 +265,12 @@ class Azopg:
         self, streams: str, case: str, workers: int, replicate: int, schedule: Schedule, result: Replay
     ) -> Rows:
         updates = len(result.gaps) - 1
+        gain = working_plant(self.system).outward(result.gains[-1])
+        status = COMPLETED if result.fail_step < 0 else "diverged"
         rows: Rows = {
+            "gains": gain_rows(
+                f"{streams}-{case}-{workers}", [replicate], gain[None], user_optimum(self.system), [status]
+            ),
             "speedup": repeated(
                 1,
                 streams=streams,
@@ -272,7 +279,7 @@ class Azopg:
                 seed=replicate,
                 rollouts=2 * updates * schedule.batch_size,
                 **_outcome(schedule, result, workers),
-            )
+            ),
         }
         if streams == "tickets":
             shown = np.unique(np.linspace(0, updates, self.curve_points).round().astype(np.int64))
@@ -353,6 +360,7 @@ class Azopg:
             "scaling": ("batch_size", "workers", "seed"),
             "barrier": ("scheme", "case", "workers"),
             "wall_clock": WALL_CLOCK[:4],
+            "gains": GAINS[:4],
         }
         tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
         tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "seed"], "time_to_tol_s")

@@ -14,6 +14,7 @@ from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
 from lqrpg.results.rows import Rows
@@ -39,6 +40,7 @@ class QsaPolicyIteration:
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "iteration": ("method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),
+        "gains": GAINS,
     }
 
     def __post_init__(self) -> None:
@@ -89,7 +91,9 @@ class QsaPolicyIteration:
             **dict(zip(self._entries, gains.reshape(len(gains), -1).T, strict=True)),
             stabilising=np.isfinite(errors.weighted_error),
         )
-        return {"iteration": table}
+        status = COMPLETED if table["stabilising"][-1] else "diverged"
+        last = gain_rows(method, [seed], gains[-1:], user_optimum(self.system), [status])
+        return {"iteration": table, "gains": last}
 
     def _gains(self, method: str, seed: int) -> Array:
         gain, policy = stabilising_gain(self.system, "gain", self.gain), self.exploration
@@ -108,7 +112,7 @@ class QsaPolicyIteration:
         """All tables."""
         keys = ("method", "seed", "iteration")
         columns = ("method", "seed", "iteration", "gain_error", "weighted_error", *self._entries, "stabilising")
-        return {"iteration": collect(parts, "iteration", columns, keys)}
+        return {"iteration": collect(parts, "iteration", columns, keys), "gains": collect_gains(parts)}
 
     @property
     def _entries(self) -> list[str]:

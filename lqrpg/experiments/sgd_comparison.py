@@ -86,7 +86,7 @@ class Comparison(ABC):
             log_spaced(iterations, self.points),
             stream(self.seed, self.name, case, number),
         )
-        return run_rows(case, number, run)
+        return run_rows(self.system, case, number, run)
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """Trajectories and outcomes."""

@@ -209,7 +209,7 @@ class SgdDirect:
             log_spaced(iterations, self.points),
             stream(self.seed, self.name, case, number),
         )
-        return run_rows(case, number, run)
+        return run_rows(self.system, case, number, run)
 
     def _bias(self, case: str) -> Rows:
         """The gap of the gain that the oracle's mean vanishes at; the surrogate's mean is not smoothed."""

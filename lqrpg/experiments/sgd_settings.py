@@ -14,6 +14,7 @@ from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
 from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
+from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.discrete_small import relative_gap
@@ -24,8 +25,16 @@ LARGEST_ERROR = 1e-6
 """Of the optimum's cost: gaps below it would be rounding, some of them negative."""
 TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
 OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
-RUN_TABLES: Mapping[str, Sequence[str]] = {"trajectories": TRAJECTORIES, "outcomes": OUTCOME_COLUMNS}
-SORT_KEYS: Mapping[str, Sequence[str]] = {"trajectories": ("case", "run", "iteration"), "outcomes": ("case", "run")}
+RUN_TABLES: Mapping[str, Sequence[str]] = {
+    "trajectories": TRAJECTORIES,
+    "outcomes": OUTCOME_COLUMNS,
+    "gains": GAINS,
+}
+SORT_KEYS: Mapping[str, Sequence[str]] = {
+    "trajectories": ("case", "run", "iteration"),
+    "outcomes": ("case", "run"),
+    "gains": GAINS[:4],
+}
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,12 @@ def start_of(system: Any) -> tuple[Plant, Array, Array]:
     return plant, plant.Sigma if declared is None else declared(), working_gain(system)
 
 
-def run_rows(case: str, number: int, run: SgdRun) -> Rows:
-    """The rows of one run: its gap at the recorded iterations until it is lost, and how it ended."""
+def run_rows(system: Any, case: str, number: int, run: SgdRun) -> Rows:
+    """The rows of one run: its gap at the recorded iterations until it is lost, how it ended, and its last gain."""
     reached = ~np.isnan(run.gaps)
+    gain, status = working_plant(system).outward(run.gain), COMPLETED if run.fail_step < 0 else OUTCOMES[run.outcome]
     return {
+        "gains": gain_rows(case, [number], gain[None], user_optimum(system), [status]),
         "trajectories": repeated(
             int(reached.sum()),
             case=case,

@@ -22,6 +22,8 @@ from lqrpg.algorithms.direct_oracle import unstable_fraction
 from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require, warn
 from lqrpg.experiments.base import Parts, Trial, collect, stream
+from lqrpg.experiments.gains import GAINS, gain_rows
+from lqrpg.experiments.plants import working_gain, working_plant
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
 from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
 from lqrpg.experiments.shootout_tables import (
@@ -29,6 +31,7 @@ from lqrpg.experiments.shootout_tables import (
     Run,
     curve_rows,
     final_rows,
+    final_status,
     method_rows,
     pilot_rows,
     runtime_rows,
@@ -91,7 +94,8 @@ class Shootout:
         "pilots": ("method", "step_size", "lost", "score", "chosen", "censored"),
         "summary": ("method", "runs", "diverged", *QUARTILES, "censored"),
         "targets": ("method", "target", "reached", "iteration", "samples", "censored"),
-        "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "device"),
+        "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "compiled", "device"),
+        "gains": GAINS,
     }
     exclusive: ClassVar[bool] = False
     """Trials may run side by side: what is timed is the processor's time for one thread, not the wall clock."""
@@ -117,7 +121,7 @@ class Shootout:
 
     def _require_methods(self) -> None:
         """Refuse a start that is the optimum, and settings that a method refuses."""
-        plant, _, gain = start_of(self.system)
+        plant, _, gain = start_of(self.system)  # without cross weight: the costs are the same
         if not (plant.Q.any() and plant.Sigma.any()):
             raise SettingError("system: the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
         away = discrete.cost(plant, gain) > (1.0 + 1e-9) * Optimum(plant).cost
@@ -141,12 +145,12 @@ class Shootout:
 
     @cached_property
     def _optimum(self) -> Optimum:
-        return Optimum(start_of(self.system)[0])
+        return Optimum(self.system.plant())
 
     @cached_property
     def _wanted_length(self) -> int:
         """The steps, in whole hundreds, until the slowest mode of the optimal loop has decayed to a twentieth."""
-        slowest = spectral_radius(start_of(self.system)[0].closed_loop(self._optimum.gain))
+        slowest = spectral_radius(self.system.plant().closed_loop(self._optimum.gain))
         steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
         return ROUND * math.ceil(steps / ROUND)
 
@@ -163,8 +167,8 @@ class Shootout:
         """
         if self.radius is not None:
             return self.radius
-        plant, _, gain = start_of(self.system)
-        ends = (gain, self._optimum.gain)
+        model, gain = working_plant(self.system), working_gain(self.system)
+        plant, ends = model.plant, (gain, model.inward(self._optimum.gain))
         size = float(np.linalg.norm(gain)) or 1.0
         grid = (size * 2.0**-power for power in range(RADII))
         found = (radius for radius in grid if not any(unstable_fraction(plant, end, radius) for end in ends))
@@ -221,8 +225,15 @@ class Shootout:
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
             "final": final_rows(name, runs),
             "pilots": pilot_rows(name, tried),
-            "runtime": runtime_rows(name, runs),
+            "runtime": runtime_rows(name, self._method(name, 1.0), runs),
+            "gains": self._gain_rows(name, runs),
         }
+
+    def _gain_rows(self, name: str, runs: list[Run]) -> Columns:
+        """The last gain of every run."""
+        gains = np.array([result.gain for result, _, _ in runs])
+        statuses = [final_status(result) for result, _, _ in runs]
+        return gain_rows(name, range(len(runs)), gains, self._optimum.gain, statuses)
 
     def _has_step(self, name: str) -> bool:
         return self._contestant(name).has_step
@@ -239,7 +250,7 @@ class Shootout:
 
     def _runs(self, name: str, step_size: float, steps: int, count: int, purpose: str) -> list[Run]:
         """Runs of a method: each with its relative gaps at all marks, infinite from where it was lost, and its time."""
-        plant, covariance, gain = start_of(self.system)
+        plant, gain, covariance = self.system.plant(), self.system.initial_gain(), start_of(self.system)[1]
         method, marks = self._method(name, step_size), self._marks(steps)
         found = []
         for number in range(count):
@@ -266,6 +277,7 @@ class Shootout:
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables; a lost run counts as infinite in every quantile, and as never in every target."""
         keys = {"final": ("method", "replicate"), "pilots": ("method", "step_size"), "runtime": ("method",)}
+        keys |= {"gains": GAINS[:4]}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
         paths = {trial.values["method"]: rows["paths"] for trial, rows in parts}
         made: dict[str, list[Columns]] = {"methods": [], "curves": [], "summary": [], "targets": []}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lqrpg.experiments.base import repeated
+from lqrpg.experiments.gains import COMPLETED
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method, Status
 from lqrpg.methods.minimise import Result
@@ -34,6 +35,11 @@ def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
     )
 
 
+def final_status(result: Result) -> str:
+    """How a run ended."""
+    return COMPLETED if result.status is Status.RUNNING else str(result.status)
+
+
 def final_rows(name: str, runs: Sequence[Run]) -> Columns:
     """How each run ended; `fail_step` is -1 for one that was not lost."""
     lost = [result.status is not Status.RUNNING for result, _, _ in runs]
@@ -46,7 +52,7 @@ def final_rows(name: str, runs: Sequence[Run]) -> Columns:
         iterations=iterations,
         samples=[result.state.samples for result, _, _ in runs],
         fail_step=np.where(lost, iterations, -1),
-        status=[str(result.status) for result, _, _ in runs],
+        status=[final_status(result) for result, _, _ in runs],
     )
 
 
@@ -64,8 +70,11 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
     )
 
 
-def runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
-    """Median processor times of the runs; from start to end, without the evaluation of the gaps."""
+def runtime_rows(name: str, method: Method, runs: Sequence[Run]) -> Columns:
+    """Median processor times of the runs, from start to end, without the evaluation of the gaps.
+
+    Times of methods of which one is compiled and the other is not compare implementations: `compiled` says which is.
+    """
     iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
     seconds = np.array([spent for _, _, spent in runs])
     return repeated(
@@ -75,6 +84,7 @@ def runtime_rows(name: str, runs: Sequence[Run]) -> Columns:
         seconds=float(np.median(seconds)),
         seconds_per_iteration=float(np.median(seconds / iterations)),
         runs=len(runs),
+        compiled=method.compiled,
         device=processor(),
     )
 

@@ -23,31 +23,38 @@ LEAST = 1e-9
 def curves(tables: Tables) -> Figure:
     """Left: what each method learns from samples of the plant; right: what its computing buys, on one core.
 
-    Methods that are given the model use no samples, so they are on the right only. Both kinds of policy iteration are
-    NumPy, the others are compiled. The level of the zeroth-order methods is the noise of their constant step, and the
-    bias of their finite rollouts; for one point also that of smoothing.
+    Methods that are given the model use no samples, so they are on the right only. Methods that are not compiled, as
+    those of other packages may be, are not on the right: their times would compare implementations. The level of the
+    zeroth-order methods is the noise of their constant step, and the bias of their finite rollouts; for one point also
+    that of smoothing.
     """
-    table, seconds = tables["curves"], tables["runtime"].set_index("method")["seconds_per_iteration"]
+    table, times = tables["curves"], tables["runtime"].set_index("method")
     lost = tables["summary"].set_index("method")["diverged"]
     canvas = Figure(figsize=(9.4, 4.9))
     left, right = canvas.subplots(1, 2, sharey=True)
+    handles = {}
     for method in tables["methods"].itertuples():
         rows, look = table[table["method"] == method.method], _look(method, int(lost[method.method]))
         if method.samples:
             _curve(left, rows, rows["samples"].to_numpy(float), look)
-        _curve(right, rows, rows["iteration"].to_numpy(float) * float(seconds[method.method]), look)
+            handles[look["label"]] = left.lines[-1]
+        if times["compiled"][method.method]:
+            seconds = float(times["seconds_per_iteration"][method.method])
+            _curve(right, rows, rows["iteration"].to_numpy(float) * seconds, look)
+            handles[look["label"]] = right.lines[-1]
     left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
-    right.set(xlabel="processor time (s), one thread", title="time, that of simulated samples included")
+    right.set(xlabel="processor time (s), one thread", title="time of compiled methods, simulated samples included")
     for axis in (left, right):
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
         if not any(np.size(line.get_xdata()) for line in axis.lines):
             axis.set_xlim(1.0, 10.0)  # a log axis without data has no limits of its own
     panel_letters([left, right])
-    _note(left, [method.label for method in tables["methods"].itertuples() if not method.samples])
-    handles, labels = right.get_legend_handles_labels()
+    methods = list(tables["methods"].itertuples())
+    _note(left, "given the model, so no\nsamples; see (b):", [method.label for method in methods if not method.samples])
+    _note(right, "not compiled, so not\ntimed:", [each.label for each in methods if not times["compiled"][each.method]])
     title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
-    canvas.legend(handles, labels, loc="outside lower center", ncols=3, title=title, title_fontsize=8)
+    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, title=title, title_fontsize=8)
     return canvas
 
 
@@ -72,9 +79,9 @@ def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) 
     axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
 
 
-def _note(axis: Axes, labels: list[str]) -> None:
+def _note(axis: Axes, head: str, labels: list[str]) -> None:
     if labels:
-        text = "\n".join(["given the model, so no", "samples; see (b):", *labels])
+        text = "\n".join([head, *labels])
         axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
 
 
@@ -117,7 +124,8 @@ def _row(tables: Tables, method: Any, targets: list[float]) -> list[str]:
     own = tables["targets"][tables["targets"]["method"] == name].set_index("target")
     pace = float(tables["runtime"].set_index("method").loc[name, "seconds_per_iteration"])
     samples = [_price(own.loc[target], own.loc[target, "samples"]) for target in targets]
-    seconds = [_price(own.loc[target], pace * own.loc[target, "iteration"]) for target in targets]
+    compiled = bool(tables["runtime"].set_index("method").loc[name, "compiled"])
+    seconds = [_price(own.loc[at], pace * own.loc[at, "iteration"]) if compiled else "not timed" for at in targets]
     ends = tables["summary"].set_index("method").loc[name]
     spread = f"{_short(ends['median'])} ({_short(ends['p25'])} to {_short(ends['p75'])})"
     lost = f"{int(ends['diverged'])} of {int(ends['runs'])}"

@@ -59,7 +59,7 @@ def make_loop(n: int, m: int) -> Loop:
 
 
 @njit
-def _factorise(factors, order):  # type: ignore[no-untyped-def]
+def factorise(factors, order):  # type: ignore[no-untyped-def]
     """LU factorisation with row exchanges, in place; false if the matrix is singular or not finite."""
     s = factors.shape[0]
     for k in range(s):
@@ -202,7 +202,7 @@ def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
             loop.weight[i, j] = weight
             loop.work[i, j] = 1.0 if i == j else 0.0
     _stein_operator(loop.closed, loop.factors, size)
-    if not _factorise(loop.factors, loop.order):
+    if not factorise(loop.factors, loop.order):
         return False
     solve_cost_to_go(loop.work, loop, loop.P, size)
     return _positive_definite(loop.P, loop.work, size)

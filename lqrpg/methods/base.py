@@ -123,6 +123,7 @@ class Method(ABC):
     Attributes
     ----------
     given : what it knows of the plant, in a few words for tables; `the model` unless said otherwise.
+    compiled : whether its steps are compiled code, so that its time can be compared with that of other such methods.
 
     Examples
     --------
@@ -143,6 +144,7 @@ class Method(ABC):
     """
 
     given: ClassVar[str] = "the model"
+    compiled: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -259,6 +261,8 @@ class Method(ABC):
 
 class CompiledMethod(Method):
     """A method whose steps are taken by one compiled loop."""
+
+    compiled: ClassVar[bool] = True
 
     @abstractmethod
     def _loop(self, plant: Plant, gain: Array, memory: Any, marks: Marks, gains: Array) -> tuple[int, int, Any]:

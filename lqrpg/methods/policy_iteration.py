@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from lqrpg.lqr.discrete import cost_to_go
+from lqrpg.algorithms.exact_descent import newton_loop
+from lqrpg.lqr.compiled import size_of
+from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Method, State
+from lqrpg.methods.base import CompiledMethod, Marks
 
 
 @dataclass(frozen=True)
-class PolicyIteration(Method):
+class PolicyIteration(CompiledMethod):
     """K <- (R + B'P_K B)^-1 B'P_K A: the policy that is greedy for the cost-to-go of the last one; no step size.
 
-    It converges quadratically, so a run is a handful of steps, in plain NumPy and SciPy.
+    It converges quadratically, so a run is a handful of steps.
 
     Examples
     --------
@@ -32,12 +32,8 @@ class PolicyIteration(Method):
         """A short name for tables and legends."""
         return "policy iteration"
 
-    def update(self, state: State) -> tuple[Array, None]:
-        """The greedy gain."""
-        return improved(state.plant, state.gain), None
-
-
-def improved(plant: Plant, gain: Array) -> Array:
-    """The gain (R + B'P_K B)^-1 B'P_K A, shape (m, n), at a stabilising gain."""
-    P = cost_to_go(plant, gain)
-    return np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
+    def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
+        A, B, Q, R, _ = plant.matrices
+        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        done, standing = newton_loop(A, B, Q, R, gain, marks, gains, *work)
+        return done, standing, None
