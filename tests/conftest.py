@@ -58,7 +58,7 @@ def random_plant(rng: np.random.Generator, n: int, m: int) -> Plant:
     A = rng.normal(size=(n, n))
     A -= (np.max(np.linalg.eigvals(A).real) + 0.3) * np.eye(n)
     weights = [factor @ factor.T + 0.1 * np.eye(len(factor)) for factor in (rng.normal(size=(k, k)) for k in (n, m, n))]
-    return Plant(A, rng.normal(size=(n, m)), *weights)
+    return Plant(A, rng.normal(size=(n, m)), *weights, sample_time=0.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.cross_weight import WorkingPlant, working
-from lqrpg.lqr.plant import Array
+from lqrpg.lqr.plant import Array, Plant
 
 CONVERSIONS = {
     "continuous": "system.convert_to=0 makes it continuous",
@@ -31,9 +31,17 @@ def require_time(system: Any, time: str) -> None:
     raise SettingError(f"system.kind={kind!r}: expected a plant in {time} time{hint}")
 
 
+def user_plant(system: Any) -> Plant:
+    """The plant of a single system, cross weight included; its time is the system's where the plant does not say."""
+    plant: Plant = system.plant()
+    if plant.sample_time is not None:
+        return plant
+    return plant._replace(sample_time=0.0 if system.time == "continuous" else 1.0)
+
+
 def working_plant(system: Any) -> WorkingPlant:
     """A single plant as experiments work on it: without cross weight, with the way back to gains of u = -K x."""
-    return working(system.plant())
+    return working(user_plant(system))
 
 
 def working_gain(system: Any) -> Array:

@@ -23,7 +23,7 @@ from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require, warn
 from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.gains import GAINS, gain_rows
-from lqrpg.experiments.plants import working_gain, working_plant
+from lqrpg.experiments.plants import user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
 from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
 from lqrpg.experiments.shootout_tables import (
@@ -145,12 +145,12 @@ class Shootout:
 
     @cached_property
     def _optimum(self) -> Optimum:
-        return Optimum(self.system.plant())
+        return Optimum(user_plant(self.system))
 
     @cached_property
     def _wanted_length(self) -> int:
         """The steps, in whole hundreds, until the slowest mode of the optimal loop has decayed to a twentieth."""
-        slowest = spectral_radius(self.system.plant().closed_loop(self._optimum.gain))
+        slowest = spectral_radius(user_plant(self.system).closed_loop(self._optimum.gain))
         steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
         return ROUND * math.ceil(steps / ROUND)
 
@@ -250,7 +250,7 @@ class Shootout:
 
     def _runs(self, name: str, step_size: float, steps: int, count: int, purpose: str) -> list[Run]:
         """Runs of a method: each with its relative gaps at all marks, infinite from where it was lost, and its time."""
-        plant, gain, covariance = self.system.plant(), self.system.initial_gain(), start_of(self.system)[1]
+        plant, gain, covariance = user_plant(self.system), self.system.initial_gain(), start_of(self.system)[1]
         method, marks = self._method(name, step_size), self._marks(steps)
         found = []
         for number in range(count):

@@ -10,7 +10,7 @@ from tests.conftest import random_plant
 def discrete_plant(rng, n=3, m=2):
     """A random plant, stable with some margin at K = 0 in discrete time."""
     plant = random_plant(rng, n, m)
-    return plant._replace(A=plant.A * (0.8 / np.max(np.abs(np.linalg.eigvals(plant.A)))))
+    return plant._replace(A=plant.A * (0.8 / np.max(np.abs(np.linalg.eigvals(plant.A)))), sample_time=1.0)
 
 
 def plants():
@@ -97,7 +97,7 @@ def test_other_mistakes_are_refused_in_one_line():
 
 
 def test_a_state_that_overflows_is_nan_from_there_without_a_warning():
-    plant = Plant(3.0 * np.eye(1), np.eye(1), np.eye(1), np.eye(1), np.eye(1))
+    plant = Plant(3.0 * np.eye(1), np.eye(1), np.eye(1), np.eye(1), np.eye(1), sample_time=1)
     run = simulate(plant, np.zeros((1, 1)), 1500)
     assert np.isfinite(run.costs[:300]).all()
     assert not np.isfinite(run.costs[-1])
@@ -107,7 +107,7 @@ def test_what_a_caller_changes_later_changes_no_run():
     from lqrpg import ExactGradient
 
     A = 0.5 * np.eye(2)
-    plant = Plant(A, np.eye(2), np.eye(2), np.eye(2), np.eye(2))
+    plant = Plant(A, np.eye(2), np.eye(2), np.eye(2), np.eye(2), sample_time=1)
     state = ExactGradient(step_size=0.1).start(plant, np.zeros((2, 2)))
     A[0, 0] = 3.0
     assert state.plant.A[0, 0] == 0.5
