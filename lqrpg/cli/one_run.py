@@ -19,7 +19,10 @@ from lqrpg.results.run_directory import BusyError
 def run_request(request: Request, *, force: bool) -> int:
     """Run one job; the last line on standard output is its run directory."""
     result = compute(request, force=force)
-    say(str(run_directory(request.job, request.run_name).path))
+    path = run_directory(request.job, request.run_name).path
+    if result is not Result.INCOMPLETE and "gains" in request.job.experiment.TABLES:
+        say(f"the gain K of u = -Kx of every run, and the optimal one: {path / 'gains.parquet'}", err=True)
+    say(str(path))
     return 1 if result is Result.INCOMPLETE else 0
 
 

@@ -1,15 +1,20 @@
-"""Plants from Python: arrays, and the state-space systems of python-control and of scipy.signal."""
+"""Plants from Python: arrays, `Plant`, systems of this package, of python-control and of scipy.signal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lqrpg.checks import SettingError
+from lqrpg.lqr.plant import Plant
 from lqrpg.systems.custom import Custom
-from lqrpg.systems.plant_files import write_plant
+from lqrpg.systems.plant_files import ALIASES, write_plant
+
+KEYS = tuple(name for name in Custom.__dataclass_fields__ if name != "kind")
+"""What a plant has, by name."""
 
 
 def load_system(source: Any, **settings: Any) -> Custom:
@@ -17,10 +22,12 @@ def load_system(source: Any, **settings: Any) -> Custom:
 
     Parameters
     ----------
-    source : the name of a .yaml, .mat or .npz file; a state-space system of python-control or scipy.signal; or the
-        pair (A, B), together with `sample_time`.
-    settings : `Q`, `R`, `S`, `noise`, `first_state`, `K0`, `sample_time`, `convert_to`, as in `Custom`; they stand
-        against what the source says.
+    source : the name of a .yaml, .mat or .npz file; a `Plant`; a system of this package; a state-space system of
+        python-control or scipy.signal; a dictionary, or an object with attributes, by the names of a plant's file; or
+        the pair (A, B), together with `sample_time`. All that it holds is taken. A `Plant`'s Sigma is `noise` in
+        discrete time and `first_state` in continuous time.
+    settings : `Q`, `R`, `S`, `noise`, `first_state`, `K0`, `sample_time`, `convert_to`, as in `Custom`; they override
+        what the source says.
 
     Returns
     -------
@@ -41,13 +48,10 @@ def load_system(source: Any, **settings: Any) -> Custom:
     ...
     lqrpg.checks.SettingError: system.K0: u = -K0 x does not stabilise the plant in continuous time: ...
     """
-    known = [name for name in Custom.__dataclass_fields__ if name != "kind"]
-    for name in settings:
-        if name not in known:
-            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(known)}")
+    _require_known(settings)
     if isinstance(source, str | Path):
         return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
-    given = {**_matrices(source), **settings}
+    given = _content(source, settings)
     if given.get("sample_time") is None:
         raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
     return Custom(**Custom.expand({"kind": "custom", **_plain(given)}))
@@ -59,7 +63,7 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     Parameters
     ----------
     path : a name that ends in .yaml.
-    source, settings : as for `load_system`; `convert_to` belongs to the command line.
+    source, settings : as for `load_system`.
 
     Returns
     -------
@@ -82,12 +86,9 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     path = Path(path)
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise SettingError(f"{path}: expected a name that ends in .yaml")
-    if "convert_to" in settings:
-        raise SettingError("convert_to is no part of a plant: give it on the command line, system.convert_to=SECONDS")
     system = load_system(source, **settings)
-    names = [name for name in Custom.__dataclass_fields__ if name not in ("kind", "convert_to")]
     try:
-        write_plant(path, {name: _array(getattr(system, name)) for name in names})
+        write_plant(path, {name: _array(getattr(system, name)) for name in KEYS})
     except OSError as error:
         raise SettingError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
@@ -95,6 +96,12 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
 
 def _array(value: Any) -> Any:
     return np.array(value) if isinstance(value, list) else value
+
+
+def _require_known(content: Mapping[str, Any]) -> None:
+    for name in content:
+        if name not in KEYS:
+            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(KEYS)}")
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
@@ -108,21 +115,60 @@ def _listed(value: Any) -> Any:
     return (value.real if np.iscomplexobj(value) and not value.imag.any() else value).tolist()
 
 
-def _matrices(source: Any) -> dict[str, Any]:
-    """A, B and the sample time of what was given."""
+def _content(source: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a source holds, by the names of a plant's file, and the settings in place of what they override."""
+    if isinstance(source, Custom):
+        return {**{name: getattr(source, name) for name in KEYS}, **settings}
+    if isinstance(source, Plant):
+        return _of_plant(source, settings)
+    if hasattr(source, "plant") and hasattr(source, "initial_gain"):
+        covariance = getattr(source, "initial_covariance", None)
+        first = {"first_state": covariance()} if covariance is not None else {}
+        return _of_plant(source.plant(), {"K0": source.initial_gain(), **first, **settings})
     if isinstance(source, tuple) and len(source) == 2:
-        return dict(zip("AB", source, strict=True))
+        return {**dict(zip("AB", source, strict=True)), **settings}
+    return {**_named(source), **settings}
+
+
+def _of_plant(plant: Plant, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `Plant` holds: its Sigma drives discrete time as noise, and continuous time as the first state."""
+    A, B, Q, R, Sigma, S, sample_time = plant
+    given = {"A": A, "B": B, "Q": Q, "R": R, "S": S, "sample_time": sample_time, **settings}
+    drives = "first_state" if given["sample_time"] == 0 else "noise"
+    return {drives: Sigma, **given}
+
+
+def _named(source: Any) -> dict[str, Any]:
+    """What a dictionary, a state-space system or another object with attributes holds."""
     if hasattr(source, "to_ss"):
         source = _realised(source)
-    if not (hasattr(source, "A") and hasattr(source, "B")):
+    library = type(source).__module__.partition(".")[0]
+    if library in ("control", "scipy") and hasattr(source, "A"):
+        return {"A": np.asarray(source.A), "B": np.asarray(source.B), **_sample_time(source, library)}
+    held = dict(source) if isinstance(source, Mapping) else _attributes(source)
+    if not {"A", "B"} <= set(held):
         raise SettingError(
-            f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), or a state-space "
-            "system of python-control (control.ss(...)) or scipy.signal"
+            f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), a Plant, or a "
+            "state-space system of python-control (control.ss(...)) or scipy.signal"
         )
-    found = {"A": np.asarray(source.A), "B": np.asarray(source.B)}
-    time = getattr(source, "dt", None)
-    unknown = time is None and type(source).__module__.partition(".")[0] == "control"
-    return found if unknown or time is True else {**found, "sample_time": 0.0 if time is None else float(time)}
+    content = {ALIASES.get(name, name): value for name, value in held.items() if value is not None}
+    _require_known(content)
+    return content
+
+
+def _attributes(source: Any) -> dict[str, Any]:
+    """An object's own attributes, whether it has a dictionary of them or fields."""
+    fields = getattr(source, "_fields", None) or getattr(type(source), "__slots__", None) or ()
+    held = vars(source) if hasattr(source, "__dict__") else {name: getattr(source, name) for name in fields}
+    return {name: value for name, value in held.items() if not name.startswith("_")}
+
+
+def _sample_time(source: Any, library: str) -> dict[str, float]:
+    """Sample time of a library's system: python-control's None and True leave it open, SciPy's None is continuous."""
+    time = source.dt
+    if time is True or (time is None and library == "control"):
+        return {}
+    return {"sample_time": 0.0 if time is None else float(time)}
 
 
 def _realised(source: Any) -> Any:

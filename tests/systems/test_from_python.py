@@ -1,13 +1,16 @@
 """Plants from python-control, scipy.signal and arrays."""
 
+from types import SimpleNamespace
+
 import control
 import numpy as np
 import pytest
-from scipy import signal
+from scipy import linalg, signal
 
+from lqrpg import Plant, optimal_gain
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.systems.custom import Custom
-from lqrpg.systems.from_python import load_system, save_plant
+from lqrpg.systems.from_python import KEYS, load_system, save_plant
 
 A, B = np.array([[0.0, 1.0], [2.0, -0.1]]), np.array([[0.0], [1.0]])
 C = np.eye(2)
@@ -70,7 +73,6 @@ def test_a_saved_plant_is_the_same_on_the_command_line(tmp_path):
     ("name", "settings", "words"),
     [
         ("plant.mat", {}, "ends in .yaml"),
-        ("plant.yaml", {"convert_to": 0.1}, "command line"),
         ("p.yaml", {"R": 0}, "R"),
     ],
 )
@@ -121,3 +123,91 @@ def test_a_warning_points_at_who_loads_the_plant():
     with pytest.warns(SettingWarning, match="K0 is not given") as noted:
         load_system((A, B), sample_time=0)
     assert [note.filename for note in noted] == [__file__]
+
+
+# -- nothing is forgotten ---------------------------------------------------------------------------------------------
+
+FULL = {
+    "Q": [[5.0, 1.0], [1.0, 2.0]],
+    "R": [[0.01]],
+    "S": [[0.02], [0.01]],
+    "noise": [[0.2, 0.05], [0.05, 0.1]],
+    "first_state": [[3.0, 0.0], [0.0, 0.5]],
+}
+
+
+def full(**changes):
+    """A plant of which nothing is a default."""
+    return load_system((A, B), **{**FULL, "sample_time": 0, "K0": [9.0, 6.0], **changes})
+
+
+SAMPLED = {"A": (A / 4).tolist(), "B": B.tolist(), "sample_time": 0.1, "K0": [[0.1, 0.2]]}
+
+
+@pytest.mark.parametrize(
+    "system",
+    [full(), full(convert_to=0.02, K0=[[12.25, 7.5]]), load_system(dict(SAMPLED), **FULL)],
+    ids=["continuous", "converted", "discrete"],
+)
+def test_whatever_a_plant_is_loaded_from_all_that_it_holds_is_kept(system, tmp_path):
+    held = {name: getattr(system, name) for name in KEYS}
+    copies = {
+        "system": load_system(system),
+        "dictionary": load_system(held),
+        "namespace": load_system(SimpleNamespace(**held)),
+        "matlab's names": load_system({"Ts": held["sample_time"], "N": held["S"], **_but(held, "sample_time", "S")}),
+        "yaml": load_system(save_plant(tmp_path / "one.yaml", system)),
+        "yaml twice": load_system(save_plant(tmp_path / "two.yaml", save_plant(tmp_path / "one.yaml", system))),
+    }
+    for name, copy in copies.items():
+        assert copy == system, name
+    np.testing.assert_array_equal(optimal_gain(system.plant()), optimal_gain(copies["yaml twice"].plant()))
+
+
+def _but(held, *names):
+    return {name: value for name, value in held.items() if name not in names}
+
+
+@pytest.mark.parametrize("sample_time", [0.0, 0.1])
+def test_a_plant_object_keeps_weights_noise_and_time(sample_time):
+    loop = A if sample_time == 0 else A / 4
+    weights = [np.array(FULL[name]) for name in ("Q", "R", "noise", "S")]
+    plant = Plant(loop, B, *weights, sample_time)
+    system = load_system(plant, K0=[9, 6] if sample_time == 0 else [0, 0])
+    back = system.plant()
+    assert back.sample_time == sample_time
+    for name in ("A", "B", "Q", "R", "S", "Sigma"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(plant, name), err_msg=name)
+    np.testing.assert_array_equal(optimal_gain(back), optimal_gain(plant))
+    with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
+        load_system(plant._replace(sample_time=None), K0=[9, 6])
+
+
+def test_a_system_of_this_package_keeps_its_first_gain_and_first_state():
+    from lqrpg.systems.boeing747 import Boeing747
+
+    source = Boeing747()
+    system = load_system(source)
+    np.testing.assert_array_equal(system.initial_gain(), source.initial_gain())
+    np.testing.assert_array_equal(system.initial_covariance(), source.initial_covariance())
+    for name in ("A", "B", "Q", "R", "Sigma"):
+        np.testing.assert_array_equal(getattr(system.plant(), name), getattr(source.plant(), name))
+
+
+def test_a_name_that_no_plant_has_is_refused_and_time_is_never_guessed():
+    with pytest.raises(SettingError, match="unknown name 'weight'"):
+        load_system({**SAMPLED, "weight": 1.0})
+    with pytest.raises(SettingError, match=r"system\.sample_time is missing"):
+        load_system(SimpleNamespace(A=A, B=B))
+
+
+@pytest.mark.filterwarnings("ignore:system.K0 is not given")
+def test_the_weights_of_a_plant_object_decide_its_optimum():
+    """Q = diag(50, 1), R = 0.01 and noise 0.2: not the identity's."""
+    loop = np.array([[1.0, 0.1], [0.0, 1.0]])
+    plant = Plant(loop, [[0.005], [0.1]], np.diag([50.0, 1.0]), [[0.01]], 0.2 * np.eye(2), sample_time=0.1)
+    system = load_system(plant)
+    P = linalg.solve_discrete_are(loop, np.array(plant.B), plant.Q, np.array(plant.R))
+    expected = np.linalg.solve(plant.R + np.transpose(plant.B) @ P @ plant.B, np.transpose(plant.B) @ P @ loop)
+    np.testing.assert_allclose(optimal_gain(system.plant()), expected, rtol=1e-9)
+    np.testing.assert_array_equal(system.plant().Sigma, 0.2 * np.eye(2))
