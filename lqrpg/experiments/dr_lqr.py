@@ -22,6 +22,7 @@ from lqrpg.algorithms.quadrature import Nodes, Optimum, family_cost
 from lqrpg.checks import require
 from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family, with_start_gain
+from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows
 from lqrpg.lqr.compiled import LANES
 from lqrpg.lqr.plant import Array
 from lqrpg.results.machine import processor
@@ -64,6 +65,7 @@ class DrLqr:
         "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k0", "k1", "k2", "k3", "bound"),
         "wiggles": ("method", "batch_size", "step", "quadrature", "monte_carlo"),
         "expectation": ("rule", "nodes", "error_estimate", "parameters", "largest_curvature"),
+        "gains": GAINS,
     }
 
     def __post_init__(self) -> None:
@@ -159,6 +161,10 @@ class DrLqr:
             gain_norm=np.linalg.norm(found.gains[-1], ord=2, axis=(1, 2)),
             **_entries(found.gains[-1]),
             fail_step=fail_step,
+        )
+        statuses = np.where(fail_step == RUNNING, COMPLETED, "diverged").tolist()
+        rows["gains"] = gain_rows(
+            f"{method}-{batch_size}", runs.tolist(), found.gains[-1], self._optimum.gain, statuses
         )
         return rows
 
@@ -276,6 +282,7 @@ class DrLqr:
         tables["final"] = collect(parts, "final", final, ("method", "batch_size", "trial"))
         tables["final"]["excess"] = tables["final"]["cost"] / self._optimum.cost - 1.0
         cases = self._cases(parts)
+        tables["gains"] = collect_gains(parts)
         tables["curves"] = _stacked([self._curve(case, paths) for case, paths in cases.items()])
         tables["wiggles"] = _stacked([self._wiggles(case, paths) for case, paths in cases.items()])
         return {name: tables[name].reindex(columns=list(wanted)) for name, wanted in columns.items()}
