@@ -283,5 +283,5 @@ def _known_keys(config: DictConfig) -> set[str]:
             if isinstance(value, dict):
                 walk(value, f"{prefix}{key}.")
 
-    walk({key: value for key, value in content.items() if key not in ("scales", "name")}, "")
+    walk({key: value for key, value in content.items() if key not in ("scales", "plant", "plants", "name")}, "")
     return keys | set(RUNNER_KEYS)

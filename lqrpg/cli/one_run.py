@@ -9,6 +9,7 @@ from pathlib import Path
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
 from lqrpg.cli.console import os_reason, say
+from lqrpg.cli.outcome import report_gains
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.ranks import launched_as_typed
 from lqrpg.experiments.execute import Result, execute_all, run_directory
@@ -17,13 +18,17 @@ from lqrpg.results.run_directory import BusyError
 
 
 def run_request(request: Request, *, force: bool) -> int:
-    """Run one job; the last line on standard output is its run directory."""
+    """Run one job; what became of its gains goes to standard error, its run directory to standard output."""
     result = compute(request, force=force)
     path = run_directory(request.job, request.run_name).path
-    if result is not Result.INCOMPLETE and "gains" in request.job.experiment.TABLES:
-        say(f"the gain K of u = -Kx of every run, and the optimal one: {path / 'gains.parquet'}", err=True)
+    if result is Result.INCOMPLETE:
+        say(str(path))
+        return 1
+    lines, code = report_gains(request.job, path)
+    for line in lines:
+        say(line, err=True)
     say(str(path))
-    return 1 if result is Result.INCOMPLETE else 0
+    return code
 
 
 def compute(request: Request, *, force: bool) -> Result:

@@ -23,12 +23,14 @@ from lqrpg.algorithms.azopg_master import Master
 from lqrpg.algorithms.barrier import SCHEMES, time_per_update
 from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketEstimator, TicketSamples
 from lqrpg.checks import require
+from lqrpg.experiments.azopg_automatic import FINDERS
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
 from lqrpg.lqr import continuous
+from lqrpg.lqr.plant import Array
 from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
 from lqrpg.results.rows import Columns, Rows, stacked
@@ -87,11 +89,13 @@ class Azopg:
         "gains": GAINS,
     }
 
+    AUTOMATIC: ClassVar[Mapping[str, float | int]] = {key: start for key, (start, _) in FINDERS.items()}
+
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
         require(1 <= self.replicates <= 10_000, "replicates", self.replicates, "a whole number from 1 to 10000")
         require(0 < self.step_size < np.inf, "step_size", self.step_size, "a positive number")
-        require(1e-8 <= self.radius <= 1, "radius", self.radius, "a number from 1e-8 (rounding) to 1")
+        require(1e-100 <= self.radius <= 1e100, "radius", self.radius, "a number from 1e-100 to 1e100")
         require(0 < self.horizon_s <= 1e6, "horizon_s", self.horizon_s, "seconds, up to 1e6")
         require(1 <= self.batch_size <= 4096, "batch_size", self.batch_size, "a whole number from 1 to 4096")
         require(0 < self.tolerance < 1, "tolerance", self.tolerance, "a number between 0 and 1")
@@ -128,13 +132,48 @@ class Azopg:
         """Ranks that a run needs beside the master's, whatever the backend: those of the largest fleet."""
         return max(*self.fleets, self.timeline.workers) if self.clock == "mpi" else 0
 
+    def with_automatic(self, keys: frozenset[str]) -> Azopg:
+        """The settings, those of the given keys found for the plant one after another."""
+        found = self
+        for key, (_, find) in FINDERS.items():
+            if key in keys:
+                values: dict[str, Any] = {key: find(found)}
+                found = replace(found, **values)
+        return found
+
     @cached_property
-    def _objective(self) -> Objective:
+    def objective(self) -> Objective:
+        """The working plant, the first gain, and the gap between their cost and the optimal one."""
         return Objective.of(working_plant(self.system).plant, working_gain(self.system))
+
+    def pilot(self, number: int, updates: int) -> Array:
+        """Gaps of a run of the largest fleet on streams of its own; one that is lost ends with an infinite gap."""
+        times = generator(self.seed, self.name, "service", "pilot", number)
+        workers = slowed_workers(max(self.fleets), "normal")
+        schedule = virtual_schedule(workers, self.batch_size, min(updates, self.max_updates), self._service, times)
+        result = self._replay(schedule, stream(self.seed, self.name, "pilot", number), 0.0)
+        return result.gaps if result.fail_step < 0 else np.append(result.gaps, np.inf)
+
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run met the tolerance, though none diverged."""
+        ended, curves = tables["speedup"], tables["curves"]
+        if not ended["censored"].all() or (ended["fail_step"] >= 0).any():
+            return []
+        least, more = float(curves["gap"].min()), min(1_000_000, 10 * self.max_updates)
+        return [
+            f"no run met tolerance={self.tolerance:g} within max_updates={self.max_updates}: least gap {least:.2g}",
+            "a gradient step that is small enough where the cost is steep is short elsewhere: try a first gain nearer "
+            f"to the optimum (system.K0) or max_updates={more}",
+        ]
+
+    @property
+    def advice(self) -> str:
+        """What to try where runs diverge."""
+        return f"try a smaller step: step_size={self.step_size / 10:g}"
 
     @property
     def _rollout_costs(self) -> RolloutCosts:
-        plant = self._objective.plant
+        plant = self.objective.plant
         if self.rollout == "exact":
             return partial(finite_horizon_costs, plant, horizon=self.horizon_s)
         return partial(simulated_plant_costs, plant, horizon=self.horizon_s, step=self.rollout_step_s)
@@ -243,18 +282,18 @@ class Azopg:
         self, case: str, workers: int, replicate: int, batch_size: int, tolerance: float, limit_s: float
     ) -> Master:
         """Run a fleet in real time; its master knows what happened."""
-        plant, service = self._objective.plant, self._service
+        plant, service = self.objective.plant, self._service
         samples = TicketSamples(plant, stream(self.seed, self.name, "samples", replicate))
         estimator = TicketEstimator(samples, self._rollout_costs, self.radius)
         estimate_s = 2.0 * service.rollout_s + service.waits(slowed_workers(workers, case))
-        master = Master(self._objective, batch_size, self.step_size, tolerance, limit_s)
+        master = Master(self.objective, batch_size, self.step_size, tolerance, limit_s)
         return run_real(self.clock, master, estimator, estimate_s.tolist())
 
     def _replay(self, schedule: Schedule, samples: np.random.SeedSequence, tolerance: float) -> Replay:
         return replay(
-            self._objective,
+            self.objective,
             schedule,
-            TicketSamples(self._objective.plant, samples),
+            TicketSamples(self.objective.plant, samples),
             self._rollout_costs,
             step_size=self.step_size,
             radius=self.radius,

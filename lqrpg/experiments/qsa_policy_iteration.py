@@ -56,6 +56,11 @@ class QsaPolicyIteration:
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
 
     @property
+    def advice(self) -> str:
+        """What to try where runs diverge."""
+        return f"try a longer trajectory and smaller steps: horizon_s={2 * self.horizon_s:g} step_s={self.step_s / 2:g}"
+
+    @property
     def exclusive(self) -> bool:
         """Nothing here measures real time."""
         return False

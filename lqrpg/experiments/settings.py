@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
 from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi_place import place
 from lqrpg.checks import SettingError, require, shortened
+from lqrpg.experiments.automatic import OTHERS, announce, placeholders
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
@@ -21,7 +22,7 @@ from lqrpg.rooms import module_of
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
-_COMPOSER_KEYS = ("scale", "scales")
+COMPOSER_KEYS = ("scale", "scales", "plant", "plants")
 _ITEMS = {
     int: ("whole numbers", "[1,2]"),
     float: ("numbers", "[0.5,1.0]"),
@@ -159,13 +160,14 @@ def job_from(config: DictConfig) -> Job:
         With one line on what is wrong.
     """
     try:
+        _choose_plant(config)
         content: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise SettingError(_one_line(error)) from None
     runner = _build(RunnerSettings, {key: content.pop(key) for key in RUNNER_KEYS}, "")
     scale = content["scale"]
     expected_s = _seconds((content.get("scales") or {}).get(scale))
-    for key in _COMPOSER_KEYS:
+    for key in COMPOSER_KEYS:
         content.pop(key, None)
     system = content.pop("system", None)
     extra = {}
@@ -174,9 +176,23 @@ def job_from(config: DictConfig) -> Job:
         plant = system_class(str(system["kind"]))
         expand = getattr(plant, "expand", dict)  # a system that reads a file puts its content in the file's place
         extra["system"] = _build(plant, expand(system), "system.")
-    experiment = _build(experiment_class(str(content.get("name"))), content, "", **extra)
+    cls = experiment_class(str(content.get("name")))
+    open_keys = placeholders(cls, content)
+    experiment = _build(cls, {**content, **open_keys}, "", **extra)
+    if open_keys:
+        experiment = experiment.with_automatic(frozenset(open_keys))
+        announce({key: getattr(experiment, key) for key in open_keys}, experiment.system.kind)
     _require_ranks(experiment, runner)
     return Job(experiment, runner, scale, expected_s)
+
+
+def _choose_plant(config: DictConfig) -> None:
+    """Let the settings of a configuration with `plants` be those for the kind of its system, or for others."""
+    plants, system = config.get("plants"), config.get("system")
+    if plants is not None and system is not None:
+        kind = str(system.get("kind"))
+        with open_dict(config):
+            config.plant = kind if kind in plants else OTHERS
 
 
 def _seconds(sizes: Any) -> float:

@@ -46,6 +46,12 @@ class Comparison(ABC):
     steps: Steps
     system: Any
 
+    @property
+    def advice(self) -> str:
+        """What to try where runs diverge."""
+        smaller = (f"steps.{key}.value={getattr(self.steps, key).value / 10:g}" for key in ("constant", "decreasing"))
+        return f"try smaller steps: {' '.join(smaller)}"
+
     @abstractmethod
     def oracle(self, name: str) -> Oracle:
         """The oracle of that name."""

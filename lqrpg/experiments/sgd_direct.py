@@ -149,6 +149,18 @@ class SgdDirect:
                     stacklevel=4,
                 )
 
+    @property
+    def advice(self) -> str:
+        """What to try where runs diverge."""
+        keys = ((part, kind) for part in ("printed", "adjusted") for kind in ("constant", "varying"))
+        used = [(part, kind) for part, kind in keys if part in PARTS[self.part]]
+        smaller = (
+            f"{a}.{b}.{key}.value={getattr(getattr(getattr(self, a), b), key).value / 10:g}"
+            for a, b in used
+            for key in ("radius", "step")
+        )
+        return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
+
     def _cases(self) -> list[str]:
         return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]
 

@@ -143,6 +143,15 @@ class Shootout:
                 f"taken, so that {' and '.join(rolling)} may level off early; length=STEPS sets it"
             )
 
+    @property
+    def advice(self) -> str:
+        """What to try where runs diverge: step sizes are found by pilot runs."""
+        return (
+            f"step sizes were found by pilot runs; try more samples and excitation (start_samples="
+            f"{10 * self.start_samples} excitation={10 * self.excitation:g}), a smaller radius "
+            f"(radius={self.pair_radius / 10:.2g}), or a gain nearer to the optimum (system.K0)"
+        )
+
     @cached_property
     def _optimum(self) -> Optimum:
         return Optimum(user_plant(self.system))

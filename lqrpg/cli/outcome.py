@@ -1,0 +1,62 @@
+"""What became of a run's gains, in its last lines: where they are, and which methods lost all of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lqrpg.experiments.settings import Job
+from lqrpg.rooms import OWN, module_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GAINS = "gains"
+COMPLETED = "completed"
+DIVERGED = 4
+"""Exit code of a run on a plant of the user's own of which a method lost all of its runs."""
+_OWN_PLANTS = ("custom", "custom_family")
+_NAMED = 3
+
+
+def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
+    """The last lines of a finished run, and its exit code; none, and 0, for an experiment that changes no gains."""
+    if GAINS not in job.experiment.TABLES:
+        return [], 0
+    from lqrpg.results.lookup import open_run
+
+    run = open_run(folder)
+    gains = run.table(GAINS)
+    lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (GAINS + '.parquet')}"]
+    lost = diverged_methods(gains)
+    if not lost:
+        shortfall = getattr(job.experiment, "shortfall", None)
+        return lines + (shortfall({name: run.table(name) for name in job.experiment.TABLES}) if shortfall else []), 0
+    advice = getattr(job.experiment, "advice", "")
+    return [*lines, *divergence_lines(gains, lost, advice)], DIVERGED if _is_own(job.experiment.system) else 0
+
+
+def diverged_methods(gains: pd.DataFrame) -> list[str]:
+    """Methods none of whose runs is completed."""
+    completed = gains["status"].eq(COMPLETED).groupby(gains["method"], sort=False).any()
+    return [str(method) for method in completed.index[~completed]]
+
+
+def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> list[str]:
+    """One line on the methods that lost all runs, and one on what helps."""
+    rows = gains[gains["method"].isin(list(lost))].drop_duplicates(["method", "replicate"])
+    reason = str(rows["status"].mode().iloc[0])
+    if len(lost) == gains["method"].nunique():
+        what = f"all {len(rows)} runs diverged"
+    else:
+        names = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
+        what = f"all {len(rows)} runs of {names} diverged"
+    return [f"{what}: {reason}", *([advice] if advice else [])]
+
+
+def _is_own(system: Any) -> bool:
+    """Whether a plant is the user's own: the papers' runs that diverge are results."""
+    kind = str(system.kind)
+    module = module_of("systems", kind)
+    return kind in _OWN_PLANTS or module is None or not module.startswith(f"{OWN}.")
