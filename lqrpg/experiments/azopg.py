@@ -23,6 +23,7 @@ from lqrpg.algorithms.azopg_master import Master
 from lqrpg.algorithms.barrier import SCHEMES, time_per_update
 from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketEstimator, TicketSamples
 from lqrpg.checks import require
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.azopg_automatic import FINDERS
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
@@ -89,7 +90,7 @@ class Azopg:
         "gains": GAINS,
     }
 
-    AUTOMATIC: ClassVar[Mapping[str, float | int]] = {key: start for key, (start, _) in FINDERS.items()}
+    FINDERS: ClassVar[Finders] = FINDERS
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
@@ -131,15 +132,6 @@ class Azopg:
     def ranks(self) -> int:
         """Ranks that a run needs beside the master's, whatever the backend: those of the largest fleet."""
         return max(*self.fleets, self.timeline.workers) if self.clock == "mpi" else 0
-
-    def with_automatic(self, keys: frozenset[str]) -> Azopg:
-        """The settings, those of the given keys found for the plant one after another."""
-        found = self
-        for key, (_, find) in FINDERS.items():
-            if key in keys:
-                values: dict[str, Any] = {key: find(found)}
-                found = replace(found, **values)
-        return found
 
     @cached_property
     def objective(self) -> Objective:

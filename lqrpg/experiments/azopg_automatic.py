@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,10 +64,9 @@ def step_size(settings: Azopg) -> float:
     return automatic.two_digits(SAFETY * best_size)
 
 
-FINDERS: Mapping[str, tuple[float | int, Callable[[Azopg], float]]] = {
+FINDERS: automatic.Finders = {
     "batch_size": (LEAST_BATCH, batch_size),
     "horizon_s": (1.0, horizon_s),
     "radius": (1e-6, radius),
     "step_size": (1.0, step_size),
 }
-"""Settings that may be `auto`: what stands in for each until it is found, and how it is found."""

@@ -20,6 +20,8 @@ from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
 from lqrpg.algorithms.qsa import Gain
 from lqrpg.checks import require
+from lqrpg.experiments import qsa_automatic
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
 from lqrpg.experiments.plants import require_time, working_plant
@@ -48,6 +50,11 @@ class QsaPolicyEvaluation:
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "evaluation": ("method", "seed", "t_s", "relative_error", *(f"theta_{index}" for index in range(1, 7))),
+    }
+
+    FINDERS: ClassVar[Finders] = {
+        **qsa_automatic.FINDERS,
+        "report_s": (qsa_automatic.STAND_IN_S, qsa_automatic.report_s),
     }
 
     def __post_init__(self) -> None:

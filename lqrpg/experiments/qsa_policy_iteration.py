@@ -12,6 +12,8 @@ import pandas as pd
 from lqrpg.algorithms.exploration import METHODS, Exploration, explore
 from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.checks import require
+from lqrpg.experiments import qsa_automatic
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
@@ -42,6 +44,8 @@ class QsaPolicyIteration:
         "iteration": ("method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),
         "gains": GAINS,
     }
+
+    FINDERS: ClassVar[Finders] = qsa_automatic.FINDERS
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")

@@ -14,7 +14,7 @@ from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
 from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi_place import place
 from lqrpg.checks import SettingError, require, shortened
-from lqrpg.experiments.automatic import OTHERS, announce, placeholders
+from lqrpg.experiments import automatic
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.results.identity import identity, sources_digest
@@ -177,11 +177,10 @@ def job_from(config: DictConfig) -> Job:
         expand = getattr(plant, "expand", dict)  # a system that reads a file puts its content in the file's place
         extra["system"] = _build(plant, expand(system), "system.")
     cls = experiment_class(str(content.get("name")))
-    open_keys = placeholders(cls, content)
-    experiment = _build(cls, {**content, **open_keys}, "", **extra)
-    if open_keys:
-        experiment = experiment.with_automatic(frozenset(open_keys))
-        announce({key: getattr(experiment, key) for key in open_keys}, experiment.system.kind)
+    finders = getattr(cls, "FINDERS", {})
+    keys = automatic.open_keys(finders, content)
+    experiment = _build(cls, automatic.with_placeholders(finders, content, keys), "", **extra)
+    experiment = automatic.found(finders, experiment, keys)
     _require_ranks(experiment, runner)
     return Job(experiment, runner, scale, expected_s)
 
@@ -192,7 +191,7 @@ def _choose_plant(config: DictConfig) -> None:
     if plants is not None and system is not None:
         kind = str(system.get("kind"))
         with open_dict(config):
-            config.plant = kind if kind in plants else OTHERS
+            config.plant = kind if kind in plants else automatic.OTHERS
 
 
 def _seconds(sizes: Any) -> float:

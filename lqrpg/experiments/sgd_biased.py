@@ -9,7 +9,9 @@ import numpy as np
 
 from lqrpg.algorithms.sgd import BiasedOracle
 from lqrpg.checks import require
-from lqrpg.experiments.sgd_comparison import Comparison
+from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.automatic import Finders
+from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
 
 
@@ -42,6 +44,13 @@ class SgdBiased(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"
+    MILD: ClassVar[str] = "vanishing"
+    FINDERS: ClassVar[Finders] = {
+        "deviation": (1.0, sgd_automatic.part_of_gradient(0.001)),
+        "biases.constant.value": (1.0, sgd_automatic.part_of_gradient(0.05)),
+        "biases.vanishing.value": (1.0, sgd_automatic.same_as("biases", "constant", "value")),
+        **STEP_FINDERS,
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from lqrpg.algorithms.schedules import schedule
 from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.checks import require
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.base import Parts, Trial, collect, stream
+from lqrpg.experiments.sgd_automatic import piloted, same_as
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
     SORT_KEYS,
@@ -31,12 +34,15 @@ class Comparison(ABC):
     ----------
     ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
     WORD : what they are.
+    MILD : the one with which descent converges, for pilot runs.
     """
 
     ORACLES: ClassVar[tuple[str, str]]
     WORD: ClassVar[str]
+    MILD: ClassVar[str]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
     exclusive: ClassVar[bool] = False
+    PILOT_ITERATIONS: ClassVar[int] = 2000
 
     name: str
     seed: int
@@ -51,6 +57,11 @@ class Comparison(ABC):
         """What to try where runs diverge."""
         smaller = (f"steps.{key}.value={getattr(self.steps, key).value / 10:g}" for key in ("constant", "decreasing"))
         return f"try smaller steps: {' '.join(smaller)}"
+
+    def found_step(self) -> float:
+        """A constant step size for the plant, by pilot runs with the oracle that converges."""
+        iterations = min(self.PILOT_ITERATIONS, self.iterations)
+        return piloted(self, self.oracle(self.MILD), lambda size: schedule("constant", value=size), iterations)
 
     @abstractmethod
     def oracle(self, name: str) -> Oracle:
@@ -97,3 +108,10 @@ class Comparison(ABC):
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """Trajectories and outcomes."""
         return {name: collect(parts, name, columns, SORT_KEYS[name]) for name, columns in self.TABLES.items()}
+
+
+STEP_FINDERS: Finders = {
+    "steps.constant.value": (1.0, lambda settings: settings.found_step()),
+    "steps.decreasing.value": (1.0, same_as("steps", "constant", "value")),
+}
+"""How the experiments find their step sizes."""

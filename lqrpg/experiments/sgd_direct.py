@@ -11,9 +11,12 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from lqrpg.algorithms.direct_oracle import unstable_fraction
+from lqrpg.algorithms.schedules import schedule
 from lqrpg.algorithms.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
 from lqrpg.algorithms.short_rollouts import smoothed_optimum
 from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
@@ -34,6 +37,7 @@ PARTS = {
 """What each value of the setting `part` runs."""
 
 
+PILOT_ITERATIONS = 100
 MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
 
@@ -106,6 +110,14 @@ class SgdDirect:
         "rollout_bias": ("case", "length", "radius", "gap", "gap_spread"),
     }
     exclusive: ClassVar[bool] = False
+    FINDERS: ClassVar[Finders] = {
+        "printed.constant.length.value": (20.0, sgd_automatic.length),
+        "printed.varying.length.value": (20.0, sgd_automatic.same_as("printed", "constant", "length", "value")),
+        "printed.constant.radius.value": (1e-6, sgd_automatic.radius),
+        "printed.varying.radius.value": (1e-6, sgd_automatic.same_as("printed", "constant", "radius", "value")),
+        "printed.constant.step.value": (1.0, lambda settings: settings.found_step()),
+        "printed.varying.step.value": (1.0, sgd_automatic.same_as("printed", "constant", "step", "value")),
+    }
 
     def __post_init__(self) -> None:
         require_common(self)
@@ -160,6 +172,11 @@ class SgdDirect:
             for key in ("radius", "step")
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
+
+    def found_step(self) -> float:
+        """A constant step size for the plant, by pilot runs with real rollouts."""
+        oracle, iterations = self.printed.constant.oracle(self.baseline), min(PILOT_ITERATIONS, self.printed.iterations)
+        return sgd_automatic.piloted(self, oracle, lambda size: schedule("constant", value=size), iterations)
 
     def _cases(self) -> list[str]:
         return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]

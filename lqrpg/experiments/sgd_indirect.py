@@ -9,7 +9,9 @@ import numpy as np
 
 from lqrpg.algorithms.sgd import IndirectOracle
 from lqrpg.checks import require
-from lqrpg.experiments.sgd_comparison import Comparison
+from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.automatic import Finders
+from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import Steps
 
 
@@ -29,6 +31,12 @@ class SgdIndirect(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("off", "on")
     WORD: ClassVar[str] = "policy"
+    MILD: ClassVar[str] = "off"
+    FINDERS: ClassVar[Finders] = {
+        "start": (50, sgd_automatic.first_samples),
+        "dither": (1.0, sgd_automatic.dither),
+        **STEP_FINDERS,
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -14,6 +14,8 @@ from lqrpg.algorithms.indirect_oracle import indirect_estimates, oracle_moments
 from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.algorithms.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.checks import require
+from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
 from lqrpg.lqr.discrete_small import gradient, make_loop
@@ -22,6 +24,8 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.results.rows import Rows
 
 READINGS = ("noise", "initial")
+BEYOND, RANGE = 2.0, 24.0
+"""Largest radius over the largest stable one, so that the cliff is in view, and over the least radius."""
 LARGEST = 1e150  # an estimate of a larger norm counts as not finite: its square would be
 
 
@@ -72,6 +76,12 @@ class SgdOracles:
         ),
     }
     exclusive: ClassVar[bool] = False
+    FINDERS: ClassVar[Finders] = {
+        "indirect.start": (50, sgd_automatic.first_samples),
+        "indirect.dither": (1.0, sgd_automatic.dither),
+        "direct.largest_radius": (1.0, lambda settings: BEYOND * sgd_automatic.radius(settings)),
+        "direct.least_radius": (0.1, lambda settings: settings.direct.largest_radius / RANGE),
+    }
 
     def __post_init__(self) -> None:
         require_common(self)

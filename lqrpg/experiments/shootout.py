@@ -8,7 +8,6 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.direct_oracle import unstable_fraction
 from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require, warn
+from lqrpg.experiments import automatic
 from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
@@ -39,7 +38,6 @@ from lqrpg.experiments.shootout_tables import (
     target_rows,
 )
 from lqrpg.lqr import discrete
-from lqrpg.lqr.discrete import spectral_radius
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.minimise import Optimum, Result, minimise
@@ -47,12 +45,8 @@ from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.results.rows import Columns, Rows
 
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
-RADII = 40
-"""Halvings of ||K0|| among which the smoothing radius is searched."""
 PAIR_SHARE = 2.0**-7
 """Of one-point's radius: its square, and the rounding unit over it, are far below the noise of a step."""
-DECAYED, ROUND, LONGEST = 0.05, 100, 1000
-"""What is left of the slowest optimal mode at the end of a rollout, and what its steps are rounded up to and end at."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +131,11 @@ class Shootout:
     def _note_short_rollouts(self) -> None:
         """Say so if rollouts end before the slowest mode has decayed."""
         rolling = [name for name in self.methods if self._contestant(name).budget == "rollout_samples"]
-        if rolling and self.length is None and self._wanted_length > LONGEST:
+        if rolling and self.length is None and self._wanted_length > automatic.LONGEST:
             warn(
-                f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; {LONGEST} are "
-                f"taken, so that {' and '.join(rolling)} may level off early; length=STEPS sets it"
+                f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; "
+                f"{automatic.LONGEST} are taken, so that {' and '.join(rolling)} may level off early; "
+                "length=STEPS sets it"
             )
 
     @property
@@ -158,15 +153,13 @@ class Shootout:
 
     @cached_property
     def _wanted_length(self) -> int:
-        """The steps, in whole hundreds, until the slowest mode of the optimal loop has decayed to a twentieth."""
-        slowest = spectral_radius(user_plant(self.system).closed_loop(self._optimum.gain))
-        steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
-        return ROUND * math.ceil(steps / ROUND)
+        """The steps until the slowest mode of the optimal loop has decayed."""
+        return automatic.rollout_length(user_plant(self.system), self._optimum.gain)
 
     @property
     def rollout_length(self) -> int:
-        """The given steps of a rollout, or as many as the plant asks for, at most `LONGEST`."""
-        return min(self._wanted_length, LONGEST) if self.length is None else self.length
+        """The given steps of a rollout, or as many as the plant asks for, at most a thousand."""
+        return min(self._wanted_length, automatic.LONGEST) if self.length is None else self.length
 
     @cached_property
     def point_radius(self) -> float:
@@ -176,12 +169,8 @@ class Shootout:
         """
         if self.radius is not None:
             return self.radius
-        model, gain = working_plant(self.system), working_gain(self.system)
-        plant, ends = model.plant, (gain, model.inward(self._optimum.gain))
-        size = float(np.linalg.norm(gain)) or 1.0
-        grid = (size * 2.0**-power for power in range(RADII))
-        found = (radius for radius in grid if not any(unstable_fraction(plant, end, radius) for end in ends))
-        return next(found, size * 2.0**-RADII)
+        model = working_plant(self.system)
+        return automatic.point_radius(model.plant, (working_gain(self.system), model.inward(self._optimum.gain)))
 
     @property
     def pair_radius(self) -> float:
