@@ -36,7 +36,7 @@ def highest_rad_s(settings: Any) -> float:
 
 
 def step_s(settings: Any) -> float:
-    """A twentieth of a radian of the fastest sinusoid, at most a tenth of the step at which Euler's method is unstable."""
+    """A twentieth of a radian of the fastest sinusoid, at most a tenth of the step at which Euler is unstable."""
     modes = _modes(settings)
     stable = float(np.min(-2.0 * modes.real / np.abs(modes) ** 2))
     return automatic.two_digits(min(1.0 / (STEPS_A_RADIAN * settings.exploration.highest_rad_s), 0.1 * stable))
