@@ -1,7 +1,8 @@
 """The one way in which this package compiles: `njit`, strict IEEE arithmetic, cached on disk.
 
 Numba's cache does not notice that a *callee* in another file has changed. The cache folder is therefore named after
-a hash of every module that may hold a kernel: an edit to any of them starts a fresh folder.
+a hash of every module that holds a kernel and of all modules that these import: an edit to any of them starts a fresh
+folder, an edit elsewhere does not.
 
 Lane kernels. Small matrices are too short for vector units, so a kernel treats `LANES` systems side by side: arrays
 end with an axis of that length, and the innermost loop runs over it. Every lane sees the same operations in the same
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,7 +29,8 @@ from lqrpg.lqr.sealed_cache import SealedCache
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
-_KERNEL_ROOMS = ("lqr", "systems", "algorithms")
+_KERNEL = re.compile(r"\b(njit|intrinsic)\b")
+_IMPORT = re.compile(r"^[ \t]*(?:from (lqrpg[\w.]*) import (\([^)]*\)|[^\n]*)|import (lqrpg[\w.]*))", re.MULTILINE)
 
 
 def size_of(length: int) -> tuple[int, ...]:
@@ -35,17 +38,47 @@ def size_of(length: int) -> tuple[int, ...]:
     return (0,) * length
 
 
+def kernel_sources(folder: Path) -> dict[str, str]:
+    """Names and texts of the modules below a package's folder that may change a kernel.
+
+    These are the modules that hold one, in any subfolder, and those that they import, directly or not: a kernel may
+    call their functions and holds the values of their constants.
+    """
+    texts = {_dotted(source, folder): source.read_text(encoding="utf-8") for source in folder.rglob("*.py")}
+    found: dict[str, str] = {}
+    waiting = [module for module, text in texts.items() if _KERNEL.search(text)]
+    while waiting:
+        module = waiting.pop()
+        if module in texts and module not in found:
+            found[module] = texts[module]
+            waiting += _imported(texts[module])
+    return dict(sorted(found.items()))
+
+
+def _dotted(source: Path, folder: Path) -> str:
+    parts = source.relative_to(folder.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(text: str) -> list[str]:
+    """Dotted names of what may be a module of this package among a module's imports."""
+    modules = []
+    for origin, names, plain in _IMPORT.findall(text):
+        modules += [plain] if plain else [origin, *(f"{origin}.{name}" for name in re.findall(r"\w+", names))]
+    return modules
+
+
 def _kernel_sources_hash(package: str) -> str:
-    """Digest of this package's kernel rooms, and of all of another package that has kernels of its own."""
-    house = Path(__file__).resolve().parent.parent
-    sources = [source for room in _KERNEL_ROOMS for source in sorted((house / room).glob("*.py"))]
-    if package != house.name:
-        folders = getattr(sys.modules.get(package), "__path__", [])
-        sources += [source for folder in folders for source in sorted(Path(folder).rglob("*.py"))]
+    """Digest of this package's kernel sources, and of all of another package that has kernels of its own."""
+    own = Path(__file__).resolve().parent.parent
+    sources = kernel_sources(own)
+    if package != own.name:
+        folders = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", [])]
+        others = [(folder, source) for folder in folders for source in sorted(folder.rglob("*.py"))]
+        sources |= {_dotted(source, folder): source.read_text(encoding="utf-8") for folder, source in others}
     digest = hashlib.sha256()
-    for source in sources:
-        digest.update(f"{source.parent.name}/{source.name}\0".encode())
-        digest.update(source.read_bytes())
+    for module, text in sources.items():
+        digest.update(f"{module}\0{text}\0".encode())
     return digest.hexdigest()[:16]
 
 
