@@ -106,10 +106,11 @@ def test_errors_of_other_libraries_are_one_line(source, message):
         load_system(source(), sample_time=0, K0=K0)
 
 
-def test_complex_numbers_that_are_real_are_taken_and_words_that_yaml_makes_of_numbers():
-    system = load_system((A.astype(complex), B), sample_time=0, K0=K0, noise="1e-5")
+def test_complex_numbers_that_are_real_are_taken_and_words_are_not():
+    system = load_system((A.astype(complex), B), sample_time=0, K0=K0)
     np.testing.assert_array_equal(system.A, A)
-    assert system.noise[0][0] == 1e-5
+    with one_line("system.noise='1e-5': expected numbers"):
+        load_system((A, B), sample_time=0, K0=K0, noise="1e-5")
 
 
 def test_a_plant_is_not_saved_where_there_is_no_folder(tmp_path):
