@@ -53,6 +53,11 @@ def variables(text: str) -> list[str]:
     return [match[1] or match[2] for match in _VARIABLE.finditer(text)]
 
 
+def without_variables(text: str) -> str:
+    """The rest of a path."""
+    return _VARIABLE.sub("", text)
+
+
 def is_home(text: str) -> bool:
     """Whether a path is the home folder, or in it: `~` or `~/...`."""
     return text == "~" or text.startswith("~/")

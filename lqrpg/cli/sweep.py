@@ -15,6 +15,7 @@ from lqrpg.cli.compose import Request, composer, quoted, request, search_path
 from lqrpg.cli.console import say
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
+from lqrpg.experiments.settings import escaped
 from lqrpg.results.run_directory import State
 from lqrpg.rooms import config_folders
 
@@ -31,7 +32,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
     main, *others = config_folders()
     own = [
-        "hydra.sweep.dir=" + quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
+        "hydra.sweep.dir=" + quoted(f"{escaped(str(results))}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
         "hydra.output_subdir=null",
         search_path(others),
         "hydra.job.chdir=false",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import SettingError
+from lqrpg.paths import expanded
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.plant_files import write_plant
 
@@ -46,11 +47,11 @@ def load_system(source: Any, **settings: Any) -> Custom:
         if name not in known:
             raise SettingError(f"unknown name {name!r}: a plant has {', '.join(known)}")
     if isinstance(source, str | Path):
-        return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
+        return Custom(**Custom.expand({"kind": "custom", "file": str(source), **settings}))
     given = {**_matrices(source), **settings}
     if given.get("sample_time") is None:
         raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
-    return Custom(**Custom.expand({"kind": "custom", **_plain(given)}))
+    return Custom(**Custom.expand({"kind": "custom", **given}))
 
 
 def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
@@ -79,7 +80,7 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     ...     load_system(path).sample_time
     0.1
     """
-    path = Path(path)
+    path = expanded(path)
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise SettingError(f"{path}: expected a name that ends in .yaml")
     if "convert_to" in settings:
@@ -97,17 +98,6 @@ def _array(value: Any) -> Any:
     return np.array(value) if isinstance(value, list) else value
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: _listed(value) for name, value in settings.items()}
-
-
-def _listed(value: Any) -> Any:
-    """An array as nested lists; complex numbers stay so, to be refused, unless all of them are real."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return (value.real if np.iscomplexobj(value) and not value.imag.any() else value).tolist()
-
-
 def _matrices(source: Any) -> dict[str, Any]:
     """A, B and the sample time of what was given."""
     if isinstance(source, tuple) and len(source) == 2:
@@ -119,7 +109,7 @@ def _matrices(source: Any) -> dict[str, Any]:
             f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), or a state-space "
             "system of python-control (control.ss(...)) or scipy.signal"
         )
-    found = {"A": np.asarray(source.A), "B": np.asarray(source.B)}
+    found = {"A": source.A, "B": source.B}
     time = getattr(source, "dt", None)
     unknown = time is None and type(source).__module__.partition(".")[0] == "control"
     return found if unknown or time is True else {**found, "sample_time": 0.0 if time is None else float(time)}

@@ -62,14 +62,21 @@ def named_plant(file: str) -> Named:
     if reader is None:
         raise SettingError(f"system.file={file!r}: expected a file that ends in {', '.join(_READERS)}")
     if not path.is_file():
-        where = "" if path.is_absolute() else f", looked for in {Path.cwd()}"
-        raise SettingError(f"system.file={file!r}: no such file{where}")
+        raise SettingError(f"system.file={file!r}: no such file{_elsewhere(path)}")
     _require_small(path, path.stat().st_size)
     return recognised(reader(path), _where(file))
 
 
 def _where(file: str | Path) -> str:
     return f"system.file={str(file)!r}"
+
+
+def _elsewhere(path: Path) -> str:
+    """Where a relative path was looked for; for one from a YAML file, whether the file lies in the folder above."""
+    if not path.is_absolute():
+        return f", looked for in {Path.cwd()}"
+    above = path.parent.parent / path.name
+    return f"; there is {above}: a path in a YAML file is relative to it: ../{path.name}" if above.is_file() else ""
 
 
 def write_plant(path: Path, content: Mapping[str, Any]) -> None:

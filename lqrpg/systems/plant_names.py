@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -227,6 +227,16 @@ def looks_like(name: str, vocabulary: Vocabulary) -> list[str]:
     long = {_folded(known_name): key for known_name, key in known.items() if len(known_name) > 3}
     found += [long[near] for near in difflib.get_close_matches(folded, long, n=1, cutoff=0.75)]
     return list(dict.fromkeys(key for key in found if key in vocabulary.keys))
+
+
+def own_names(name: str, keys: Collection[str]) -> list[str]:
+    """Keys of a system of the user's own for which a name of another one, or a slip, stands; its keys are given."""
+    vocabulary = FAMILY if "start_gain" in keys else PLANT
+    if vocabulary is PLANT and "convert_to" not in keys:
+        return []
+    meant = vocabulary.aliases.get(name)
+    found = [meant] if meant else looks_like(name, vocabulary)
+    return [key for key in found if key in keys]
 
 
 def _with_affix(letter: str, name: str) -> bool:

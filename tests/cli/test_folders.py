@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lqrpg.cli.compose import quoted, with_plain_folder
+from lqrpg.cli.compose import quoted, with_plain_paths
 
 
 def value_of(override: str) -> object:
@@ -20,7 +20,7 @@ def test_a_quoted_text_is_read_back_as_it_was(text):
 
 @pytest.mark.parametrize("name", ["two words", "a,b", "it's", "[x]", "ü", 'say "so"', "a=b", "back\\"])
 def test_a_plain_name_is_taken_as_it_is(name):
-    [override] = with_plain_folder([f"results_dir={name}"], multirun=False)
+    [override] = with_plain_paths([f"results_dir={name}"], multirun=False)
     assert str(value_of(override)) == name
 
 
@@ -28,8 +28,8 @@ def test_a_plain_name_is_taken_as_it_is(name):
     "word", ["results_dir=a/b.c-d", "results_dir='a b'", "results_dir=${oc.env:HOME}", "fleets=[1,2]"]
 )
 def test_what_hydra_understands_is_left_alone(word):
-    assert with_plain_folder([word], multirun=False) == [word]
+    assert with_plain_paths([word], multirun=False) == [word]
 
 
 def test_a_sweep_over_folders_stays_one():
-    assert with_plain_folder(["results_dir=a,b"], multirun=True) == ["results_dir=a,b"]
+    assert with_plain_paths(["results_dir=a,b"], multirun=True) == ["results_dir=a,b"]
