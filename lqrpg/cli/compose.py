@@ -38,8 +38,9 @@ from lqrpg.cli.data_only import (
 )
 from lqrpg.experiments.registry import suggestion, system_class
 from lqrpg.experiments.settings import RUNNER_KEYS, Job, escaped, job_from
+from lqrpg.paths import as_it_stands
 from lqrpg.rooms import choices, config_folders, config_text
-from lqrpg.systems.plant_names import own_names
+from lqrpg.systems.plant_names import meant_by
 
 GROUPS = ("experiment", "system")
 OWN_SYSTEMS = ("custom", "custom_family")
@@ -74,12 +75,26 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
     """
     parsed = _parse(overrides, multirun=multirun)
     require_plain_hydra(parsed)
-    with composer(config_dir):
+    with composer(config_dir), _references_explained(parsed):
         _check_keys(parsed)
         found = [request(combination) for combination in _combinations(parsed)]
     if multirun:
         _require_that_files_leave_hydra_alone(parsed, found, config_dir)
     return found
+
+
+@contextlib.contextmanager
+def _references_explained(parsed: Sequence[Override]) -> Iterator[None]:
+    """Have the refusal of a path with `${KEY}` in it show how a name of these characters is written."""
+    try:
+        yield
+    except SettingError as error:
+        for override in parsed:
+            key, value = override.get_key_element().lstrip("+"), override.value()
+            if key in PATH_KEYS and isinstance(value, str) and "${" in value and key in str(error):
+                word = shlex.quote(f"{key}={as_it_stands(value)}")
+                raise SettingError(f"{error}; a name with ${{ in it is written {word}") from None
+        raise
 
 
 def _require_that_files_leave_hydra_alone(
@@ -354,16 +369,19 @@ def _system_hint(key: str, chosen: Sequence[str]) -> str:
     if group != "system" or not name:
         return ""
     system = _compose(chosen).get("system") or {}
-    meant = own_names(name, {str(own) for own in system})
+    meant = meant_by(name, {str(own) for own in system})
     if meant:
-        return f"write {' or '.join(f'system.{own}' for own in meant)}"
-    owners = [each for each in OWN_SYSTEMS if name in (keys := _keys_of_system(each)) or own_names(name, keys)]
+        return f"write {meant}"
+    owners = [each for each in OWN_SYSTEMS if name in (keys := _keys_of_system(each)) or meant_by(name, keys)]
     family = hasattr(system_class(str(system.get("kind"))), "family") if "kind" in system else None
     if family is not None and len(owners) > 1:
         owners = [each for each in owners if hasattr(system_class(each), "family") == family]
     if not owners:
         return ""
-    return f"it belongs to a plant of your own: add system={' or system='.join(owners)}"
+    before = "".join(f" in the place of {word}" for word in chosen if word.startswith("system="))
+    return (
+        f"it belongs to a plant of your own: {'write' if before else 'add'} system={' or system='.join(owners)}{before}"
+    )
 
 
 def _keys_of_system(name: str) -> set[str]:

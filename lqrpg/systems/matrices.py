@@ -27,7 +27,8 @@ def is_given(value: Any) -> bool:
     """Whether a value is neither None nor empty."""
     if isinstance(value, list | tuple):
         return any(part is None or is_given(part) for part in value)
-    return value is not None and 0 not in (getattr(value, "shape", None) or ())
+    shape = getattr(value, "shape", ())
+    return value is not None and not (isinstance(shape, tuple) and 0 in shape)
 
 
 def numbers(key: str, value: Any) -> Array:

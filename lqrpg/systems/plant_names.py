@@ -42,7 +42,7 @@ PLANT = Vocabulary(
     ("sample_time", "A", "B", "Q", "R", "S", "noise", "first_state", "K0", "convert_to"),
     {"Ts": "sample_time", "dt": "sample_time", "K": "K0", "start_gain": "K0", "N": "S"},
     {
-        "Sigma": "noise (the covariance of w; in continuous time its intensity) or first_state",
+        "Sigma": "noise (the covariance of w; in continuous time its intensity), or first_state",
         "time": "sample_time (0 for continuous time, or the seconds between samples) instead of time and dt",
         "parameters": "system=custom_family, which takes a family of plants",
     },
@@ -229,14 +229,15 @@ def looks_like(name: str, vocabulary: Vocabulary) -> list[str]:
     return list(dict.fromkeys(key for key in found if key in vocabulary.keys))
 
 
-def own_names(name: str, keys: Collection[str]) -> list[str]:
-    """Keys of a system of the user's own for which a name of another one, or a slip, stands; its keys are given."""
+def meant_by(name: str, keys: Collection[str]) -> str:
+    """What to write on the command line for a name that a system of the user's own, with these keys, does not have."""
     vocabulary = FAMILY if "start_gain" in keys else PLANT
     if vocabulary is PLANT and "convert_to" not in keys:
-        return []
-    meant = vocabulary.aliases.get(name)
-    found = [meant] if meant else looks_like(name, vocabulary)
-    return [key for key in found if key in keys]
+        return ""
+    if name in vocabulary.other:
+        return f"system.{vocabulary.other[name]}" if vocabulary is PLANT and name != "parameters" else ""
+    found = [vocabulary.aliases[name]] if name in vocabulary.aliases else looks_like(name, vocabulary)
+    return " or ".join(f"system.{key}" for key in found if key in keys)
 
 
 def _with_affix(letter: str, name: str) -> bool:
