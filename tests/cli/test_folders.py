@@ -50,7 +50,7 @@ def test_a_quoted_text_is_read_back_as_it_was(text):
     assert str(value_of(f"results_dir={quoted(text)}")) == text
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES)
 @example("~draft")
 @example("-plant(1)")
@@ -67,7 +67,7 @@ def test_any_file_name_is_taken_as_it_is_typed(tmp_path, monkeypatch, name):
     assert job_or_mend("system.file", f"{name}.yaml", "system=custom").settings["system"]["K0"] == [[0.0, 0.1]]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES.filter(lambda name: name.strip() and not re.fullmatch(r"'.*'|\".*\"|~|null", name)))
 @example("a$b")
 @example("~no such user")
