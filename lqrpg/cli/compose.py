@@ -289,11 +289,11 @@ def _parsed(word: str) -> Override:
     except (HydraException, RecursionError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
     key, equals, value = word.partition("=")
-    mend = f"{key}={quoted(value)}"
-    with contextlib.suppress(HydraException, RecursionError, ValueError):
-        if equals and value and parser.parse_override(mend):
-            raise SettingError(f"{shortened(word, 500)}: {reason}; as a text: {shlex.quote(mend)}") from None
-    raise SettingError(f"{shortened(word, 500)}: {reason} (write KEY=VALUE)")
+    mend = "write KEY=VALUE"
+    if equals and re.fullmatch(r"\+{0,2}\w[\w./@]*", key):
+        in_list = value.startswith(("[", "{"))
+        mend = "quote each text in it: '...'" if in_list else f"as a text: {shlex.quote(f'{key}={quoted(value)}')}"
+    raise SettingError(f"{shortened(word, 500)}: {reason} ({mend})")
 
 
 def without_globs(overrides: Sequence[str], config_dir: Path | None) -> list[str]:

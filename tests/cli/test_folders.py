@@ -220,7 +220,7 @@ def test_a_key_of_another_system_names_what_to_type(lqrpg, words, mend):
 
 def test_a_value_that_hydra_cannot_read_is_shown_quoted(lqrpg):
     ended = lqrpg("run", "experiment=azopg", "backend=größe(1)")
-    [word] = shlex.split(re.search(r"as a text: (.*)", ended.err)[1])
+    [word] = shlex.split(re.search(r"as a text: (.*)\)$", ended.err)[1])
     assert "backend='größe(1)': expected one of" in lqrpg("run", "experiment=azopg", word).err
     assert "write KEY=VALUE" in lqrpg("run", "experiment=azopg", "workers").err
 
