@@ -40,7 +40,7 @@ def expanded(path: str | os.PathLike[str], key: str = "", folder: Path | None = 
             raise SettingError(_unknown(f"the variable {name} is not set; a name with $ in it", text, key))
     found = _VARIABLE.sub(lambda match: os.environ.get(match[1] or match[2], match[0]), text)
     if text.startswith("~"):
-        home = os.path.expanduser(found)  # noqa: PTH111 - pathlib refuses an unknown user with an error of its own
+        home = os.path.expanduser(found)  # noqa: PTH111 - pathlib fails for an unknown user
         if home == found and not is_home(text):
             user = found.split("/")[0][1:]
             raise SettingError(_unknown(f"there is no user {user!r}; a name that begins with ~", text, key))
@@ -64,7 +64,8 @@ def is_home(text: str) -> bool:
 
 
 def as_it_stands(text: str) -> str:
-    """A path written such that nothing in it is expanded."""
+    """A path written such that nothing in it is expanded; one in the home folder with that folder's name."""
+    text = os.path.expanduser(text) if is_home(text) else text  # noqa: PTH111
     return f"/.{text}" if text.startswith("/") else f"./{text}"
 
 

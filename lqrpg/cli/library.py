@@ -151,7 +151,8 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
-    found = [each for each in finished_runs(expanded(results), spec.experiment) if run in (None, each.name)]
+    results = expanded(results)
+    found = [each for each in finished_runs(results, spec.experiment) if run in (None, each.name)]
     command = f"lqrpg run experiment={spec.experiment}"
     if not found:
         named = f" named {run!r}" if run else ""

@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request, composer, quoted, request, search_path
@@ -61,7 +62,7 @@ def job(config: DictConfig) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    typed = list(HydraConfig.get().overrides.task)
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     folder = os.environ.get(_CONFIG_DIR)
     state = GlobalHydra.instance()
     kept = state.hydra
