@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import itertools
+import os
 import re
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,28 +15,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.data_only import (
+    PATH_KEYS,
+    UserFiles,
     hydra_settings,
     is_hydras,
+    is_literal,
     require_no_resolvers,
     require_plain_files,
     require_plain_hydra,
 )
-from lqrpg.experiments.registry import suggestion
-from lqrpg.experiments.settings import RUNNER_KEYS, Job, job_from
-from lqrpg.rooms import choices, config_folders
+from lqrpg.experiments.registry import suggestion, system_class
+from lqrpg.experiments.settings import RUNNER_KEYS, Job, escaped, job_from
+from lqrpg.paths import as_it_stands
+from lqrpg.rooms import choices, config_folders, config_text
+from lqrpg.systems.plant_names import meant_by
 
 GROUPS = ("experiment", "system")
+OWN_SYSTEMS = ("custom", "custom_family")
+"""Systems that a user describes."""
 
 T = TypeVar("T")
 
@@ -65,12 +75,26 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
     """
     parsed = _parse(overrides, multirun=multirun)
     require_plain_hydra(parsed)
-    with composer(config_dir):
+    with composer(config_dir), _references_explained(parsed):
         _check_keys(parsed)
         found = [request(combination) for combination in _combinations(parsed)]
     if multirun:
         _require_that_files_leave_hydra_alone(parsed, found, config_dir)
     return found
+
+
+@contextlib.contextmanager
+def _references_explained(parsed: Sequence[Override]) -> Iterator[None]:
+    """Have the refusal of a path with `${KEY}` in it show how a name of these characters is written."""
+    try:
+        yield
+    except SettingError as error:
+        for override in parsed:
+            key, value = override.get_key_element().lstrip("+"), override.value()
+            if key in PATH_KEYS and isinstance(value, str) and "${" in value and key in str(error):
+                word = shlex.quote(f"{key}={as_it_stands(value)}")
+                raise SettingError(f"{error}; a name with ${{ in it is written {word}") from None
+        raise
 
 
 def _require_that_files_leave_hydra_alone(
@@ -101,37 +125,66 @@ def composer(config_dir: Path | None) -> Iterator[None]:
             raise SettingError(f"--config-dir {config_dir}: expected a path without ${{, which Hydra would look up")
         require_plain_files(config_dir)
     GlobalHydra.instance().clear()
+    Plugins.instance().register(UserFiles)
     own, *others = config_folders()
     searched = [*([config_dir.resolve()] if config_dir else []), *others]
     with initialize_config_dir(str(own), version_base="1.3"):
-        _composer_options[:] = [search_path(searched)]
+        _composer_options[:] = [search_path(searched, UserFiles.scheme())]
         yield
 
 
-def search_path(folders: Sequence[Path]) -> str:
+def search_path(folders: Sequence[Path], scheme: str = "file") -> str:
     """Hydra's setting for folders of YAML files beside the package's own."""
-    return "hydra.searchpath=[" + ",".join(quoted(f"file://{folder}") for folder in folders) + "]"
+    return "hydra.searchpath=[" + ",".join(quoted(f"{scheme}://{folder}") for folder in folders) + "]"
 
 
 _composer_options: list[str] = []
-_PLAIN = re.compile(r"[A-Za-z0-9_/.+-]*|'.*'|\".*\"|.*\$\{.*", re.DOTALL)
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 
 
 def quoted(text: str) -> str:
     """Text as a value in Hydra's grammar, whatever characters it has."""
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
-    return f"'{escaped}'"
+    inside = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
+    return f"'{inside}'"
 
 
-def with_plain_folder(overrides: Sequence[str], *, multirun: bool) -> list[str]:
-    """The overrides, with a folder of results that has spaces, accents or quotes in its name taken as it is."""
-    words = []
-    for word in overrides:
-        key, _, value = word.partition("=")
-        sweeps = multirun and "," in value
-        is_plain = key != "results_dir" or sweeps or _PLAIN.fullmatch(value)
-        words.append(word if is_plain else f"{key}={quoted(value)}")
-    return words
+def path_value(path: str) -> str:
+    """A path as a value in Hydra's grammar; `${KEY}` in it refers to another key, as everywhere."""
+    return quoted(escaped(path) if is_literal(path) or _is_there(path) else path)
+
+
+def with_plain_paths(overrides: Sequence[str], *, multirun: bool) -> list[str]:
+    """The overrides, with paths taken as they were typed, whatever characters they have.
+
+    Quotes around the whole value are Hydra's. In a sweep commas stand between values, unless there is a file of that
+    name.
+    """
+    return [_with_plain_path(word, multirun=multirun) for word in overrides]
+
+
+def _with_plain_path(word: str, *, multirun: bool) -> str:
+    key, _, value = word.partition("=")
+    if key.lstrip("+") not in PATH_KEYS or value in ("", "null"):
+        return word
+    if _is_there(value):
+        return f"{key}={path_value(value)}"
+    if _QUOTED.fullmatch(value) or (multirun and _is_sweep(word)):
+        return word
+    parts = value.split(",") if multirun else [value]
+    return f"{key}=" + ",".join(part if _QUOTED.fullmatch(part) else path_value(part) for part in parts)
+
+
+def _is_there(path: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return os.path.lexists(path)
+    return False
+
+
+def _is_sweep(word: str) -> bool:
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except (HydraException, RecursionError, ValueError):
+        return False
 
 
 def request(overrides: Sequence[str]) -> Request:
@@ -174,7 +227,7 @@ def _checked(action: Callable[[], T], overrides: Sequence[str]) -> T:
         return action()
     except SettingError:
         raise
-    except (HydraException, YAMLError) as error:
+    except (HydraException, yaml.YAMLError) as error:
         raise SettingError(_explain(error)) from None
     except OmegaConfBaseException as error:
         raise SettingError(f"{error.full_key or _typed(overrides)}: {_explain(error)}") from None
@@ -203,15 +256,11 @@ def _explain(error: Exception) -> str:
 
 def _options(group: str) -> list[str]:
     loader = GlobalHydra.instance().config_loader()
-    return sorted(loader.get_group_options(group))
+    return sorted(loader.get_group_options(group, config_name="config", overrides=_composer_options))
 
 
 def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except (HydraException, RecursionError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SettingError(f"{_typed(overrides)}: {reason} (write KEY=VALUE)") from None
+    parsed = [_parsed(word) for word in overrides]
     seen: set[str] = set()
     for override in parsed:
         key = override.get_key_element().lstrip("+~")
@@ -230,6 +279,46 @@ def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
     if "experiment" not in seen:
         raise SettingError(f"no experiment given: write experiment=NAME, one of {', '.join(choices('experiment'))}")
     return parsed
+
+
+def _parsed(word: str) -> Override:
+    """One word, or a refusal that shows how to write it."""
+    parser = OverridesParser.create()
+    try:
+        return parser.parse_override(word)
+    except (HydraException, RecursionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    key, equals, value = word.partition("=")
+    mend = "write KEY=VALUE"
+    if equals and re.fullmatch(r"\+{0,2}\w[\w./@]*", key):
+        in_list = value.startswith(("[", "{"))
+        mend = "quote each text in it: '...'" if in_list else f"as a text: {shlex.quote(f'{key}={quoted(value)}')}"
+    raise SettingError(f"{shortened(word, 500)}: {reason} ({mend})")
+
+
+def without_globs(overrides: Sequence[str], config_dir: Path | None) -> list[str]:
+    """The overrides of a sweep, with the names in the place of `experiment=glob(...)`.
+
+    Raises
+    ------
+    SettingError
+        If no name fits, or the key is none that has names.
+    """
+    found = []
+    for word in overrides:
+        override = _parsed(word)
+        pattern = override.value()
+        if not isinstance(pattern, Glob):
+            found.append(word)
+            continue
+        key = override.get_key_element().lstrip("+")
+        with composer(config_dir):
+            known = _options(key) if key in GROUPS else []
+        names = pattern.filter(known)
+        if not names:
+            raise SettingError(f"{word}: fits none of the names of {key}: {', '.join(known) or 'there are none'}")
+        found.append(f"{key}={','.join(names)}")
+    return found
 
 
 def _is_name(value: Any) -> bool:
@@ -270,7 +359,33 @@ def _check_keys(parsed: Sequence[Override]) -> None:
         for override in parsed:
             key = override.get_key_element().lstrip("+")
             if key not in known and not is_hydras(key):
-                raise SettingError(f"unknown key {key!r} for experiment={name}: {suggestion(key, known)}")
+                hint = _system_hint(key, chosen) or suggestion(key, known)
+                raise SettingError(f"unknown key {key!r} for {' '.join(chosen)}: {hint}")
+
+
+def _system_hint(key: str, chosen: Sequence[str]) -> str:
+    """What to type for a key of another system than the chosen one, or for another name of one of its keys."""
+    group, _, name = key.partition(".")
+    if group != "system" or not name:
+        return ""
+    system = _compose(chosen).get("system") or {}
+    meant = meant_by(name, {str(own) for own in system})
+    if meant:
+        return f"write {meant}"
+    owners = [each for each in OWN_SYSTEMS if name in (keys := _keys_of_system(each)) or meant_by(name, keys)]
+    family = hasattr(system_class(str(system.get("kind"))), "family") if "kind" in system else None
+    if family is not None and len(owners) > 1:
+        owners = [each for each in owners if hasattr(system_class(each), "family") == family]
+    if not owners:
+        return ""
+    before = "".join(f" in the place of {word}" for word in chosen if word.startswith("system="))
+    return (
+        f"it belongs to a plant of your own: {'write' if before else 'add'} system={' or system='.join(owners)}{before}"
+    )
+
+
+def _keys_of_system(name: str) -> set[str]:
+    return set(yaml.safe_load(config_text("system", name)) or {})
 
 
 def _known_keys(config: DictConfig) -> set[str]:

@@ -7,18 +7,29 @@ and adjust a launcher and a sweeper, but name no class or function (`_target_`) 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
 
 from lqrpg.checks import SettingError, shortened
+from lqrpg.experiments.settings import escaped
+from lqrpg.paths import as_it_stands, expanded, without_variables
+from lqrpg.systems.plain_yaml import use_core_numbers
 
+PATH_KEYS = ("results_dir", "system.file")
+"""Settings that hold paths."""
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\$\{")
 _PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")
 _HYDRA_KEYS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep")
 _MADE_BY_HYDRA = ("launcher", "sweeper", "callbacks", "job_logging", "hydra_logging", "sweep", "run", "job")
@@ -30,8 +41,12 @@ _PLAIN_TAGS = frozenset(
 
 
 def require_no_resolvers(config: DictConfig) -> None:
-    """Refuse `${name:...}`, which reads the environment, the clock or other things that no run's record would show."""
+    """Refuse `${name:...}`, which reads the environment, the clock or other things that no run's record would show.
+
+    In a path a `${` behind a backslash is a part of the name, or a variable that `lqrpg.paths` expands.
+    """
     for key, value in _strings(OmegaConf.to_container(config, resolve=False)):
+        value = _ESCAPED.sub("", value) if key in PATH_KEYS else value
         if not _refers_to_keys_only(value):
             raise SettingError(f"{key}={shortened(value)!r}: expected a value, or ${{KEY}}: nothing else is looked up")
 
@@ -99,6 +114,56 @@ def _require_plain(file: Path) -> None:
         raise SettingError(f"--config-dir: {file}: no plain YAML: {shortened(reason)}") from None
     if values > _MOST_VALUES:
         raise SettingError(f"--config-dir: {file}: more than {_MOST_VALUES} values, once its aliases are written out")
+
+
+class UserFiles(FileConfigSource):
+    """Hydra's source of a user's YAML files: relative paths in a file belong to its folder, numbers are YAML 1.2."""
+
+    @staticmethod
+    def scheme() -> str:
+        """What stands before `://` in Hydra's search path."""
+        return "lqrpg"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """One file's content."""
+        result = super().load_config(config_path)
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_loader())
+        if isinstance(content, dict):
+            config = OmegaConf.create(content)
+            group = ".".join(config_path.split("/")[:-1])
+            _set_paths(config, result.header.get("package") or group, file.parent)
+            result.config = config
+        return result
+
+
+@cache
+def _loader() -> Any:
+    """OmegaConf's own class of loaders (safe, no key twice), with the numbers of YAML 1.2."""
+
+    class Loader(get_yaml_loader()):  # type: ignore[misc]
+        pass
+
+    use_core_numbers(Loader)
+    return Loader
+
+
+def _set_paths(config: DictConfig, package: str, folder: Path) -> None:
+    """Make the relative paths in a file's content those of its folder."""
+    before = "" if package == "_global_" else f"{package}."
+    for path_key in PATH_KEYS:
+        key = path_key.removeprefix(before)
+        value = dict(_strings(OmegaConf.to_container(config, resolve=False))).get(key)
+        if value is None or not path_key.startswith(before) or not is_literal(value):
+            continue
+        with contextlib.suppress(SettingError):  # it is said where the path is used, if it is
+            path = str(expanded(value, path_key, folder))
+            OmegaConf.update(config, key, escaped(as_it_stands(path) if "$" in path else path), merge=False)
+
+
+def is_literal(path: str) -> bool:
+    """Whether a path has no `${KEY}`, a reference to another key: variables have capitals."""
+    return path.startswith(("./", "/./")) or "${" not in without_variables(path)
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lqrpg.checks import SettingError, require
+from lqrpg.paths import expanded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     from lqrpg.results.lookup import open_run
 
     require(isinstance(run_folder, str | Path), "run_folder", run_folder, "a folder, such as 'results/azopg/paper'")
-    folder = Path(run_folder)
+    folder = expanded(run_folder)
     try:
         run = open_run(folder)
         return {name: run.table(name) for name in run.provenance["tables"]}
@@ -150,7 +151,8 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
-    found = [each for each in finished_runs(Path(results), spec.experiment) if run in (None, each.name)]
+    results = expanded(results)
+    found = [each for each in finished_runs(results, spec.experiment) if run in (None, each.name)]
     command = f"lqrpg run experiment={spec.experiment}"
     if not found:
         named = f" named {run!r}" if run else ""
@@ -164,6 +166,9 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Settings as words of the command line, groups flattened; a system is its kind and its settings."""
+    from lqrpg.cli.compose import path_value
+    from lqrpg.cli.data_only import PATH_KEYS
+
     for key, value in settings.items():
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {name: part for name, part in dataclasses.asdict(value).items() if part is not None}
@@ -171,6 +176,8 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _words(fields, f"{prefix}{key}.")
         elif isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
             yield from _words(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}" in PATH_KEYS and isinstance(value, str | Path):
+            yield f"{prefix}{key}={path_value(str(value))}"
         else:
             yield f"{prefix}{key}={_value(value)}"
 

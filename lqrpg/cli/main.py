@@ -25,6 +25,7 @@ from lqrpg.cli.surroundings import (
     heed_signals,
     prepare_streams,
 )
+from lqrpg.paths import expanded
 
 # One BLAS thread, set before numpy is imported: sums then have the same order on any number of cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -38,9 +39,19 @@ os.environ["PYTHONSAFEPATH"] = "1"
 
 _LONGEST_MESSAGE = 1000
 
+
+class _UserPath(click.Path):
+    """A path, `~` and variables in it expanded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that is meant."""
+        option = param.opts[-1] if param is not None and param.opts[-1].startswith("--") else ""
+        return super().convert(str(expanded(value, option)), param, ctx)
+
+
 _RESULTS = click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=_UserPath(path_type=Path),
     default=Path("results"),
     show_default=True,
     help="Folder of the tables.",
@@ -74,7 +85,7 @@ def cli() -> None:
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the resolved settings and stop.")
 @click.option(
     "--config-dir",
-    type=click.Path(path_type=Path),
+    type=_UserPath(path_type=Path),
     help="Folder with your own experiment/ and system/ YAML files.",
 )
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
@@ -90,7 +101,7 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir:
 
 @cli.command()
 @click.argument("words", nargs=-1, metavar="[EXPERIMENT|PAPER]... [KEY=VALUE]...")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the figures.  [default: figures]")
+@click.option("--out", type=_UserPath(path_type=Path), help="Folder of the figures.  [default: figures]")
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
     """Run all experiments, draw all figures, check all claims: lqrpg reproduce scale=paper.
@@ -109,7 +120,7 @@ def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
 @_RUN
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=_UserPath(path_type=Path),
     default=Path("figures"),
     show_default=True,
     help="Folder of the figures.",
@@ -153,7 +164,7 @@ def list_(results: Path, as_json: bool) -> int:
 @_RUN
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_UserPath(path_type=Path, dir_okay=False),
     default=Path("report.html"),
     show_default=True,
     help="The page.",
@@ -169,12 +180,12 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
 
 
 @cli.command()
-@click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
-@click.argument("run_b", metavar="RUN_B", type=click.Path(path_type=Path))
+@click.argument("run_a", metavar="RUN_A", type=_UserPath(path_type=Path))
+@click.argument("run_b", metavar="RUN_B", type=_UserPath(path_type=Path))
 @click.option("--figures", is_flag=True, help="Draw the figures of both, side by side.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_UserPath(path_type=Path, file_okay=False),
     default=Path("comparison"),
     show_default=True,
     help="Folder of these figures.",
@@ -195,7 +206,7 @@ def compare(run_a: Path, run_b: Path, figures: bool, out: Path) -> int:
 @_RUN
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_UserPath(path_type=Path, file_okay=False),
     default=Path("csv"),
     show_default=True,
     help="Folder of the CSV files.",
@@ -208,7 +219,7 @@ def export(experiments: tuple[str, ...], results: Path, run_name: str | None, ou
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=_UserPath(path_type=Path))
 def init(folder: Path) -> int:
     """Write a folder to start from: a plant, an experiment on it, and the three commands to run."""
     from lqrpg.cli import init as command

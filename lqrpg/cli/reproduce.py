@@ -10,7 +10,7 @@ from pathlib import Path
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.chosen import chosen
-from lqrpg.cli.compose import Request, requests, with_plain_folder
+from lqrpg.cli.compose import Request, requests, with_plain_paths
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import Drawn, draw_figures
@@ -70,7 +70,7 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 
 def _requests(words: Sequence[str], *, force: bool) -> list[Request]:
     """One request for each wanted experiment, all checked before anything starts."""
-    overrides = with_plain_folder([word for word in words if "=" in word], multirun=False)
+    overrides = with_plain_paths([word for word in words if "=" in word], multirun=False)
     named = [word for word in words if "=" not in word]
     names = chosen(named, choices("experiment", own=not named))
     wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in names]

@@ -12,7 +12,7 @@ import click
 from omegaconf import OmegaConf
 
 from lqrpg.checks import SettingError, SettingWarning
-from lqrpg.cli.compose import Request, requests, with_plain_folder
+from lqrpg.cli.compose import Request, requests, with_plain_paths, without_globs
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
@@ -24,9 +24,11 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
     """Run one job, or with `multirun` every combination; return the exit code."""
     if serves_another():
         return 0
-    overrides = with_plain_folder(overrides, multirun=multirun)
+    overrides = with_plain_paths(overrides, multirun=multirun)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SettingWarning)
+        if multirun:
+            overrides = without_globs(overrides, config_dir)
         wanted = requests(overrides, config_dir, multirun=multirun)
     for line in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"lqrpg: warning: {line}", err=True)

@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request, composer, quoted, request, search_path
 from lqrpg.cli.console import say
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
+from lqrpg.experiments.settings import escaped
 from lqrpg.results.run_directory import State
 from lqrpg.rooms import config_folders
 
@@ -31,7 +33,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     os.environ[_CONFIG_DIR] = str(config_dir.resolve()) if config_dir else ""
     main, *others = config_folders()
     own = [
-        "hydra.sweep.dir=" + quoted(f"{results}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
+        "hydra.sweep.dir=" + quoted(f"{escaped(str(results))}/.sweeps/${{now:%Y-%m-%d_%H-%M-%S}}"),
         "hydra.output_subdir=null",
         search_path(others),
         "hydra.job.chdir=false",
@@ -60,7 +62,7 @@ def job(config: DictConfig) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    typed = list(HydraConfig.get().overrides.task)
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     folder = os.environ.get(_CONFIG_DIR)
     state = GlobalHydra.instance()
     kept = state.hydra

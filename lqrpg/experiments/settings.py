@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -17,12 +18,14 @@ from lqrpg.checks import SettingError, require, shortened
 from lqrpg.experiments import automatic
 from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
+from lqrpg.paths import expanded
 from lqrpg.results.identity import identity, sources_digest
 from lqrpg.rooms import module_of
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
 COMPOSER_KEYS = ("scale", "scales", "plant", "plants")
+_FOLDER = "a folder, without control characters"
 _ITEMS = {
     int: ("whole numbers", "[1,2]"),
     float: ("numbers", "[0.5,1.0]"),
@@ -56,8 +59,7 @@ class RunnerSettings:
         engines = "one of " + ", ".join(JOBLIB_BACKENDS)
         require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
         require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
-        expected = "a folder, without control characters"
-        require(_is_folder_name(self.results_dir), "results_dir", self.results_dir, expected)
+        require(_is_folder_name(self.results_dir), "results_dir", self.results_dir, _FOLDER)
         if self.workers is not None:
             require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
@@ -164,7 +166,7 @@ def job_from(config: DictConfig) -> Job:
         content: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise SettingError(_one_line(error)) from None
-    runner = _build(RunnerSettings, {key: content.pop(key) for key in RUNNER_KEYS}, "")
+    runner = _runner({key: content.pop(key) for key in RUNNER_KEYS})
     scale = content["scale"]
     expected_s = _seconds((content.get("scales") or {}).get(scale))
     for key in COMPOSER_KEYS:
@@ -192,6 +194,14 @@ def _choose_plant(config: DictConfig) -> None:
         kind = str(system.get("kind"))
         with open_dict(config):
             config.plant = kind if kind in plants else automatic.OTHERS
+
+
+def _runner(content: dict[str, Any]) -> RunnerSettings:
+    """How to run; the folder's name is taken as it is, whatever a `$` in it means elsewhere."""
+    folder = content.pop("results_dir")
+    require(isinstance(folder, str) and _is_folder_name(folder), "results_dir", folder, _FOLDER)
+    path = str(expanded(folder, "results_dir"))
+    return _build(RunnerSettings, content, "", results_dir=path)  # type: ignore[no-any-return]
 
 
 def _seconds(sizes: Any) -> float:
@@ -259,7 +269,21 @@ def _require_flat(key: str, kind: Any, value: Any) -> None:
 
 def _merged(types: dict[str, Any], values: dict[str, Any]) -> Any:
     schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
-    return OmegaConf.merge(schema, OmegaConf.create(values))
+    return OmegaConf.merge(schema, OmegaConf.create(_without_references(values)))
+
+
+def _without_references(value: Any) -> Any:
+    """Resolved values such that OmegaConf looks nothing up in them once more."""
+    if isinstance(value, dict):
+        return {key: _without_references(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_references(part) for part in value]
+    return escaped(value) if isinstance(value, str) else value
+
+
+def escaped(text: str) -> str:
+    """A text in which `${` refers to no key, in OmegaConf's grammar."""
+    return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
 
 
 def _culprit(types: dict[str, Any], values: dict[str, Any]) -> str:

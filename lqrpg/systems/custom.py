@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require, shortened, warn
+from lqrpg.checks import SettingError, require, warn
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled, unsampled
 from lqrpg.systems import plant_checks as checks
-from lqrpg.systems.plant_files import read_plant
+from lqrpg.systems.matrices import is_given, is_vector, matrix, numbers, seconds, symmetric
+from lqrpg.systems.plant_files import named_plant
+from lqrpg.systems.plant_names import REQUIRED, called, require_all
 
 Rows = list[list[float]]
 DEFAULTS: Mapping[str, float] = {"Q": 1.0, "R": 1.0, "S": 0.0, "noise": 1e-3, "first_state": 1.0}
@@ -67,11 +68,20 @@ class Custom:
 
         Numbers become multiples of the identity, lists diagonals, and a first gain is found where none is given.
         """
-        given = {name: value for name, value in content.items() if value is not None}
+        given = {name: value for name, value in content.items() if is_given(value)}
         file = given.pop("file", None)
-        if file is not None:
-            given = {**_without_strangers(read_plant(Path(str(file))), str(file)), **given}
-        return _completed(given)
+        if file is None:
+            return _completed(given, {})
+        found = named_plant(str(file))
+        given = {**found.values, **given}
+        require_all(given, found, f"system.file={str(file)!r}")
+        found.announce()
+        labels = {key: label for key, label in found.labels.items() if given[key] is found.values[key]}
+        with called(labels):
+            settings = _completed(given, labels)
+            if labels:
+                cls(**settings)  # what is refused is called as in the file
+        return settings
 
     def __post_init__(self) -> None:
         checks.require_semidefinite("system.first_state", np.array(self.first_state))
@@ -111,54 +121,33 @@ class Custom:
         return np.array(self.K0, dtype=np.float64)
 
 
-def _without_strangers(content: dict[str, Any], file: str) -> dict[str, Any]:
-    """The content of a plant's file, refused if it holds what no plant has."""
-    known = [*Custom.__dataclass_fields__]
-    for name in content:
-        if name not in known or name == "kind":
-            names = ", ".join(key for key in known if key != "kind")
-            raise SettingError(f"system.file={file!r}: unknown name {name!r}: a plant has {names}")
-    return {name: value for name, value in content.items() if value is not None}
-
-
-def _completed(given: dict[str, Any]) -> dict[str, Any]:
-    """All settings as plain numbers and matrices."""
-    for name, hint in (("A", "a matrix"), ("B", "a matrix"), ("sample_time", "0 for continuous time, or seconds")):
+def _completed(given: dict[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """All settings as plain numbers and matrices; `labels` are what messages call those that have another name."""
+    for name, hint in REQUIRED.items():
         if name not in given:
             raise SettingError(f"system.{name} is missing: expected {hint}; or name a plant's file: system.file=FILE")
-    times = {name: _number(name, given.get(name)) for name in ("sample_time", "convert_to")}
+    label = {name: labels.get(name, f"system.{name}") for name in Custom.__dataclass_fields__}
+    times = {name: seconds(label[name], given.get(name)) for name in ("sample_time", "convert_to")}
     n, m = _sizes(given["A"], given["B"])
-    shapes = {"A": (n, n), "B": (n, m), "Q": (n, n), "R": (m, m), "S": (n, m), "noise": (n, n), "first_state": (n, n)}
-    plain = {
-        name: checks.matrix(f"system.{name}", given.get(name, DEFAULTS.get(name)), *shape)
-        for name, shape in shapes.items()
-    }
-    gain = checks.matrix("system.K0", given["K0"], m, n) if "K0" in given else None
+    shapes = {"A": (n, n), "B": (n, m), "S": (n, m)}
+    plain = {name: matrix(label[name], given.get(name, DEFAULTS.get(name)), *shape) for name, shape in shapes.items()}
+    for name, size in (("Q", n), ("R", m), ("noise", n), ("first_state", n)):
+        plain[name] = symmetric(label[name], given.get(name, DEFAULTS[name]), size)
+    gain = matrix(label["K0"], given["K0"], m, n) if "K0" in given else None
     complete = {"kind": given["kind"], **times, **plain}
     return {**complete, "K0": _found_gain(complete) if gain is None else gain}
 
 
-def _number(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    expected = "0 for continuous time, or the seconds between samples"
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise SettingError(f"system.{name}={shortened(repr(value))}: expected {expected}") from None
-    require(0.0 <= seconds < np.inf and not isinstance(value, bool), f"system.{name}", value, expected)
-    return seconds
-
-
 def _sizes(A: Any, B: Any) -> tuple[int, int]:
     """The numbers of states and inputs."""
-    states, inputs = checks.numbers("system.A", A), checks.numbers("system.B", B)
+    states, inputs = numbers("system.A", A), numbers("system.B", B)
     n = round(states.size**0.5)
     square = states.size == n * n and states.ndim in (0, 2) and n > 0
     require(square and states.shape[:1] == states.shape[1:], "system.A", _shape(states), "a square matrix")
-    right = inputs.size > 0 and inputs.size % n == 0 and (inputs.ndim < 2 or inputs.shape[0] == n)
-    require(right and (inputs.ndim == 2 or inputs.size == n), "system.B", _shape(inputs), f"{n} rows, as A has")
-    m = inputs.size // n
+    one_input = is_vector(inputs) and inputs.size == n  # also as a row, which MATLAB users save for a column
+    right = one_input or (inputs.ndim == 2 and inputs.shape[0] == n) or inputs.size == n == 1
+    require(right, "system.B", _shape(inputs), f"{n} rows, as A has")
+    m = 1 if one_input and n > 1 else inputs.size // n
     limit = f"at most {checks.MAX_SIZE} states and as many inputs"
     require(max(n, m) <= checks.MAX_SIZE, "system.A", _shape(states), limit)
     return n, m

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -62,14 +63,18 @@ class CustomFamily:
         kind = given.pop("kind")
         if path is None and not given:
             raise SettingError("system.file is missing: write system.file=FAMILY.yaml, a family of plants")
-        where = str(path) if path is not None else _HERE
-        body = family_file.read(str(path)) if path is not None else given
-        family_file.require_keys(body, where)
+        where, labels = str(path) if path is not None else _HERE, {}
+        if path is None:
+            family_file.require_keys(given, where)
+            body = given
+        else:
+            found = family_file.read(where)
+            body, labels = found.values, found.labels
         body = {"derived": {}, "dt": None, "start_gain": None, **body}
         body |= {key: value for key, value in overrides.items() if value is not None}
         body["derived"] = body["derived"] or {}
         settings = {"kind": kind, "tolerance": 1e-8, **body}
-        family = _Parts.of(settings, where).family
+        family = _Parts.of(settings, where, labels).family
         _require_domain(family, where)
         _note_unused([*body["parameters"], *body["derived"]], family, where)
         return settings
@@ -111,7 +116,7 @@ class _Parts:
     gain: list[list[float]] | None
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], where: str) -> _Parts:
+    def of(cls, content: Mapping[str, Any], where: str, labels: Mapping[str, str] = MappingProxyType({})) -> _Parts:
         fixed, uncertain = family_file.parameters(content["parameters"], where)
         names = {*fixed, *uncertain}
         derived = family_file.derived(content["derived"], names, where)
@@ -119,7 +124,7 @@ class _Parts:
         state = family_file.matrix(content["A"], None, None, names, f"{where}: A")
         n = len(state)
         _require_size(where, "A", n, len(state[0]), n, family_file.MAX_STATES)
-        inputs = family_file.matrix(content["B"], n, None, names, f"{where}: B")
+        inputs = family_file.input_matrix(content["B"], n, names, f"{where}: B")
         m = len(inputs[0])
         _require_size(where, "B", n, m, m, family_file.MAX_INPUTS)
         Q, R, Sigma = (
@@ -128,7 +133,8 @@ class _Parts:
         )
         given = tuple(uncertain), tuple(uncertain.values()), fixed, derived, state, inputs
         family = ParameterFamily(*given, _period(content, where), Q, R, Sigma)
-        return cls(family, family_file.gain(content["start_gain"], m, n, f"{where}: start_gain"))
+        gain = labels.get("start_gain", f"{where}: start_gain")
+        return cls(family, family_file.gain(content["start_gain"], m, n, gain))
 
 
 def _require_size(where: str, key: str, rows: int, columns: int, wanted: int, most: int) -> None:

@@ -4,6 +4,7 @@ The text is read by Python's own parser, and its tree is walked here: what is no
 way of being evaluated. All numbers are float64, so an overflow is an infinity, and never a long computation.
 
     expression: number | name | (expression) | - expression | function(expression)
+              | function(expression, expression)
               | expression + expression, and the same with -, *, /
               | expression ** exponent, the exponent made of numbers alone
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import keyword
 import math
 import re
 import warnings
@@ -39,10 +41,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tan": np.tan,
     "tanh": np.tanh,
 }
+FUNCTIONS_OF_TWO: dict[str, Callable[..., Any]] = {"atan2": np.arctan2}
 CONSTANTS = {"pi": math.pi}
-RESERVED = {*FUNCTIONS, *CONSTANTS}
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_CALLABLE = {**FUNCTIONS, **FUNCTIONS_OF_TWO}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_LONGEST_NAME = 40
 _OPERATIONS: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
@@ -50,7 +54,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Div: np.divide,
     ast.Pow: np.power,
 }
-_GRAMMAR = f"an expression of numbers, names, + - * / **, parentheses and {' '.join(sorted(FUNCTIONS))}"
+_GRAMMAR = f"an expression of numbers, names, + - * / **, parentheses and {' '.join(sorted(_CALLABLE))}"
 
 
 class Expression(NamedTuple):
@@ -76,9 +80,22 @@ class Expression(NamedTuple):
             return _value(self.tree, values)
 
 
-def is_name(text: object) -> bool:
-    """Whether a text can name a parameter."""
-    return isinstance(text, str) and _NAME.fullmatch(text) is not None and text not in RESERVED
+def no_name(name: object) -> str:
+    """Why something cannot name a parameter, and what can; empty if it can."""
+    text = str(name)[:60]
+    if isinstance(name, str) and keyword.iskeyword(name):
+        return f"{text} is a word of Python's, which expressions cannot read: take {text}_"
+    if name in CONSTANTS:
+        return f"{text} stands for {CONSTANTS[str(name)]:.6g} in expressions: take another name, such as {text}_"
+    if name in _CALLABLE:
+        return f"{text} is a function in expressions: take another name, such as {text}_"
+    if isinstance(name, str) and any(mark in name for mark in "()"):
+        return f"{text!r}: expected a name; an expression with a comma has to be quoted"
+    if isinstance(name, str) and _NAME.fullmatch(name) and len(name) > _LONGEST_NAME:
+        return f"{text!r}: a name of {len(name)} characters: expected at most {_LONGEST_NAME}"
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        return f"{text!r}: expected a name of the letters a to z and A to Z, digits and _, a letter first"
+    return ""
 
 
 def parse(source: object, known: Collection[str], where: str) -> Expression:
@@ -149,7 +166,10 @@ def _check(node: ast.expr, known: Collection[str], names: set[str], place: _Plac
         _check(node.right, known, names, place, depth + 1)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         _check_call(node, node.func.id, place)
-        _check(node.args[0], known, names, place, depth + 1)
+        for argument in node.args:
+            _check(argument, known, names, place, depth + 1)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+        raise place.refuse("^ is no power here", f"**, as in {place.source.strip().replace('^', '**')!r}")
     else:
         raise place.refuse(repr(_part(place.source, node)), _GRAMMAR)
 
@@ -170,7 +190,7 @@ def _is_finite(value: Any) -> bool:
 def _check_name(name: str, known: Collection[str], place: _Place) -> None:
     if name in known or name in CONSTANTS:
         return
-    if name in FUNCTIONS:
+    if name in _CALLABLE:
         raise place.refuse(f"{name} is a function", f"{name}(...)")
     close = difflib.get_close_matches(name, [*known, *CONSTANTS], n=1)
     others = "one of " + ", ".join(sorted({*known, *CONSTANTS})) if known else "a number"
@@ -179,10 +199,11 @@ def _check_name(name: str, known: Collection[str], place: _Place) -> None:
 
 
 def _check_call(node: ast.Call, name: str, place: _Place) -> None:
-    if name not in FUNCTIONS:
-        raise place.refuse(f"unknown function {name[:40]!r}", "one of " + ", ".join(sorted(FUNCTIONS)))
-    if len(node.args) != 1 or node.keywords:
-        raise place.refuse(f"{name} with {len(node.args) + len(node.keywords)} arguments", f"{name}(...) with one")
+    if name not in _CALLABLE:
+        raise place.refuse(f"unknown function {name[:40]!r}", "one of " + ", ".join(sorted(_CALLABLE)))
+    count, words = (2, "two") if name in FUNCTIONS_OF_TWO else (1, "one")
+    if len(node.args) != count or node.keywords:
+        raise place.refuse(f"{name} with {len(node.args) + len(node.keywords)} arguments", f"{name}(...) with {words}")
 
 
 def _check_exponent(node: ast.expr, place: _Place) -> None:
@@ -212,5 +233,5 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.BinOp):
         return _OPERATIONS[type(node.op)](_value(node.left, values), _value(node.right, values))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return FUNCTIONS[node.func.id](_value(node.args[0], values))
+        return _CALLABLE[node.func.id](*(_value(argument, values) for argument in node.args))
     raise AssertionError("the tree was checked")

@@ -2,59 +2,72 @@
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array
+from lqrpg.paths import expanded
 from lqrpg.systems.distributions import Distribution, distribution
-from lqrpg.systems.expression import Expression, is_name, parse
+from lqrpg.systems.expression import Expression, no_name, parse
+from lqrpg.systems.matrices import symmetric
 from lqrpg.systems.parameter_family import Entries
 from lqrpg.systems.plain_yaml import load_plain
+from lqrpg.systems.plant_names import FAMILY, Named, recognised
 
-REQUIRED = ("parameters", "time", "A", "B", "Q", "R", "Sigma")
 OPTIONAL = ("derived", "dt", "start_gain")
+REQUIRED = tuple(key for key in FAMILY.keys if key not in OPTIONAL)
 TIMES = ("continuous", "discrete")
 MAX_STATES, MAX_INPUTS = 6, 4  # the kernels are compiled without loops: above, that takes minutes
 MAX_UNCERTAIN, MAX_NAMES = 8, 60
 _MAX_BYTES = 100_000
 
 
-def read(path: str) -> dict[str, Any]:
-    """The plain content of a family's file.
+def read(file: str) -> Named:
+    """The plain content of a family's file by a family's own keys.
 
     Raises
     ------
     SettingError
         With one line, if the file cannot be read or is not plain YAML with the keys of a family.
     """
+    path = expanded(file, "system.file")
     try:
-        require(not Path(path).exists() or Path(path).is_file(), "system.file", path, "a file, no folder or device")
-        with Path(path).open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)  # no more: a stranger's file may have no end
+        require(not path.exists() or path.is_file(), "system.file", file, "a file, no folder or device")
+        with path.open("rb") as opened:
+            raw = opened.read(_MAX_BYTES + 1)  # no more: a stranger's file may have no end
     except OSError as error:
-        raise SettingError(f"system.file={path!r}: {error.strerror or error}: expected a readable YAML file") from None
-    require(len(raw) <= _MAX_BYTES, f"system.file={path}: bytes", f"over {_MAX_BYTES}", f"at most {_MAX_BYTES}")
-    content = load_plain(raw, path)
-    require_keys(content, path)
-    return dict(content)
+        raise SettingError(f"system.file={file!r}: {error.strerror or error}: expected a readable YAML file") from None
+    require(len(raw) <= _MAX_BYTES, f"system.file={file}: bytes", f"over {_MAX_BYTES}", f"at most {_MAX_BYTES}")
+    content = load_plain(raw, file)
+    _require_group(content, file)
+    found = recognised(content, file, FAMILY)
+    require_keys(found.values, file)
+    found.announce()
+    return found
 
 
 def require_keys(content: object, where: str) -> None:
     """Refuse anything but a group with the keys of a family."""
-    keys = ", ".join((*REQUIRED, *OPTIONAL))
-    if not isinstance(content, dict):
-        raise SettingError(f"{where}: expected a family of plants, with the keys {keys}")
+    _require_group(content, where)
+    assert isinstance(content, dict)
     for key in content:
-        if key not in (*REQUIRED, *OPTIONAL):
-            raise SettingError(f"{where}: unknown key {str(key)!r}: expected {keys}")
+        if key not in FAMILY.keys:
+            raise SettingError(f"{where}: unknown key {str(key)!r}: expected {', '.join(FAMILY.keys)}")
     missing = [key for key in REQUIRED if key not in content]
     if missing:
-        raise SettingError(f"{where}: {missing[0]} is missing: expected the keys {', '.join(REQUIRED)}")
+        hint = "; a single plant is system=custom" if "parameters" in missing else ""
+        verb = "is" if len(missing) == 1 else "are"
+        raise SettingError(
+            f"{where}: {', '.join(missing)} {verb} missing: expected the keys {', '.join(REQUIRED)}{hint}"
+        )
+
+
+def _require_group(content: object, where: str) -> None:
+    if not isinstance(content, dict):
+        raise SettingError(f"{where}: expected a family of plants, with the keys {', '.join(FAMILY.keys)}")
 
 
 def parameters(content: object, where: str) -> tuple[dict[str, float], dict[str, Distribution]]:
@@ -88,12 +101,9 @@ def _numbers(group: Mapping[Any, Any], where: str) -> dict[str, Any]:
 
 
 def _require_name(name: object, where: str) -> None:
-    if keyword.iskeyword(str(name)):
-        raise SettingError(f"{where}: {name} is a word of Python's, which expressions cannot read: take {name}_")
-    if not is_name(name):
-        raise SettingError(
-            f"{where}: {str(name)[:60]!r}: expected a name of letters, digits and _, not that of a function"
-        )
+    reason = no_name(name)
+    if reason:
+        raise SettingError(f"{where}: {reason}")
 
 
 def number(value: object, where: str) -> float:
@@ -126,6 +136,8 @@ def matrix(content: object, rows: int | None, columns: int | None, known: Collec
     shape = f"{rows or 'n'} rows of {columns or 'as many'} numbers or expressions, such as [[0, 1], [-k/m, 0]]"
     if not isinstance(content, list) or not content or not all(isinstance(row, list) and row for row in content):
         raise SettingError(f"{where}: expected {shape}")
+    for i, row in enumerate(content):
+        _require_unsplit(row, f"{where}, row {i + 1}")
     if rows not in (None, len(content)):
         raise SettingError(f"{where}: {len(content)} row{'s' * (len(content) > 1)}: expected {shape}")
     width = columns or len(content[0])
@@ -138,15 +150,40 @@ def matrix(content: object, rows: int | None, columns: int | None, known: Collec
     )
 
 
+def _require_unsplit(row: Sequence[object], where: str) -> None:
+    """Refuse an expression that YAML has split at a comma inside its parentheses."""
+    for j, entry in enumerate(row):
+        whole = entry if isinstance(entry, str) else ""
+        if whole.count("(") <= whole.count(")"):
+            continue
+        for part in row[j + 1 :]:
+            whole = f"{whole}, {part}"
+            if whole.count("(") == whole.count(")"):
+                raise SettingError(
+                    f"{where}, column {j + 1}: {entry!r}: the comma ends an entry of the list: quote the expression: "
+                    f"'{whole}'"
+                )
+
+
+def input_matrix(content: object, states: int, known: Collection[str], where: str) -> Entries:
+    """B row by row; a list, or one row, stands for the column of one input."""
+    if isinstance(content, list) and content and not any(isinstance(row, list) for row in content):
+        _require_unsplit(content, where)
+        content = [[entry] for entry in content]
+    elif isinstance(content, list) and len(content) == 1 and isinstance(content[0], list) and len(content[0]) == states:
+        content = [[entry] for entry in content[0]] if states > 1 else content
+    return matrix(content, states, None, known, where)
+
+
 def definite(content: object, size: int, where: str) -> Array:
-    """A symmetric positive definite matrix: row by row, or a number that stands for that times the identity."""
+    """A symmetric positive definite matrix: row by row, or a diagonal, or a number that stands for a multiple of I."""
     if not isinstance(content, list):
-        found = number(content, where) * np.eye(size)
+        values: Any = number(content, where)
+    elif not any(isinstance(row, list) for row in content):
+        values = [number(entry, f"{where}, entry {i + 1}") for i, entry in enumerate(content)]
     else:
-        rows = matrix(content, size, size, (), where)
-        found = np.array([[float(entry.value({})) for entry in row] for row in rows])
-    if not np.isfinite(found).all() or np.abs(found - found.T).max() > 1e-12 * np.abs(found).max():
-        raise SettingError(f"{where}: expected a symmetric matrix of finite numbers, or a number times the identity")
+        values = _values(matrix(content, size, size, (), where))
+    found = np.array(symmetric(where, values, size))
     eigenvalues = np.linalg.eigvalsh(found)
     if not eigenvalues[0] > 1e-13 * abs(eigenvalues[-1]):
         raise SettingError(
@@ -156,18 +193,23 @@ def definite(content: object, size: int, where: str) -> Array:
     return found
 
 
+def _values(entries: Entries) -> list[list[float]]:
+    return [[float(entry.value({})) for entry in row] for row in entries]
+
+
 def gain(content: object, inputs: int, states: int, where: str) -> list[list[float]] | None:
-    """K0 row by row (or in one row, for one input), or None if it is not given."""
+    """K0 row by row (for one input also as a list or a column), or None if it is not given."""
     if content is None:
         return None
     shape = f"{inputs} row(s) of {states} numbers, u = -K x, such as [{', '.join(['0'] * states)}]"
     if not isinstance(content, list) or not content:
         raise SettingError(f"{where}: {content!r}: expected {shape}")
     rows = content if any(isinstance(row, list) for row in content) else [content]
+    if inputs == 1 and len(rows) == states and all(isinstance(row, list) and len(row) == 1 for row in rows):
+        rows = [[row[0] for row in rows]]
     if len(rows) != inputs or any(not isinstance(row, list) or len(row) != states for row in rows):
         raise SettingError(f"{where}: {content!r}: expected {shape}")
-    entries = matrix(rows, inputs, states, (), where)
-    found = [[float(entry.value({})) for entry in row] for row in entries]
+    found = _values(matrix(rows, inputs, states, (), where))
     if not np.isfinite(found).all():
         raise SettingError(f"{where}: expected {inputs} rows of {states} finite numbers")
     return found

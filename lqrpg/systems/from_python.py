@@ -10,11 +10,10 @@ import numpy as np
 
 from lqrpg.checks import SettingError
 from lqrpg.lqr.plant import Plant
+from lqrpg.paths import expanded
 from lqrpg.systems.custom import Custom
-from lqrpg.systems.plant_files import ALIASES, write_plant
-
-KEYS = tuple(name for name in Custom.__dataclass_fields__ if name != "kind")
-"""What a plant has, by name."""
+from lqrpg.systems.plant_files import write_plant
+from lqrpg.systems.plant_names import PLANT, recognised
 
 
 def load_system(source: Any, **settings: Any) -> Custom:
@@ -50,11 +49,11 @@ def load_system(source: Any, **settings: Any) -> Custom:
     """
     _require_known(settings)
     if isinstance(source, str | Path):
-        return Custom(**Custom.expand({"kind": "custom", "file": str(source), **_plain(settings)}))
+        return Custom(**Custom.expand({"kind": "custom", "file": str(source), **settings}))
     given = _content(source, settings)
     if given.get("sample_time") is None:
         raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
-    return Custom(**Custom.expand({"kind": "custom", **_plain(given)}))
+    return Custom(**Custom.expand({"kind": "custom", **given}))
 
 
 def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
@@ -83,12 +82,12 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     ...     load_system(path).sample_time
     0.1
     """
-    path = Path(path)
+    path = expanded(path)
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise SettingError(f"{path}: expected a name that ends in .yaml")
     system = load_system(source, **settings)
     try:
-        write_plant(path, {name: _array(getattr(system, name)) for name in KEYS})
+        write_plant(path, {name: _array(getattr(system, name)) for name in PLANT.keys})
     except OSError as error:
         raise SettingError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
@@ -98,27 +97,16 @@ def _array(value: Any) -> Any:
     return np.array(value) if isinstance(value, list) else value
 
 
-def _require_known(content: Mapping[str, Any]) -> None:
-    for name in content:
-        if name not in KEYS:
-            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(KEYS)}")
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: _listed(value) for name, value in settings.items()}
-
-
-def _listed(value: Any) -> Any:
-    """An array as nested lists; complex numbers stay so, to be refused, unless all of them are real."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return (value.real if np.iscomplexobj(value) and not value.imag.any() else value).tolist()
+def _require_known(settings: Mapping[str, Any]) -> None:
+    for name in settings:
+        if name not in PLANT.keys:
+            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(PLANT.keys)}")
 
 
 def _content(source: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """All that a source holds, by the names of a plant's file, and the settings in place of what they override."""
     if isinstance(source, Custom):
-        return {**{name: getattr(source, name) for name in KEYS}, **settings}
+        return {**{name: getattr(source, name) for name in PLANT.keys}, **settings}
     if isinstance(source, Plant):
         return _of_plant(source, settings)
     if hasattr(source, "plant") and hasattr(source, "initial_gain"):
@@ -144,16 +132,16 @@ def _named(source: Any) -> dict[str, Any]:
         source = _realised(source)
     library = type(source).__module__.partition(".")[0]
     if library in ("control", "scipy") and hasattr(source, "A"):
-        return {"A": np.asarray(source.A), "B": np.asarray(source.B), **_sample_time(source, library)}
+        return {"A": source.A, "B": source.B, **_sample_time(source, library)}
     held = dict(source) if isinstance(source, Mapping) else _attributes(source)
     if not {"A", "B"} <= set(held):
         raise SettingError(
             f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), a Plant, or a "
             "state-space system of python-control (control.ss(...)) or scipy.signal"
         )
-    content = {ALIASES.get(name, name): value for name, value in held.items() if value is not None}
-    _require_known(content)
-    return content
+    found = recognised(held, type(source).__name__)
+    found.announce()
+    return found.values
 
 
 def _attributes(source: Any) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""YAML of a user or a stranger as plain data: no tags, anchors, aliases, repeated keys or endless nesting."""
+"""YAML of a user or a stranger as plain data: no tags, anchors, aliases, repeated keys or endless nesting.
+
+What a plain word means is said by the core schema of YAML 1.2 (section 10.3.2): 010 is ten, 1e5 a number, and 1:30, yes
+and 2020-01-01 are text.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +15,37 @@ import yaml
 from lqrpg.checks import SettingError
 
 _MOST_LEVELS, _LONGEST_VALUE = 5, 10_000
+_INTEGER = r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_WORDS = {"null": r"~|null|Null|NULL|", "bool": r"true|True|TRUE|false|False|FALSE"}
+
+
+def integer(text: str) -> int:
+    """The value of an integer of YAML 1.2."""
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def use_core_numbers(loader: Any) -> None:
+    """Have a class of loaders of its own read numbers as YAML 1.2 does."""
+    kept = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag.rpartition(":")[2] not in ("int", "float")]
+        for first, pairs in loader.yaml_implicit_resolvers.items()
+    }
+    loader.yaml_implicit_resolvers = kept
+    for name, pattern in (("int", _INTEGER), ("float", _FLOAT)):
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(rf"(?:{pattern})$"), list("-+.0123456789"))
+    loader.add_constructor("tag:yaml.org,2002:int", lambda self, node: integer(self.construct_scalar(node)))
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """A loader of plain data by the core schema."""
+
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - PyYAML's own name and way
+
+
+for _name, _pattern in _WORDS.items():
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})$"), None)
+use_core_numbers(_CoreLoader)
 
 
 def load_plain(raw: bytes, where: str) -> Any:
@@ -31,10 +67,10 @@ def load_plain(raw: bytes, where: str) -> Any:
         raise SettingError(f"{where}: not UTF-8: expected YAML as plain text") from None
     try:
         _require_plain(yaml.parse(text, Loader=yaml.SafeLoader), where)
-        return _built(yaml.SafeLoader(text), where)
+        return _built(_CoreLoader(text), where)
     except yaml.YAMLError as error:
         raise SettingError(f"{where}{_line_of(error)}: not valid YAML: {_reason(error)}") from None
-    except (ValueError, OverflowError) as error:  # such as the date 2020-13-45
+    except (ValueError, OverflowError) as error:  # such as an integer of 5000 digits
         if isinstance(error, SettingError):
             raise
         raise SettingError(f"{where}: {str(error).splitlines()[0]}: expected numbers and expressions") from None

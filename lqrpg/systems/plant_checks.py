@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from numbers import Real
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.checks import SettingError, shortened
+from lqrpg.checks import SettingError
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.modes import growing, unreached, unseen
@@ -20,65 +15,8 @@ from lqrpg.lqr.sampling import LinearModel
 MAX_SIZE = 32
 HEAVIER = 40.0
 """A first gain that nobody gave is the optimum for this multiple of Q, as in Song et al., Section 6."""
-LARGEST = 1e100
-"""Size of an entry above which products overflow; no units are so far from those of others."""
 ROUNDING = 1e-9
 """Part of a weight's norm by which an eigenvalue may lie below zero, or entries differ from their mirror images."""
-
-
-def matrix(key: str, value: Any, rows: int, columns: int) -> list[list[float]]:
-    """A setting as a matrix: nested lists as they stand, a number times the identity, a list as a vector or a diagonal.
-
-    Raises
-    ------
-    SettingError
-        If the value is none of these, has another shape, or holds what is no finite number.
-    """
-    array = numbers(key, value)
-    if array.ndim == 0 and (rows == columns or array == 0):
-        array = float(array) * np.eye(rows, columns)
-    if array.ndim == 1 and 1 in (rows, columns) and array.size == rows * columns:
-        array = array.reshape(rows, columns)
-    if array.ndim == 1 and rows == columns == array.size:
-        array = np.diag(array)
-    if array.shape != (rows, columns):
-        found = "x".join(str(size) for size in array.shape) or "one number"
-        raise SettingError(f"{key}: expected a {rows}x{columns} matrix, not {found}")
-    found_rows: list[list[float]] = array.tolist()
-    return found_rows
-
-
-def numbers(key: str, value: Any) -> Array:
-    """A setting as an array of finite numbers."""
-    shown = shortened(repr(value), 60)
-    strange = next((entry for entry in _entries(value) if not _is_number(entry)), 0.0)
-    if not _is_number(strange):
-        raise SettingError(f"{key}={shown}: expected numbers, in rows of equal length; {strange!r} is no real number")
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise SettingError(f"{key}={shown}: expected numbers, in rows of equal length") from None
-    if not (np.all(np.isfinite(array)) and array.ndim <= 2):
-        raise SettingError(f"{key}={shown}: expected a matrix of finite numbers")
-    if np.any(np.abs(array) > LARGEST):
-        raise SettingError(f"{key}={shown}: expected numbers of at most {LARGEST:g} in size; take other units")
-    return array
-
-
-def _entries(value: Any) -> Iterator[Any]:
-    """All that stands in nested lists."""
-    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
-        for part in value:
-            yield from _entries(part)
-    else:
-        yield value
-
-
-def _is_number(entry: Any) -> bool:
-    """Whether an entry is a real number, or one such as 1e-5, which YAML takes for a word."""
-    if isinstance(entry, str):
-        return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", entry) is not None
-    return isinstance(entry, Real) and not isinstance(entry, bool)
 
 
 def require_weights(model: LinearModel) -> None:

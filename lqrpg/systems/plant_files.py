@@ -12,36 +12,71 @@ import numpy as np
 from scipy import io
 
 from lqrpg.checks import SettingError
+from lqrpg.paths import expanded
+from lqrpg.systems.matrices import numbers
 from lqrpg.systems.plain_yaml import load_plain
+from lqrpg.systems.plant_names import Named, Unread, recognised
 
-ALIASES = {"Ts": "sample_time", "dt": "sample_time", "K": "K0", "N": "S"}
-"""Names of MATLAB's control functions for what has another name here."""
 MAX_BYTES = 1_000_000
 _BYTES_OF_A_NUMBER = 8
-_SAVE = "save the matrices of a state-space object, not the object"
-_OBJECTS = {"cell": "leave cells out", "function": _SAVE, "object": _SAVE, "opaque": _SAVE, "struct": _SAVE}
-"""Kinds of MATLAB's variables that hold no numbers, with what to do; their shapes do not say how much they hold."""
+_NUMERIC = ("double", "single", "sparse", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_KINDS = {
+    "char": "text",
+    "cell": "cell array",
+    "struct": "structure",
+    "function": "function handle",
+    "logical": "logical array",
+}
+"""Kinds of MATLAB's variables that hold no numbers, in words; whatever else there is, is an object."""
 
 
 def read_plant(path: Path) -> dict[str, Any]:
-    """The content of a plant's file by name: numbers, and matrices as nested lists.
+    """The content of a plant's file by a plant's own keys: numbers, and matrices as nested lists.
 
     Raises
     ------
     SettingError
-        If there is no such file, or it is none of the three kinds, or it holds no table of names and numbers.
+        As `named_plant` does, or if a value is no matrix of numbers.
     """
+    found = named_plant(str(path))
+    where = _where(path)
+    return {
+        key: numbers(found.labels.get(key, f"{where}: {key}"), value).tolist() for key, value in found.values.items()
+    }
+
+
+def named_plant(file: str) -> Named:
+    """What a plant's file holds, by a plant's own keys.
+
+    Parameters
+    ----------
+    file : its name, as the user wrote it.
+
+    Raises
+    ------
+    SettingError
+        If there is no such file, or it is none of the three kinds, or names in it have to be asked about.
+    """
+    path = expanded(file, "system.file")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise SettingError(f"system.file={str(path)!r}: expected a file that ends in {', '.join(_READERS)}")
+        raise SettingError(f"system.file={file!r}: expected a file that ends in {', '.join(_READERS)}")
     if not path.is_file():
-        raise SettingError(f"system.file={str(path)!r}: no such file, looked for in {Path.cwd()}")
+        raise SettingError(f"system.file={file!r}: no such file{_elsewhere(path)}")
     _require_small(path, path.stat().st_size)
-    content = reader(path)
-    for name in list(content):
-        if name in ALIASES and ALIASES[name] in content:
-            raise SettingError(f"system.file={str(path)!r}: holds both {name} and {ALIASES[name]}; leave one")
-    return {ALIASES.get(name, name): value for name, value in content.items()}
+    return recognised(reader(path), _where(file))
+
+
+def _where(file: str | Path) -> str:
+    return f"system.file={str(file)!r}"
+
+
+def _elsewhere(path: Path) -> str:
+    """Where a relative path was looked for; for one from a YAML file, whether the file lies in the folder above."""
+    if not path.is_absolute():
+        return f", looked for in {Path.cwd()}"
+    above = path.parent.parent / path.name
+    return f"; there is {above}: a path in a YAML file is relative to it: ../{path.name}" if above.is_file() else ""
 
 
 def write_plant(path: Path, content: Mapping[str, Any]) -> None:
@@ -66,29 +101,26 @@ def _number(value: float) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    content = load_plain(path.read_bytes(), f"system.file={str(path)!r}")
+    content = load_plain(path.read_bytes(), _where(path))
     if not isinstance(content, dict):
-        raise SettingError(f"system.file={str(path)!r}: expected lines such as 'A: [[0, 1], [-1, -1]]'")
-    return {str(name): value for name, value in content.items()}
+        raise SettingError(f"{_where(path)}: expected lines such as 'A: [[0, 1], [-1, -1]]'")
+    return content
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
     try:
         held = io.whosmat(str(path))
-        _require_small(path, sum(_BYTES_OF_A_NUMBER * math.prod(shape) for _, shape, _ in held))
-        objects = [(name, kind) for name, _, kind in held if kind in _OBJECTS]
-        content = {} if objects else io.loadmat(str(path))
+        numeric = [(name, shape) for name, shape, kind in held if kind in _NUMERIC]
+        _require_small(path, sum(_BYTES_OF_A_NUMBER * math.prod(shape) for _, shape in numeric))
+        content = io.loadmat(str(path), variable_names=[name for name, _ in numeric])
     except NotImplementedError:
-        raise SettingError(
-            f"system.file={str(path)!r}: version 7.3 of MATLAB's format is not read; save it with '-v7'"
-        ) from None
+        raise SettingError(f"{_where(path)}: version 7.3 of MATLAB's format is not read; save it with '-v7'") from None
     except SettingError:
         raise
     except Exception as error:  # SciPy raises many kinds on a damaged file
         raise _unreadable(path, "MATLAB", error) from None
-    for name, kind in objects:
-        raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers; {_OBJECTS[kind]}")
-    return _plain(path, {name: value for name, value in content.items() if not name.startswith("__")})
+    others = {name: Unread(_KINDS.get(kind, "object")) for name, _, kind in held if kind not in _NUMERIC}
+    return {name: value for name, value in {**others, **content}.items() if not name.startswith("__")}
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
@@ -96,37 +128,37 @@ def _read_npz(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             _require_small(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as content:
-            return _plain(path, {name: content[name] for name in content.files})
+            return {name: _numpy_array(content, name) for name in content.files}
     except SettingError:
         raise
     except zipfile.BadZipFile:
-        raise SettingError(
-            f"system.file={str(path)!r}: cannot be read as NumPy: no archive that np.savez wrote"
-        ) from None
+        raise SettingError(f"{_where(path)}: cannot be read as NumPy: no archive that np.savez wrote") from None
     except Exception as error:  # NumPy raises as many kinds
         raise _unreadable(path, "NumPy", error) from None
+
+
+def _numpy_array(content: Any, name: str) -> Any:
+    """One array of an archive; objects are not unpickled."""
+    try:
+        array = content[name]
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            return Unread("object")
+        raise
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
+        return Unread("text" if getattr(array, "dtype", np.dtype("V1")).kind in "US" else "object")
+    return Unread("logical array") if array.dtype.kind == "b" else array
 
 
 def _require_small(path: Path, size: int) -> None:
     """Refuse a file by its size, or by that of its content, which compression may hide."""
     if size > MAX_BYTES:
-        raise SettingError(f"system.file={str(path)!r}: larger than {MAX_BYTES // 1_000_000} MB, which no plant is")
-
-
-def _plain(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays as numbers and nested lists; what holds no real numbers is refused by name."""
-    plain = {}
-    for name, value in arrays.items():
-        array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)  # MATLAB has sparse matrices, too
-        if array.dtype.kind not in "biuf":
-            raise SettingError(f"system.file={str(path)!r}: {name} holds no real numbers")
-        plain[name] = float(array.reshape(())) if array.size == 1 else array.astype(np.float64).tolist()
-    return plain
+        raise SettingError(f"{_where(path)}: larger than {MAX_BYTES // 1_000_000} MB, which no plant is")
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> SettingError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SettingError(f"system.file={str(path)!r}: cannot be read as {kind}: {reason}")
+    return SettingError(f"{_where(path)}: cannot be read as {kind}: {reason}")
 
 
 _READERS: Mapping[str, Callable[[Path], dict[str, Any]]] = {

@@ -1,7 +1,9 @@
 """Experiments, tables and figures from Python: what the command line does, by the same code."""
 
 import os
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +11,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lqrpg import SettingError, figure, load_system, load_tables, run_experiment
+from lqrpg import SettingError, figure, load_system, load_tables, run_experiment, save_plant
 from lqrpg.cli import progress
-from lqrpg.cli.library import _value
+from lqrpg.cli.compose import requests
+from lqrpg.cli.library import _value, _words
 from lqrpg.figures.notebook import shown
 
 SMALL = {"scale": "smoke", "backend": "serial"}
@@ -127,3 +130,36 @@ def test_matrices_may_be_arrays_and_a_system_one_that_was_loaded(tmp_path):
     tables = run_experiment("shootout", system=load_system((A, B), sample_time=0.1, K0=K0), **common)
     assert tables["curves"].attrs["settings"]["system"]["A"] == A.tolist()
     assert len([folder for folder in (tmp_path / "shootout").iterdir() if folder.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("written", ["~/r", "$PLANTS/r"])
+def test_home_and_variables_are_expanded_in_every_path(tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PLANTS", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    file = save_plant(f"{written}.yaml", ([[-1, 0], [0, -2]], [0, 1]), sample_time=0, K0=[0, 0.1])
+    assert file == tmp_path / "home/r.yaml"
+    assert load_system(f"{written}.yaml").K0 == [[0.0, 0.1]]
+    words = list(
+        _words({"experiment": "azopg", "system": "custom", "system.file": f"{written}.yaml", "results_dir": written})
+    )
+    [request] = requests(words, None, multirun=False)
+    assert request.job.runner.results_dir == str(tmp_path / "home/r")
+    with pytest.raises(SettingError, match="no finished run"):
+        load_tables(written)
+    with pytest.raises(SettingError, match=re.escape(str(tmp_path / "home/r"))):
+        figure("azopg_fig3", results=written)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
+
+
+@pytest.mark.parametrize("name", ["a b", "it's [x]", "ü(1)=#,", "-x", "{a: 1}", "null"])
+def test_any_file_name_is_taken_from_python_as_it_is(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    save_plant(f"{name}.yaml", ([[-1, 0], [0, -2]], [0, 1]), sample_time=0, K0=[0, 0.1])
+    words = _words(
+        {"experiment": "azopg", "system": "custom", "system.file": Path(f"{name}.yaml"), "results_dir": name}
+    )
+    [request] = requests(list(words), None, multirun=False)
+    assert request.job.settings["system"]["K0"] == [[0.0, 0.1]]
+    assert request.job.runner.results_dir == name

@@ -92,8 +92,8 @@ REFUSED = {
     "A is a cube": ({"A": [[[1]]]}, "system.A"),
     "A is too large": ({"A": np.eye(40).tolist(), "B": np.eye(40).tolist()}, "at most 32"),
     "B has other rows": ({"B": [[1], [0], [0]]}, "2 rows"),
-    "B is empty": ({"B": []}, "2 rows"),
-    "Q has another shape": ({"Q": [[1]]}, "system.Q: expected a 2x2 matrix, not 1x1"),
+    "B is empty": ({"B": []}, "system.B is missing"),
+    "Q has another shape": ({"Q": [[1, 0, 0]]}, "system.Q: expected a 2x2 matrix, not 1x3"),
     "Q is not symmetric": ({"Q": [[1, 1], [0, 1]]}, "system.Q: expected a symmetric"),
     "Q is indefinite": ({"Q": [1, -1]}, "smallest eigenvalue is -1"),
     "Q overflows": ({"Q": 1e308}, "system.Q=1e+308: expected numbers of at most 1e+100"),
@@ -180,16 +180,16 @@ FILES = {
     "not YAML": ("p.yaml", "A: [1", "not valid YAML"),
     "a list": ("p.yaml", "- 1", "expected lines such as"),
     "an object": ("p.yaml", "A: !!python/object/apply:os.system ['touch done']", "line 1: the tag"),
-    "a stranger": ("p.yaml", "sample_time: 0\nC: 1", "unknown name 'C'"),
+    "nothing of a plant": ("p.yaml", "sample_time: 0\nC: 1", "A (a matrix) and B (a matrix) are missing; it holds C"),
     "not MATLAB": ("p.mat", "nonsense", "cannot be read as MATLAB"),
     "not NumPy": ("p.npz", "nonsense", "cannot be read as NumPy"),
     "a key twice": ("p.yaml", "sample_time: 0\nA: 1\nsample_time: 1", "line 3: 'sample_time' is given twice"),
-    "no date": ("p.yaml", "A: 2020-13-45", "month must be in 1..12"),
+    "a date": ("p.yaml", "A: 2020-13-45\nB: 1\nsample_time: 0", "'2020-13-45' is no real number"),
     "a deep list": ("p.yaml", "A: " + "[" * 3000, "nested too deeply"),
     "lists that grow": ("p.yaml", f"A: [&a [{'1,' * 99}1], &b [{'*a,' * 99}*a]]", "line 1: anchors and aliases"),
     "a long number": ("p.yaml", "A: 1" + ":1" * 6000, "a value of over 10000 characters"),
     "a long file": ("p.yaml", "# " * 600_000, "larger than 1 MB"),
-    "a long time": ("p.yaml", "A: 1\nB: 1\nsample_time: 1" + "0" * 400, "system.sample_time=1000"),
+    "a long time": ("p.yaml", "A: 1\nB: 1\nsample_time: 1" + "0" * 400, "sample_time=1000"),
     "two names": ("p.yaml", "Ts: 0\nsample_time: 0", "both Ts and sample_time"),
 }
 
@@ -208,7 +208,7 @@ def test_a_file_that_holds_no_plant_is_refused_in_one_line(name, tmp_path, monke
 
 def test_objects_in_a_numpy_file_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "p.npz", A=np.array([{}], dtype=object))
-    with pytest.raises(SettingError, match="cannot be read as NumPy"):
+    with pytest.raises(SettingError, match="A holds no real numbers"):
         read_plant(tmp_path / "p.npz")
 
 
@@ -232,8 +232,8 @@ def test_another_file_under_the_name_of_an_archive_is_refused_in_plain_words(wri
 
 def test_matlab_objects_are_refused_by_name(tmp_path):
     io.savemat(tmp_path / "p.mat", {"plant": {"A": np.eye(2)}})
-    with pytest.raises(SettingError, match="plant holds no real numbers; save the matrices"):
-        read_plant(tmp_path / "p.mat")
+    with pytest.raises(SettingError, match=r"it holds plant \(structure\): save the matrices of a state-space object"):
+        Custom.expand({"kind": "custom", "file": str(tmp_path / "p.mat")})
 
 
 @pytest.mark.parametrize(
@@ -269,15 +269,3 @@ def test_words_and_truth_values_in_yaml_are_no_numbers(entries, tmp_path):
     (tmp_path / "p.yaml").write_text(f"sample_time: 0\nA: [[0, 1], [-1, -1]]\nB: {entries}\nK0: [0, 0]\n")
     with pytest.raises(SettingError, match=r"^system\.B=[^\n]*: expected numbers[^\n]* is no real number$"):
         Custom(**Custom.expand({"kind": "custom", "file": str(tmp_path / "p.yaml")}))
-
-
-def test_sparse_matrices_of_matlab_are_read_and_cells_are_named(tmp_path):
-    from scipy import sparse
-
-    content = {"A": sparse.csc_matrix(0.5 * np.eye(2)), "B": np.eye(2), "Ts": 1.0, "K": np.zeros((2, 2))}
-    io.savemat(tmp_path / "p.mat", content)
-    found = Custom(**Custom.expand({"kind": "custom", "file": str(tmp_path / "p.mat")}))
-    assert found.A == [[0.5, 0.0], [0.0, 0.5]]
-    io.savemat(tmp_path / "p.mat", {**content, "StateName": np.array(["x", "angle"], dtype=object)})
-    with pytest.raises(SettingError, match="StateName holds no real numbers; leave cells out"):
-        Custom.expand({"kind": "custom", "file": str(tmp_path / "p.mat")})

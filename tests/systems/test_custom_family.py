@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,8 @@ def test_a_gain_beside_the_file_comes_before_the_one_in_it(tmp_path):
         ("  g: 9.81", "  sin: 9.81", "parameters.sin"),
         ("  g: 9.81", "  9g: 9.81", "parameters.9g"),
         ("  g: 9.81", "  g: null", "parameters.g: None: expected a number"),
-        ("  g: 9.81", "  g: 2020-01-01", "parameters.g: datetime.date"),
-        ("  g: 9.81", "  g: 2020-13-45", "month must be in 1..12"),
+        ("  g: 9.81", "  g: 2020-01-01", "parameters.g: '2020-01-01': expected an expression"),
+        ("  g: 9.81", "  g: 1:30", "parameters.g: '1:30': expected an expression"),
         ("  g: 9.81", "  g: &x 9.81", "line 5: anchors and aliases"),
         ("  g: 9.81", "  g: !!python/name:os.system", "line 5: the tag"),
         ("  g: 9.81", "  g: [9.81]", "parameters.g: [9.81]: expected a number"),
@@ -113,7 +114,7 @@ def test_a_gain_beside_the_file_comes_before_the_one_in_it(tmp_path):
         ("R: 1", "R: -1", "R: smallest eigenvalue -1"),
         ("Sigma: 1000", "Sigma: [[1, 0], [0, 1]]", "Sigma: 2 rows: expected 4 rows"),
         ("Q: 1", "Q: [[1,1,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]", "Q: expected a symmetric matrix"),
-        ("Q: 1", "Qx: 1", "unknown key 'Qx'"),
+        ("Q: 1", "Qx: 1", "Qx: did you mean Q?"),
         ("Q: 1", "", "Q is missing"),
         (
             "start_gain: [",
@@ -193,3 +194,55 @@ def test_names_that_no_expression_reads_are_noted(tmp_path):
     unread = CART_POLE.replace("  g: 9.81", "  g: 9.81\n  spare: 1.0\n  more: {distribution: uniform, low: 0, high: 1}")
     with pytest.warns(SettingWarning, match="no expression reads spare, more$"):
         family_of(unread, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("- [0, 1, 0, 0]", "- [0, {}, 0, 0]", "A, row 1, column 2"),
+        ("-mu/M, -m*g/M", "-mu/M, 1 + 2*{}", "A, row 2, column 3"),
+        ("[0, 0, 0, 1]", "[0, 0, 0, {}]", "A, row 3, column 4"),
+        ("[0], [1/M]", "[{}], [1/M]", "B, row 1, column 1"),
+    ],
+)
+def test_an_expression_that_yaml_splits_at_its_comma_is_named_in_its_row_and_mended_by_quotes(
+    old, new, place, tmp_path
+):
+    assert old in CART_POLE
+    text = new.format("atan2(M*(m + 1), L)")
+    with pytest.raises(SettingError) as refused:
+        family_of(CART_POLE.replace(old, text, 1), tmp_path)
+    assert place in str(refused.value)
+    mend = re.search(r"quote the expression: ('.*')$", str(refused.value))[1]
+    whole = re.search(r"(?:1 \+ 2\*)?atan2\(.*L\)", text)[0]
+    assert mend == f"'{whole}'"
+    gainless = re.sub(r"start_gain:.*", "", CART_POLE.replace(old, text.replace(whole, mend), 1))
+    family_of(gainless, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("B: [[0], [1/M], [0], [-1/(M*L)]]", "B: [0, 1/M, 0, -1/(M*L)]"),
+        ("B: [[0], [1/M], [0], [-1/(M*L)]]", "B: [[0, 1/M, 0, -1/(M*L)]]"),
+        ("start_gain: [-0.3175125, ", "start_gain: [[-0.3175125], [-1.14309136], [-38.23130009], [-6.17643266]] #"),
+        ("Q: 1", "Q: [1, 1, 1, 1]"),
+    ],
+)
+def test_a_vector_lies_as_it_has_to(old, new, tmp_path):
+    assert old in CART_POLE
+    found, plain = family_of(CART_POLE.replace(old, new), tmp_path), family_of(CART_POLE, tmp_path)
+    assert found.family().plant(np.array([0.5])).B.tolist() == plain.family().plant(np.array([0.5])).B.tolist()
+    np.testing.assert_array_equal(found.family().Q, plain.family().Q)
+    np.testing.assert_array_equal(found.initial_gain(), plain.initial_gain())
+
+
+def test_rounding_in_a_weight_is_averaged_with_a_note(tmp_path):
+    with pytest.warns(SettingWarning, match=r"Q: entry \(1, 2\) is 0.100000001 and entry \(2, 1\) is 0.1"):
+        found = family_of(TWO.replace("[[1, 0.1], [0.1, 1]]", "[[1, 0.100000001], [0.1, 1]]"), tmp_path)
+    assert found.family().Q[0, 1] == found.family().Q[1, 0] == pytest.approx(0.1000000005, rel=1e-12)
+
+
+def test_a_single_plant_is_sent_to_its_own_system(tmp_path):
+    with pytest.raises(SettingError, match=r"parameters, time, Sigma are missing: .*a single plant is system=custom"):
+        family_of("A: [[0.5]]\nB: [1]\nQ: 1\nR: 1\n", tmp_path)

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lqrpg.checks import SettingError
-from lqrpg.systems.expression import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, parse
+from lqrpg.systems.expression import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, no_name, parse
 
 NAMES = ("M", "m", "L")
 VALUES = {"M": 1.5, "m": 0.25, "L": 2.0}
@@ -191,3 +191,49 @@ def test_leaving_the_domain_gives_no_number_and_no_warning():
     for text in ("1/0", "log(-1)", "(0-8)**(1/3)", "exp(1000)", "sqrt(-M)", "(10**16)**16*(10**16)**16"):
         value = parse(text, NAMES, "here").value({"M": np.float64(1.0)})
         assert not np.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"), [("M^2", "M**2"), ("m*L^2/(M + 1)", "m*L**2/(M + 1)"), ("(M+m)^2", "(M+m)**2")]
+)
+def test_a_caret_gets_the_hint_of_a_power_that_works(text, mend):
+    with pytest.raises(SettingError, match=r"\^ is no power here: expected \*\*") as refusal:
+        parse(text, NAMES, "here")
+    shown = re.search(r"as in '(.*)'$", str(refusal.value))[1]
+    assert shown == mend
+    assert math.isfinite(parse(shown, NAMES, "here").value({name: np.float64(value) for name, value in VALUES.items()}))
+
+
+def test_atan2_takes_two_numbers():
+    found = parse("atan2(-m, -M)", NAMES, "here").value({name: np.float64(value) for name, value in VALUES.items()})
+    assert found == pytest.approx(math.atan2(-VALUES["m"], -VALUES["M"]), rel=1e-15)
+    for text in ("atan2(M)", "atan2(M, m, L)", "atan2"):
+        assert "atan2" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pi", "pi stands for 3.14159 in expressions: take another name, such as pi_"),
+        ("sin", "sin is a function in expressions: take another name, such as sin_"),
+        ("atan2", "atan2 is a function"),
+        ("lambda", "lambda is a word of Python's, which expressions cannot read: take lambda_"),
+        ("9g", "a letter first"),
+        ("m l", "a letter first"),
+        ("µ", "the letters a to z"),
+        ("_m", "a letter first"),
+        ("m" * 41, "a name of 41 characters: expected at most 40"),
+        (True, "expected a name"),
+        (1, "expected a name"),
+        ("2)", "has to be quoted"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_for_the_true_reason(name, words):
+    assert words in no_name(name)
+    mend = re.search(r"(?:take|such as) (\w+_)$", no_name(name))
+    assert mend is None or no_name(mend[1]) == ""
+
+
+@pytest.mark.parametrize("name", ["m", "Kt", "pi_", "sin2", "m" * 40])
+def test_a_name_that_can_be_is_one(name):
+    assert no_name(name) == ""
