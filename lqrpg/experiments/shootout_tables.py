@@ -36,7 +36,7 @@ def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
 
 def final_rows(name: str, runs: Sequence[Run]) -> Columns:
     """How each run ended; `fail_step` is -1 for one that was not lost."""
-    lost = [result.status is not Status.RUNNING for result, _, _ in runs]
+    lost = [result.status is not Status.COMPLETED for result, _, _ in runs]
     iterations = np.array([result.state.iteration for result, _, _ in runs])
     return repeated(
         len(runs),
