@@ -24,8 +24,8 @@ def failed(table: str) -> Rule:
     return lambda tables: tables[table]["fail_step"] >= 0
 
 
-def _finished(tables: Tables) -> pd.Series[bool]:
-    return (tables["outcomes"]["status"] != "finished") & (tables["outcomes"]["fail_step"] >= 0)
+def _completed(tables: Tables) -> pd.Series[bool]:
+    return (tables["outcomes"]["status"] != "completed") & (tables["outcomes"]["fail_step"] >= 0)
 
 
 def _lost_at_once(tables: Tables) -> pd.Series[bool]:
@@ -75,7 +75,7 @@ def _wiggles(tables: Tables) -> pd.Series[bool]:
 
 
 OUTCOMES: Mapping[tuple[str, str], list[Rule]] = {
-    ("outcomes", "final_gap"): [_finished],
+    ("outcomes", "final_gap"): [_completed],
     ("outcomes", "min_gap"): [_lost_at_once],
 }
 RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {

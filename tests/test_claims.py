@@ -1,13 +1,20 @@
 """Claims fail when what they claim is false, and their bounds are what they say."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
-from lqrpg.claims import azopg
+from lqrpg.claims import azopg, dr_lqr
 from lqrpg.claims.extremes import farthest, largest, least
-from lqrpg.claims.registry import Outcome, claims
+from lqrpg.claims.needs import computed, decades, distinct, present, setting
+from lqrpg.claims.registry import Claim, Interval, Outcome, claims
 from lqrpg.cli.compose import requests
+from lqrpg.results.intervals import median_ranks
 from lqrpg.rooms import choices
 
 NAMES = {claim.name: claim for claim in claims()}
@@ -25,7 +32,127 @@ def test_every_claim_says_what_it_measures_and_why_its_range_is_what_it_is():
         assert all((claim.paper, claim.says, claim.measures, claim.because))
         assert claim.accepted[0] <= claim.accepted[1]
         assert np.isfinite(claim.accepted).any()
-        assert claim.outcome(float("nan")) is Outcome.NOT_REPRODUCED
+        assert all(need.text for need in claim.needs)
+
+
+def test_a_missing_or_infinite_number_is_not_tested_and_not_to_be_expected():
+    for claim in claims():
+        for number in (math.nan, math.inf, -math.inf, Interval(0.0, math.nan, 1.0), Interval(-math.inf, 0.0, 1.0)):
+            verdict = claim.verdict(number)
+            assert verdict.outcome is Outcome.NOT_TESTED
+            assert verdict.reason
+            assert not verdict.is_documented
+
+
+def test_one_claim_is_documented_as_not_reproduced_and_it_is_seen_when_it_holds():
+    known = [claim for claim in claims() if claim.discrepancy]
+    assert [claim.name for claim in known] == ["sgd_direct_printed_stable"]
+    for claim in claims():
+        low, high = claim.accepted
+        inside = low if math.isfinite(low) else high
+        assert claim.verdict(inside).is_documented is (claim not in known)
+        outside = low - 1.0 if math.isfinite(low) else high + 1.0
+        assert claim.verdict(outside).is_documented is (claim in known)
+        assert claim.verdict(outside).outcome is Outcome.NOT_REPRODUCED
+
+
+numbers = st.floats(-10.0, 10.0)
+
+
+@given(st.lists(numbers, min_size=3, max_size=3), st.lists(numbers, min_size=2, max_size=2))
+def test_an_interval_decides_only_as_a_whole(ends, accepted):
+    low, value, high = sorted(ends)
+    least, most = sorted(accepted)
+    claim = Claim("c", "e", "P", "s", "m", (least, most), "b", lambda tables: 0.0)
+    outcome = claim.verdict(Interval(low, value, high)).outcome
+    outcomes = {claim.verdict(number).outcome for number in np.linspace(low, high, 50)}
+    if least <= low <= high <= most:
+        assert outcome is Outcome.REPRODUCED
+    elif high < least or most < low:
+        assert outcome is Outcome.NOT_REPRODUCED
+    else:
+        assert outcome is Outcome.NOT_TESTED
+    assert outcome is Outcome.NOT_TESTED or outcomes == {outcome}
+
+
+def test_what_a_claim_needs_is_counted_in_the_tables():
+    table = pd.DataFrame({"case": ["a", "a", "b"], "seed": [0, 1, 0], "gap": [1.0, 0.1, 0.01]})
+    table.attrs["settings"] = {"runs": 3, "inner": {"steps": 50}}
+    tables = {"t": table}
+    assert distinct("t", "seed", 2, "seeds", "why").lacking(tables) == ""
+    assert distinct("t", "seed", 2, "seeds", "why", {"case": ["a", "b"]}).lacking(tables) == "the run has 1 seeds"
+    assert "no path x" in present("t", "case", ["a", "x"], "path").lacking(tables)
+    assert setting("runs", 3, "why").lacking(tables) == ""
+    assert setting("inner.steps", 51, "why").lacking(tables) == "the run has inner.steps=50"
+    need = computed(lambda tables: decades(tables["t"]["gap"]), 2, "decades", "why")
+    assert need.lacking(tables) == ""
+    shorter = {"t": table.iloc[:2]}
+    assert need.lacking(shorter) == "the run has 1 decades"
+    claim = Claim("c", "e", "P", "s", "m", (0.0, 1.0), "b", lambda tables: 5.0, needs=(need,))
+    verdict = claim.judge(shorter)
+    assert (verdict.outcome, verdict.is_documented) == (Outcome.NOT_TESTED, True)
+    assert verdict.reason == "the run has 1 decades, and 2 are needed: why"
+    assert claim.judge(tables).outcome is Outcome.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 30, 100, 1000])
+def test_the_interval_of_a_median_is_the_narrowest_by_ranks(count):
+    ranks = median_ranks(count, 0.99)
+    if ranks is None:
+        assert 1.0 - 2.0 * stats.binom.cdf(0, count, 0.5) < 0.99
+        return
+    low, high = ranks
+    assert high == count - 1 - low
+    assert 1.0 - 2.0 * stats.binom.cdf(low, count, 0.5) >= 0.99 > 1.0 - 2.0 * stats.binom.cdf(low + 1, count, 0.5)
+
+
+def timed_pairs(ratio, scatter, pairs=100):
+    """Pairs of run times, with a load that slows both of a pair alike up to fourfold, and scatter of their ratio."""
+    rng = np.random.default_rng(0)
+    load = rng.uniform(1.0, 4.0, pairs)
+    table = pd.DataFrame({"controllers": 1000, "sa_seconds": load, "device": "a machine"})
+    table["dr_seconds"] = load * ratio * np.exp(scatter * rng.normal(size=pairs))
+    table.attrs["settings"] = {"runtime": {"repeats": pairs}}
+    return {"runtime": table}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "scatter", "pairs", "expected"),
+    [
+        (1.15, 0.0, 100, Outcome.REPRODUCED),
+        (1.15, 0.15, 100, Outcome.REPRODUCED),
+        (1.22, 0.15, 100, Outcome.NOT_TESTED),
+        (1.15, 0.15, 8, Outcome.NOT_TESTED),
+        (1.15, 0.0, 7, Outcome.NOT_TESTED),
+        (1.4, 0.15, 100, Outcome.NOT_REPRODUCED),
+        (0.8, 0.1, 100, Outcome.NOT_REPRODUCED),
+    ],
+)
+def test_the_ratio_of_run_times_is_decided_by_its_interval_over_pairs(ratio, scatter, pairs, expected):
+    claim = NAMES["dr_lqr_runtime"]
+    verdict = claim.judge(timed_pairs(ratio, scatter, pairs))
+    assert verdict.outcome is expected
+    assert verdict.is_documented is (expected is not Outcome.NOT_REPRODUCED)
+    if verdict.interval:
+        assert "a machine" in verdict.note
+
+
+def final_excess(ratio, runs, rng):
+    """Final excesses of batch sizes 1, 2 and 4, whose medians have this ratio."""
+    rows = [
+        pd.DataFrame({"method": "dr", "batch_size": size, "excess": ratio**power * np.exp(rng.normal(size=runs))})
+        for power, size in enumerate((1, 2, 4))
+    ]
+    return {"final": pd.concat(rows)}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "runs", "expected"),
+    [(0.5, 1000, Outcome.REPRODUCED), (0.9, 30, Outcome.NOT_TESTED), (2.0, 1000, Outcome.NOT_REPRODUCED)],
+)
+def test_few_runs_leave_the_order_of_medians_open(ratio, runs, expected):
+    measured = dr_lqr.larger_batches_lower(final_excess(ratio, runs, np.random.default_rng(1)))
+    assert NAMES["dr_lqr_larger_batches_lower"].outcome(measured) is expected
 
 
 def curve(gap, updates=400, fleets=(("normal", 1), ("normal", 4))):
@@ -127,13 +254,13 @@ def test_a_claim_on_every_run_is_not_made_of_those_that_are_left():
     tables = {"trajectories": gaps, "outcomes": left}
     for name in ("sgd_indirect_decreasing_converges", "sgd_indirect_constant_diverges"):
         claim = NAMES[name]
-        assert claim.outcome(claim.measure(tables)) is Outcome.NOT_REPRODUCED
+        assert claim.outcome(claim.measure(tables)) is Outcome.NOT_TESTED
         on_policy = left.assign(case=left["case"].str.replace("off", "on"))
         whole = {**tables, "outcomes": pd.concat([left, on_policy])}
         assert claim.outcome(claim.measure(whole)) is Outcome.REPRODUCED
     iteration = pd.DataFrame({"method": "qsa", "iteration": [1, 1], "seed": [0, 1], "gain_error": [1e-9, np.nan]})
     claim = NAMES["qsa_policy_iteration_converges"]
-    assert claim.outcome(claim.measure({"iteration": iteration})) is Outcome.NOT_REPRODUCED
+    assert claim.outcome(claim.measure({"iteration": iteration})) is Outcome.NOT_TESTED
     assert claim.outcome(claim.measure({"iteration": iteration.fillna(1e-9)})) is Outcome.REPRODUCED
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lqrpg.claims.registry import claims
 from lqrpg.figures.registry import figures
 from lqrpg.rooms import choices
 
@@ -26,3 +27,12 @@ def test_all_figures_are_drawn_from_them(lqrpg, tmp_path):
     assert ended.code == 0, ended.err
     assert {file.stem for file in (tmp_path / "drawn").glob("*.pdf")} == set(figures())
     assert {file.stem for file in (ROOT / "figures").glob("*.png")} == set(figures())
+
+
+def test_every_claim_is_tested_on_them_with_the_outcome_that_it_documents(lqrpg):
+    ended = lqrpg("verify", "--json", "--results", str(ROOT / "results"))
+    rows = json.loads(ended.out)["claims"]
+    assert len(rows) == len(claims())
+    assert {row["name"]: row["reason"] for row in rows if row["outcome"] == "not tested"} == {}
+    assert {row["name"]: row["outcome"] for row in rows if not row["as_documented"]} == {}
+    assert ended.code == 0, ended.err

@@ -14,7 +14,7 @@ from lqrpg.experiments import execute as execution
 from lqrpg.experiments.execute import Reporter, Result, execute
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.lookup import EmptyTableError, find_run
+from lqrpg.results.lookup import EmptyTableError, select
 from lqrpg.results.run_directory import RunDirectory
 from lqrpg.rooms import choices
 
@@ -65,7 +65,7 @@ def test_tables_are_the_same_bits_for_any_workers_and_chunks(experiment, workers
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_tables_have_the_contracts_columns_and_no_silent_nan(experiment, serial):
-    run = find_run(serial(experiment).path.parent.parent, experiment, None)
+    run = select(serial(experiment).path.parent.parent, experiment).run
     (request,) = requests([f"experiment={experiment}", "scale=smoke"], None, multirun=False)
     assert set(run.provenance["tables"]) == set(request.job.experiment.TABLES)
     for name, columns in request.job.experiment.TABLES.items():
@@ -97,7 +97,7 @@ def timings_are_missing(spec, tables):
     [name if name == "azopg" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
 )
 def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial, tmp_path):
-    tables = RunTables(find_run(serial(experiment).path.parent.parent, experiment, None))
+    tables = RunTables(select(serial(experiment).path.parent.parent, experiment).run)
     specs = [spec for spec in figures().values() if spec.experiment == experiment]
     assert specs
     for attempt in ("one", "two"):
@@ -114,7 +114,7 @@ def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial,
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_provenance_says_where_numbers_come_from(experiment, serial):
-    record = find_run(serial(experiment).path.parent.parent, experiment, None).provenance
+    record = select(serial(experiment).path.parent.parent, experiment).run.provenance
     assert record["settings"]["name"] == experiment
     assert record["libraries"]["numpy"] == np.__version__
     assert record["machine"]["cores"] == os.cpu_count()

@@ -61,7 +61,7 @@ def test_a_number_that_is_lost_is_found():
     """The walk itself: a NaN in a table without a rule, and in a row whose status says that all is well."""
     tables = tables_of("sgd_biased")
     assert unexplained("sgd_biased", tables) == []
-    tables["outcomes"].loc[1, ["final_gap", "fail_step", "status"]] = [np.inf, -1, "finished"]
+    tables["outcomes"].loc[1, ["final_gap", "fail_step", "status"]] = [np.inf, -1, "completed"]
     tables["trajectories"].loc[2, "gap"] = np.nan
     assert unexplained("sgd_biased", tables) == ["trajectories, row 2: gap=nan", "outcomes, row 1: final_gap=inf"]
 

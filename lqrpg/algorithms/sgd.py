@@ -21,7 +21,7 @@ from lqrpg.lqr.discrete_small import make_loop
 from lqrpg.lqr.normals import make_source, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
-OUTCOMES = ("finished", "gain left the stabilising set", "gain does not stabilise the estimated model")
+OUTCOMES = ("completed", "gain left the stabilising set", "gain does not stabilise the estimated model")
 
 
 @dataclass(frozen=True)

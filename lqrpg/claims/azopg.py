@@ -6,11 +6,47 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.claims.extremes import farthest, largest, least
+from lqrpg.claims.needs import NORMAL_REPLICATES, computed, decades, distinct
 from lqrpg.claims.registry import Tables, claim
 from lqrpg.results.lookup import EmptyTableError
 
 _TENTH = "the paper's words ('roughly', 'almost linear'), read as within a tenth"
 _THREE_ERRORS = "Monte Carlo: three standard errors over the seeds (normal approximation)"
+
+
+def _least_decades(tables: Tables) -> float:
+    return least(decades(run["gap"]) for _, run in tables["curves"].groupby(["case", "workers", "seed"]))
+
+
+def _least_updates(tables: Tables) -> float:
+    return float(tables["speedup"]["updates"].min())
+
+
+_TWO_DECADES = computed(
+    _least_decades, 2, "decades of the gap", "the last one is measured, after one in which faster modes decay"
+)
+
+
+def _last_points(tables: Tables) -> float:
+    """Least number of recorded points in the last decade of a curve."""
+    curves = tables["curves"].groupby(["case", "workers", "seed"])["gap"]
+    return least((gap <= 10.0 * gap.min()).sum() for _, gap in curves)
+
+
+_POINTS = computed(_last_points, 10, "points in the last decade", "fewer do not tell a line from a curve")
+_LONG_ENOUGH = computed(
+    _least_updates, 100, "updates to the tolerance", "one update more or less is then a tenth of the accepted tenth"
+)
+_FLEETS = distinct("speedup", "workers", 2, "number of workers", "numbers of workers are compared")
+_LARGE_FLEETS = computed(
+    lambda tables: float(tables["scaling"]["workers"].max()),
+    64,
+    "workers at most",
+    "from there on the lemma's own count falls short",
+)
+_SEEDS = distinct(
+    "speedup", "seed", NORMAL_REPLICATES, "seeds", "with fewer, chance leaves the range more than once in 50"
+)
 
 
 @claim(
@@ -21,6 +57,7 @@ _THREE_ERRORS = "Monte Carlo: three standard errors over the seeds (normal appro
     measures="least R² of log gap against updates, over the last decade of the gap, all fleets and seeds",
     accepted=(0.99, 1.0),
     because="a bound: sublinear decay t^-p with p up to 2 stays below 0.99 over a decade",
+    needs=(_TWO_DECADES, _POINTS),
 )
 def linear_convergence(tables: Tables) -> float:
     """Least squared correlation of log gap and updates in the last decade."""
@@ -42,6 +79,7 @@ def _last_decade_fit(run: pd.DataFrame) -> float:
     accepted=(0.9, 1.1),
     because=_TENTH,
     caveat="with the same samples for all fleets this measures throughput; see azopg_inverse_time_independent",
+    needs=(_FLEETS, _LONG_ENOUGH),
 )
 def inverse_time(tables: Tables) -> float:
     """The ratio that is farthest from one."""
@@ -57,6 +95,7 @@ def inverse_time(tables: Tables) -> float:
     measures="standard errors between the slope of log time against log M and -1",
     accepted=(-3.0, 3.0),
     because=_THREE_ERRORS,
+    needs=(_FLEETS, _SEEDS),
 )
 def inverse_time_independent(tables: Tables) -> float:
     """How many standard errors the mean slope over seeds is from -1."""
@@ -73,6 +112,7 @@ def inverse_time_independent(tables: Tables) -> float:
     measures="worst speedup over the ideal line M (2s + w) / (2 (s + w)), half of the workers slowed",
     accepted=(0.9, 1.1),
     because=_TENTH,
+    needs=(_FLEETS, _LONG_ENOUGH),
 )
 def slowed_speedup(tables: Tables) -> float:
     """The ratio to the ideal line that is farthest from one."""
@@ -105,6 +145,7 @@ def stabilising(tables: Tables) -> float:
     measures="standard errors between the slope of log rollouts against log M and 0, own samples for each fleet",
     accepted=(-3.0, 3.0),
     because=_THREE_ERRORS,
+    needs=(_FLEETS, _SEEDS),
 )
 def rollouts_independent_of_workers(tables: Tables) -> float:
     """How many standard errors the mean slope over seeds is from 0."""
@@ -123,6 +164,7 @@ def rollouts_independent_of_workers(tables: Tables) -> float:
     accepted=(0.0, 1.46),
     because="a bound: proportional gives 1 and slower starts less; decay t^-p with p up to 3 gives 10^(1/6) or more",
     caveat="several modes decay at their own rates, so the ratio comes down to 1 only as the tolerance tightens",
+    needs=(_TWO_DECADES, _POINTS),
 )
 def rollouts_logarithmic(tables: Tables) -> float:
     """Largest over fleets of the median over seeds of the ratio of updates between two half decades."""
@@ -165,6 +207,7 @@ def delay_bound(tables: Tables) -> float:
     accepted=(-np.inf, 0),
     because="a bound: a worker's pushes are t_min or more apart",
     change="the lemma counts t_max/t_min pushes a worker in an estimate; one more fits in, and large fleets reach it",
+    needs=(_LARGE_FLEETS,),
 )
 def delay_bound_large_fleets(tables: Tables) -> float:
     """Largest difference between a delay and the bound that counts every push."""

@@ -1,4 +1,4 @@
-"""The worst of several numbers; a missing one is the worst of all, since what cannot be measured never holds."""
+"""The worst of several numbers, or of several with intervals; NaN if one is missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lqrpg.claims.registry import Interval
 
 
 def largest(values: Iterable[float]) -> float:
@@ -22,6 +24,13 @@ def farthest(values: Iterable[float], target: float) -> float:
     """The value farthest from the target; NaN if there is none or one is NaN."""
     numbers = _numbers(values)
     return float(numbers[np.argmax(np.abs(numbers - target))])  # of a NaN, its place
+
+
+def largest_interval(intervals: Iterable[Interval]) -> Interval:
+    """The interval of the largest of several numbers that are each known to lie in one."""
+    found = list(intervals)
+    low, value, high = (largest(getattr(each, end) for each in found) for end in ("low", "value", "high"))
+    return Interval(low, value, high)
 
 
 def _numbers(values: Iterable[float]) -> NDArray[np.float64]:

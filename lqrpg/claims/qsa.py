@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.claims.extremes import farthest, largest
-from lqrpg.claims.registry import Tables, claim
+from lqrpg.claims.needs import (
+    NORMAL_REPLICATES,
+    RANKED_REPLICATES,
+    computed,
+    distinct,
+    present,
+    setting,
+    settings_of,
+)
+from lqrpg.claims.registry import Need, Tables, claim
 
 _GRID = "Euler's left points have a mean of their own, 0.014 from the integral; estimates converge to that"
 _NORMALISATION = (
@@ -18,6 +27,46 @@ _NEXT_ORDER = (
     "a bound: the next order, a_t and (rho/g)(1+t)^(rho-1) relative to the first, moves a slope by at most 0.02 "
     "over the last two decades before 1e5"
 )
+
+_HUNDRED_SECONDS = setting("horizon_s", 100, "as long as the paper's figures")
+_BOTH_GAINS = present("variance", "gain", [1.0, 2.0], "estimates with g =")
+_VARIANCES = setting(
+    "runs", 28, "three standard errors of log10 of a ratio of variances, 2.6 / sqrt(runs), are then 0.5"
+)
+_RANKED = distinct(
+    "evaluation", "seed", RANKED_REPLICATES, "seeds", "medians of fewer have no bounds of three standard errors"
+)
+
+
+def _exact_error(tables: Tables) -> float:
+    """How far below 1 % the exact policy iteration comes, as a factor."""
+    table = tables["iteration"]
+    return 0.01 / float(table.loc[table["method"] == "exact", "gain_error"].min())
+
+
+_EXACT_CONVERGES = computed(
+    _exact_error, 1, "as the factor by which the exact iteration is below an error of 1 %", "QSA cannot be faster"
+)
+_TRANSIENT_OVER = setting(
+    "horizon_s", 5, "the exploring loop has a time constant of 1 s, and its transient has to die out"
+)
+
+
+def _fit_begins(tables: Tables) -> float:
+    """The time at which the fit of slopes begins."""
+    settings = settings_of(tables)
+    return float(settings["horizon_s"] * 10.0 ** -settings["fitted_decades"])
+
+
+_FIT_BEGINS = computed(
+    _fit_begins, 999.9, "s as the time at which the fit begins", "the next order is bounded from there on"
+)
+_DECADE = setting("fitted_decades", 1, "slopes of less time are those of single periods")
+_ASYMPTOTIC: tuple[Need, ...] = (
+    _FIT_BEGINS,
+    setting("fitted_decades", 2, "the next order is bounded over two decades"),
+)
+_JACKKNIFE = setting("descent.seeds", NORMAL_REPLICATES, "with fewer, chance leaves the range more than once in 50")
 
 
 # -- quasi Monte Carlo ------------------------------------------------------------------------------------------------
@@ -32,6 +81,7 @@ _NEXT_ORDER = (
     accepted=(0.5, 1.0),
     because="the paper's words ('very slow'), read as: half of the error is left after 100 periods; theory: T^-g",
     caveat=_GRID,
+    needs=(_HUNDRED_SECONDS,),
 )
 def slow_for_small_gains(tables: Tables) -> float:
     """Error at the end over the error at the start, for the least gain."""
@@ -51,6 +101,7 @@ def slow_for_small_gains(tables: Tables) -> float:
     accepted=(0.0, 0.02),
     because="the paper's words ('very similar'), read as: within 2 % of the range of the figure; theory: 1 / (1 + t)",
     caveat="from Theta_0 = 10 that still is 0.10 at t = 100, more than what separates the average from its limit",
+    needs=(_HUNDRED_SECONDS, present("paths", "gain", [1.0], "path with g =")),
 )
 def unit_gain_is_the_average(tables: Tables) -> float:
     """Final difference in units of the first."""
@@ -73,6 +124,7 @@ def unit_gain_is_the_average(tables: Tables) -> float:
     accepted=(3.5, 4.5),
     because="the paper's words ('four orders of magnitude'), rounded to whole orders; theory: (alpha_1 / alpha_2)^2",
     caveat="the random start with a fixed phase is inferred: it alone gives the ratio",
+    needs=(_HUNDRED_SECONDS, _BOTH_GAINS, _VARIANCES),
 )
 def variance_falls(tables: Tables) -> float:
     """Orders of magnitude between the variances."""
@@ -91,6 +143,7 @@ def variance_falls(tables: Tables) -> float:
     accepted=(-0.55, -0.45),
     because="the paper's words ('about -0.5'), rounded to one digit",
     caveat=f"{_GRID}. y is inferred, from this very mean: the claim checks the estimates, not the formula",
+    needs=(_HUNDRED_SECONDS, _BOTH_GAINS),
 )
 def mean(tables: Tables) -> float:
     """Mean over runs with the larger gain."""
@@ -116,6 +169,7 @@ def _final(paths: pd.DataFrame, method: str, gain: float) -> float:
     accepted=(1.0, np.inf),
     because="the paper's word ('faster'): a ratio above 1",
     caveat=_NORMALISATION,
+    needs=(_HUNDRED_SECONDS, _RANKED),
 )
 def evaluates_faster(tables: Tables) -> float:
     """Ratio of the medians at the end."""
@@ -131,6 +185,7 @@ def evaluates_faster(tables: Tables) -> float:
     measures="median final error of QSA over that of SA (equal density)",
     accepted=(1.0, np.inf),
     because="the caveat's wording: a ratio above 1",
+    needs=(_HUNDRED_SECONDS, _RANKED),
 )
 def order_depends_on_normalisation(tables: Tables) -> float:
     """Ratio of the medians at the end."""
@@ -152,6 +207,7 @@ def _final_medians(tables: Tables) -> pd.Series:
     measures="largest final gain error over seeds, in per cent",
     accepted=(0.0, 1.0),
     because="the paper's word ('converges'), as a figure shows it: within a hundredth, every seed",
+    needs=(_EXACT_CONVERGES, _TRANSIENT_OVER),
 )
 def policy_iteration_converges(tables: Tables) -> float:
     """Largest relative error of the last gain, in per cent."""
@@ -168,6 +224,7 @@ def policy_iteration_converges(tables: Tables) -> float:
     measures="iterations that the median seed of QSA needs to a gain error of 1 %, more than the exact iteration",
     accepted=(0.0, 0.0),
     because="a bound: while the evaluation errs by less than the step, both need the same number",
+    needs=(_EXACT_CONVERGES, _TRANSIENT_OVER),
 )
 def policy_iteration_quadratic(tables: Tables) -> float:
     """Difference of the numbers of iterations to a gain error of one per cent."""
@@ -188,6 +245,7 @@ def policy_iteration_quadratic(tables: Tables) -> float:
     measures="slope farthest from its prediction, all cases without averaging, as a difference",
     accepted=(-0.02, 0.02),
     because=_NEXT_ORDER,
+    needs=_ASYMPTOTIC,
 )
 def rate_of_estimates(tables: Tables) -> float:
     """The difference of slope and prediction that is farthest from zero."""
@@ -203,6 +261,7 @@ def rate_of_estimates(tables: Tables) -> float:
     measures="largest |slope + g| over the gains below 1",
     accepted=(0.0, 0.02),
     because=_NEXT_ORDER,
+    needs=_ASYMPTOTIC,
 )
 def optimal_rate_needs_gain(tables: Tables) -> float:
     """Distance of the slopes from -g."""
@@ -219,6 +278,7 @@ def optimal_rate_needs_gain(tables: Tables) -> float:
     measures="slope of the average farthest from -1, as a difference",
     accepted=(-0.02, 0.02),
     because=_NEXT_ORDER,
+    needs=_ASYMPTOTIC,
 )
 def averaging_is_optimal(tables: Tables) -> float:
     """The difference from -1 that is farthest from zero."""
@@ -236,6 +296,7 @@ def averaging_is_optimal(tables: Tables) -> float:
     because="a bound: the remainder, t^(rho-1) of the term, moves the slope by (1-rho) t^(rho-1), at most 0.05 from "
     "t = 1000; a slope of -1 would be 0.17 or more away",
     caveat="at 1e5 the slopes are not yet -rho (-0.82 for rho = 0.9): the mean of a_t over [0, t] is itself not",
+    needs=(_FIT_BEGINS, _DECADE),
 )
 def averaging_fails(tables: Tables) -> float:
     """The difference from the finite-time prediction that is farthest from zero."""
@@ -253,6 +314,7 @@ def averaging_fails(tables: Tables) -> float:
     accepted=(-0.1, 0.1),
     because="a bound: the next order, C t^(1-2 rho) of the term, moves the slope by C (2 rho - 1) t^(1-2 rho), at most "
     "0.05 C from t = 1000, with C up to 2",
+    needs=(_FIT_BEGINS, _DECADE),
 )
 def averaging_works_in_quadrature(tables: Tables) -> float:
     """The difference from -1 that is farthest from zero."""
@@ -319,6 +381,7 @@ def constant_gain_average(tables: Tables) -> float:
     measures="slope farthest from -rho, as a difference",
     accepted=(-0.02, 0.02),
     because=_NEXT_ORDER,
+    needs=_ASYMPTOTIC,
 )
 def qsgd_rate(tables: Tables) -> float:
     """The difference from -rho that is farthest from zero."""
@@ -335,6 +398,7 @@ def qsgd_rate(tables: Tables) -> float:
     accepted=(-3.0, 3.0),
     because="Monte Carlo: three standard errors (jackknife over the seeds)",
     caveat="slopes of single runs scatter by about 0.1; the finite-time prediction is steeper than -rho/2, by 0.01",
+    needs=(_FIT_BEGINS, _DECADE, _JACKKNIFE),
 )
 def spsa_rate(tables: Tables) -> float:
     """The difference from the prediction, in standard errors, that is farthest from zero."""
@@ -353,9 +417,7 @@ def spsa_rate(tables: Tables) -> float:
 )
 def qsgd_projection(tables: Tables) -> float:
     """When the box was active last, relative to the start of the fit."""
-    settings = tables["slopes"].attrs["settings"]
-    begin = settings["horizon_s"] * 10.0 ** -settings["fitted_decades"]
-    return float(tables["slopes"]["last_projection_s"].max() / begin)
+    return float(tables["slopes"]["last_projection_s"].max() / _fit_begins(tables))
 
 
 @claim(

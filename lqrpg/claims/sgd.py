@@ -6,9 +6,42 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.claims.extremes import farthest, least
+from lqrpg.claims.needs import computed, distinct, setting, settings_of
 from lqrpg.claims.registry import Tables, claim
 
 _ALL = "the paper's word: it says so of the case, so every run must"
+_FIVE_HUNDRED = setting("samples", 500, "the range holds three standard errors of a slope that so many samples give")
+_POINTS = setting("indirect.points", 20, "a slope is fitted to those of the last decade")
+_VARIANCES = setting("samples", 400, "three standard errors of a ratio of variances, 6 / sqrt(samples), are then 0.3")
+
+
+def _beyond_start(tables: Tables) -> float:
+    indirect = settings_of(tables)["indirect"]
+    return float(indirect["iterations"] / indirect["start"])
+
+
+_BEYOND_START = computed(
+    _beyond_start, 200, "times as many iterations as samples before them", "these samples bend the slope else"
+)
+_RADII = distinct(
+    "direct_oracle", "radius", 9, "radii", "the minimum is then placed within a factor of 1.5, as 24 = 1.5^8"
+)
+
+
+def _fall(tables: Tables) -> float:
+    """The first step over the last one, of the decreasing steps; without bound for another kind of schedule."""
+    settings = settings_of(tables)
+    step = settings["steps"]["decreasing"]
+    if step["kind"] != "ceiling":
+        return float("inf")
+    return float(np.ceil(settings["iterations"] ** step["exponent"] / step["period"]))
+
+
+_STEP_HAS_FALLEN = computed(
+    _fall, 4, "as the first over the last decreasing step", "else it differs too little from the constant step"
+)
+_AXIS = setting("iterations", 1e5, "the paper's own number, within which the runs diverge")
+_MEDIANS = distinct("outcomes", "run", 3, "runs", "medians of fewer are single runs")
 
 
 @claim(
@@ -21,6 +54,7 @@ _ALL = "the paper's word: it says so of the case, so every run must"
     because="Monte Carlo: three standard errors of the slope, 0.04, and 0.01 for the samples before i = 1",
     change="the mean of the error's norm; the norm of the mean error, which the paper draws, is Monte Carlo noise with "
     "500 samples. The paper's constant, 8.2e-4, is met only with reading=initial",
+    needs=(_BEYOND_START, _FIVE_HUNDRED, _POINTS),
 )
 def indirect_error_rate(tables: Tables) -> float:
     """The slope farthest from -1/2."""
@@ -35,6 +69,7 @@ def indirect_error_rate(tables: Tables) -> float:
     measures="slope of log variance against log i over the last decade, the one farthest from -1",
     accepted=(-1.1, -0.9),
     because="a bound: the covariance of least squares falls as 1/i; three Monte Carlo standard errors are 0.1",
+    needs=(_BEYOND_START, _FIVE_HUNDRED, _POINTS),
 )
 def indirect_variance_falls(tables: Tables) -> float:
     """The slope farthest from -1."""
@@ -49,6 +84,7 @@ def indirect_variance_falls(tables: Tables) -> float:
     measures="least ratio, largest noise over smallest, of mean error and of variance, over all iterations",
     accepted=(1.3, np.inf),
     because="Monte Carlo: 1 and three standard errors of a ratio of variances of 500 samples",
+    needs=(_VARIANCES,),
 )
 def indirect_noise(tables: Tables) -> float:
     """The least ratio."""
@@ -64,6 +100,7 @@ def indirect_noise(tables: Tables) -> float:
     accepted=(1.3, np.inf),
     because="Monte Carlo: 1 and three standard errors of a ratio of variances of 500 samples",
     caveat="the right arm is a cliff: there some perturbed gains do not stabilise the plant",
+    needs=(_VARIANCES, _RADII),
 )
 def direct_variance_u_shape(tables: Tables) -> float:
     """How far both ends stand above the minimum."""
@@ -80,6 +117,7 @@ def direct_variance_u_shape(tables: Tables) -> float:
     because="Monte Carlo: the norm of nine normal means varies by a quarter, and the minimum is the least of 25",
     change="this is the mean of 500 samples, as in the paper: its left arm is Monte Carlo noise; the exact bias, "
     "drawn beside it, does not rise before the cliff",
+    needs=(_RADII,),
 )
 def direct_bias_u_shape(tables: Tables) -> float:
     """How far both ends stand above the minimum."""
@@ -95,6 +133,7 @@ def direct_bias_u_shape(tables: Tables) -> float:
     accepted=(1.3, np.inf),
     because="Monte Carlo: 1 and three standard errors of a ratio of medians",
     caveat="the norm of the mean error is mostly Monte Carlo noise; so its ratio is that of the standard deviations",
+    needs=(_VARIANCES,),
 )
 def direct_noise(tables: Tables) -> float:
     """The smaller of the ratios of both medians."""
@@ -113,6 +152,7 @@ def direct_noise(tables: Tables) -> float:
     because=_ALL,
     change="0.001 is taken as the standard deviation of the entries; the paper prints it as their variance, with which "
     "every run is lost within some 30 iterations (deviation=0.0316)",
+    needs=(_STEP_HAS_FALLEN,),
 )
 def biased_vanishing_converges(tables: Tables) -> float:
     """Fraction of converged runs."""
@@ -128,6 +168,7 @@ def biased_vanishing_converges(tables: Tables) -> float:
     accepted=(1.0, 1.0),
     because=_ALL,
     caveat="with constant bias all runs are lost before the step falls first: a vanishing step cannot help them",
+    needs=(_STEP_HAS_FALLEN,),
 )
 def biased_others_do_not(tables: Tables) -> float:
     """The least fraction over the other cases."""
@@ -143,6 +184,7 @@ def biased_others_do_not(tables: Tables) -> float:
     measures="fraction of runs whose gap ends below a hundredth of the first, the smaller of off- and on-policy",
     accepted=(1.0, 1.0),
     because=_ALL,
+    needs=(_STEP_HAS_FALLEN,),
 )
 def indirect_decreasing_converges(tables: Tables) -> float:
     """The smaller fraction of converged runs."""
@@ -157,6 +199,7 @@ def indirect_decreasing_converges(tables: Tables) -> float:
     measures="fraction of runs that halve the gap and lose stability afterwards, the smaller of off- and on-policy",
     accepted=(1.0, 1.0),
     because=_ALL,
+    needs=(_AXIS,),
 )
 def indirect_constant_diverges(tables: Tables) -> float:
     """The smaller fraction of runs that improve and are lost."""
@@ -176,6 +219,7 @@ def indirect_constant_diverges(tables: Tables) -> float:
     measures="median final gap on-policy over off-policy, decreasing step",
     accepted=(0.8, 1.25),
     because="the paper's word 'similar', read as within a quarter",
+    needs=(_STEP_HAS_FALLEN, _MEDIANS),
 )
 def indirect_policies_alike(tables: Tables) -> float:
     """The ratio of the medians."""

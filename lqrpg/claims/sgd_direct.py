@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lqrpg.claims.needs import computed, setting, settings_of
 from lqrpg.claims.registry import Tables, claim
 from lqrpg.results.parts import part_table
 
@@ -16,6 +17,24 @@ _SURROGATE = (
     "iterations"
 )
 _ADJUSTED = "adjusted parameters: shorter rollouts, more of them, a larger radius and step"
+_THREE_RUNS = (
+    "with two, three standard errors of the ratio are as large as what is left between a plateau and the range"
+)
+_POINTS = setting("points", 100, "they are log-spaced, and the last third of a run has to have some")
+_SURROGATE_PARTED = setting(
+    "surrogate.iterations", 1.5e6, "the curves part at about 1e6, where the last third should begin"
+)
+
+
+def _stairs(tables: Tables) -> float:
+    """How many stairs of rollouts and their length the adjusted, varying parameters go through."""
+    adjusted = settings_of(tables)["adjusted"]
+    return float(adjusted["iterations"] / adjusted["varying"]["rollouts"]["period"])
+
+
+_ADJUSTED_STAIRS = computed(
+    _stairs, 3, "stairs of the varying parameters", "the last third is measured, with what they have come to"
+)
 
 
 @claim(
@@ -27,6 +46,8 @@ _ADJUSTED = "adjusted parameters: shorter rollouts, more of them, a larger radiu
     accepted=(1.0, 1.0),
     because="the paper shows no lost run, and a lost run has neither a plateau nor a lower gap",
     caveat="perturbed gains are sometimes unstable and their costs heavy-tailed; see docs/figure6.md",
+    needs=(setting("printed.iterations", 1e5, "the figure's curves go on as far as that"),),
+    discrepancy="every run with the printed parameters diverges; docs/figure6.md explains why",
 )
 def printed_stable(tables: Tables) -> float:
     """Fraction of runs that are not lost."""
@@ -44,6 +65,7 @@ def printed_stable(tables: Tables) -> float:
     because=_STALL,
     change=_SURROGATE,
     caveat=_FEW,
+    needs=(_SURROGATE_PARTED, _POINTS, setting("surrogate.runs", 3, _THREE_RUNS)),
 )
 def surrogate_stalls(tables: Tables) -> float:
     """Ratio of the two window means."""
@@ -59,6 +81,10 @@ def surrogate_stalls(tables: Tables) -> float:
     accepted=(0.0, 1.0),
     because=_LOWER,
     change=_SURROGATE,
+    needs=(
+        _SURROGATE_PARTED,
+        _POINTS,
+    ),
 )
 def surrogate_varying_lower(tables: Tables) -> float:
     """Ratio of the extreme window means."""
@@ -75,6 +101,7 @@ def surrogate_varying_lower(tables: Tables) -> float:
     because=_STALL,
     change=_ADJUSTED,
     caveat=f"{_FEW}; part of the plateau is the bias of short rollouts, which is computed and drawn, the rest is noise",
+    needs=(_ADJUSTED_STAIRS, _POINTS, setting("adjusted.runs", 3, _THREE_RUNS)),
 )
 def adjusted_stalls(tables: Tables) -> float:
     """Ratio of the two window means."""
@@ -90,6 +117,10 @@ def adjusted_stalls(tables: Tables) -> float:
     accepted=(0.0, 1.0),
     because=_LOWER,
     change=_ADJUSTED,
+    needs=(
+        _ADJUSTED_STAIRS,
+        _POINTS,
+    ),
 )
 def adjusted_varying_lower(tables: Tables) -> float:
     """Ratio of the extreme window means."""

@@ -10,9 +10,9 @@ import pandas as pd
 from lqrpg.checks import SettingError
 from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import say
-from lqrpg.cli.saved import MISSING_TABLES, tell, tell_outdated
+from lqrpg.cli.saved import MISSING_TABLES, tell, tell_missing, tell_outdated
 from lqrpg.results.atomic import DamagedFileError, write_atomically
-from lqrpg.results.lookup import FinishedRun, finished_runs
+from lqrpg.results.lookup import FinishedRun, select
 from lqrpg.rooms import choices
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -20,19 +20,18 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
-    missing = False
-    for name in chosen(experiments, choices("experiment")):
-        runs = [run for run in finished_runs(results, name, tell) if run_name in (None, run.name)]
-        if not runs:
-            missing = True
-            which = f" named {run_name!r}" if run_name else ""
-            say(f"lqrpg: no finished run{which} of {name} in {results}: lqrpg run experiment={name}", err=True)
+    selections = [select(results, name, run_name, tell) for name in chosen(experiments, choices("experiment"))]
+    tell_missing(selections)
+    for selection in selections:
+        run = selection.run
+        if run is None:
             continue
-        tell_outdated(runs[0])
-        _write(runs[0], out / name / runs[0].name)
-        if runs[1:]:
-            say(f"{name}: the newest run; with --run also {', '.join(run.name for run in runs[1:])}", err=True)
-    return MISSING_TABLES if missing else 0
+        tell_outdated(run)
+        _write(run, out / selection.experiment / run.name)
+        others = [each.name for each in selection.runs if each != run]
+        if others and run_name is None:
+            say(f"{selection.experiment}: from {run.path}; --run takes one of {', '.join(others)}", err=True)
+    return 0 if all(selection.run for selection in selections) else MISSING_TABLES
 
 
 def _write(run: FinishedRun, folder: Path) -> None:

@@ -81,7 +81,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
 
     Parameters
     ----------
-    run_folder : such as `results/azopg/paper`.
+    run_folder : such as `results/azopg/paper`; of `results/azopg` the run that `lqrpg plot` takes is read.
 
     Returns
     -------
@@ -99,12 +99,13 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     0
     """
     from lqrpg.results.atomic import DamagedFileError
-    from lqrpg.results.lookup import open_run
+    from lqrpg.results.lookup import open_run, select
 
     require(isinstance(run_folder, str | Path), "run_folder", run_folder, "a folder, such as 'results/azopg/paper'")
     folder = expanded(run_folder)
     try:
-        run = open_run(folder)
+        taken = None if (folder / "provenance.json").exists() else select(folder.absolute().parent, folder.name).run
+        run = taken or open_run(folder)
         return {name: run.table(name) for name in run.provenance["tables"]}
     except FileNotFoundError:
         raise SettingError(f"run_folder={str(folder)!r}: there is no finished run") from None
@@ -119,7 +120,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     ----------
     name : such as `azopg_fig3`; `lqrpg list` shows all.
     results : folder of the tables.
-    run : name of the run; the newest finished one with the tables unless given.
+    run : name of the run; unless given the one that `lqrpg plot` takes, with default settings, of the largest scale.
 
     Returns
     -------
@@ -139,29 +140,26 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     ...
     lqrpg.checks.SettingError: unknown figure 'azopg_fig33': did you mean 'azopg_fig3'?
     """
-    from lqrpg.cli.run_tables import RunTables, drawn
+    from lqrpg.cli.run_tables import RunTables, drawn, run_shown
     from lqrpg.experiments.registry import suggestion
     from lqrpg.figures.notebook import shown
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
-    from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
+    from lqrpg.results.lookup import EmptyTableError, MissingRunError, select
 
     require(isinstance(name, str), "name", name, "the name of a figure, such as 'azopg_fig3'")
     known = figures()
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
-    results = expanded(results)
-    found = [each for each in finished_runs(results, spec.experiment) if run in (None, each.name)]
-    command = f"lqrpg run experiment={spec.experiment}"
-    if not found:
-        named = f" named {run!r}" if run else ""
-        raise SettingError(f"figure {name!r}: no finished run{named} of {spec.experiment} in {results}: {command}")
+    selection = select(expanded(results), spec.experiment, run)
+    if selection.run is None:
+        raise SettingError(f"figure {name!r}: {selection.missing}")
     try:
         with house_style():
-            return drawn(spec, [RunTables(each) for each in found], shown)[0]
+            return drawn(spec, RunTables(run_shown(spec, selection)), shown)[0]
     except (EmptyTableError, MissingRunError) as error:
-        raise SettingError(f"figure {name!r}: {error}: {command}") from None
+        raise SettingError(f"figure {name!r}: {error}") from None
 
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

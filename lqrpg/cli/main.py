@@ -56,7 +56,12 @@ _RESULTS = click.option(
     show_default=True,
     help="Folder of the tables.",
 )
-_RUN = click.option("--run", "run_name", metavar="NAME", help="Which run; without it the newest finished one.")
+_RUN = click.option(
+    "--run",
+    "run_name",
+    metavar="NAME",
+    help="Which run; without it the one with default settings of the largest scale.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
@@ -104,7 +109,9 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir:
 @click.option("--out", type=_UserPath(path_type=Path), help="Folder of the figures.  [default: figures]")
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
-    """Run all experiments, draw all figures, check all claims: lqrpg reproduce scale=paper.
+    """Run the experiments, draw their figures, check their claims: lqrpg reproduce scale=paper.
+
+    It ends with the commands for what figures show and it does not compute, such as runs in real time.
 
     Names, their beginnings, or papers (P1 to P4) choose experiments. The same command again continues an interrupted
     one.
@@ -127,7 +134,10 @@ def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
 )
 @click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
 def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Path, svg: bool) -> int:
-    """Draw figures from saved tables: all of them, or those whose names begin with FIGURE."""
+    """Draw figures from saved tables: all of them, or those whose names begin with FIGURE.
+
+    Figures of a run that is not of full size with default settings go to a folder of its name below figures/.
+    """
     from lqrpg.cli import plot as command
 
     return command.plot(figures, results, run_name, out, svg=svg)
@@ -142,7 +152,8 @@ def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Pat
 def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
     """Check the papers' claims on saved tables: all, or those of experiments or papers (P1 to P4).
 
-    Exit codes: 0 all reproduced (as they stand or with a documented change), 1 one is not, 3 tables are missing.
+    Exit codes: 0 every outcome is the documented one, 1 one is not, 3 tables are missing. A claim that is not tested,
+    because the run is too small or a time too noisy, is no failure.
     """
     from lqrpg.cli import verify as command
 

@@ -17,15 +17,17 @@ from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import usable_cores
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
-from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_outdated
+from lqrpg.cli.run_tables import RunTables, drawn, run_shown
+from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_missing, tell_outdated, tell_taken
 from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
-from lqrpg.results.lookup import EmptyTableError, MissingRunError, finished_runs
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
 
 Share = Sequence[FigureSpec]
 """Figures that one process draws."""
+FIGURES = Path("figures")
+"""Folder of the figures of full-size runs."""
 _ENOUGH = 5  # figures that take as long as a process needs to start
 
 
@@ -33,7 +35,7 @@ class Drawn(Enum):
     """What became of a figure."""
 
     DRAWN = "drawn"
-    NO_ROWS = "no run has rows for it"
+    NO_ROWS = "its run has no rows for it"
     NO_RUN = "there is no run"
     UNFIT = "its tables are damaged, or do not fit"
 
@@ -41,9 +43,8 @@ class Drawn(Enum):
 def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool) -> int:
     """Draw the wanted figures; return the exit code.
 
-    A figure whose tables have no rows in the newest run is drawn from the newest one in which they have some. If
-    there is none it is reported, and counts as missing only where it was asked for by its full name. Damaged tables
-    are reported, and the other figures drawn.
+    A figure whose tables have no rows is reported, and counts as missing only where it was asked for by its full name.
+    Damaged tables are reported, and the other figures drawn.
     """
     specs = _chosen(wanted)
     formats = ("pdf", "png", "svg") if svg else ("pdf", "png")
@@ -51,10 +52,9 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     shares = _shares(specs, results)
     drew = _draw_apart(draw, shares) if len(shares) > 1 else {}
     drew |= draw([spec for spec in specs if spec.name not in drew])
-    absent = [name for name, became in drew.items() if became is Drawn.NO_RUN]
-    for experiment in dict.fromkeys(spec.experiment for spec in specs if spec.name in absent):
-        which = f" named {run_name!r}" if run_name else ""
-        say(f"lqrpg: no finished run{which} of {experiment} in {results}: lqrpg run experiment={experiment}", err=True)
+    absent = Drawn.NO_RUN in drew.values()
+    if absent:
+        tell_missing([select(results, name, run_name) for name in dict.fromkeys(spec.experiment for spec in specs)])
     failed = absent or Drawn.UNFIT in drew.values() or any(drew.get(name) is Drawn.NO_ROWS for name in wanted)
     return MISSING_TABLES if failed else 0
 
@@ -80,18 +80,33 @@ def draw_figures(
     run_name: str | None,
     out: Path,
     formats: tuple[str, ...] = ("pdf", "png"),
-    first: str | None = None,
 ) -> dict[str, Drawn]:
-    """What became of each figure, by its name; `first` names the run to draw from before the newest."""
+    """What became of each figure, by its name."""
     drew: dict[str, Drawn] = {}
-    runs: dict[str, list[RunTables]] = {}
-    with house_style():
-        for spec in specs:
-            if spec.experiment not in runs:
-                runs[spec.experiment] = _runs(results, spec.experiment, run_name, first)
-            own = runs[spec.experiment]
-            drew[spec.name] = _drew(spec, own, out, formats) if own else Drawn.NO_RUN
+    for experiment in dict.fromkeys(spec.experiment for spec in specs):
+        own = [spec for spec in specs if spec.experiment == experiment]
+        selection = select(results, experiment, run_name, tell)
+        tell_taken(selection)
+        drew |= draw_selection(own, selection, out, formats)
     return drew
+
+
+def draw_selection(
+    specs: Sequence[FigureSpec], selection: Selection, out: Path, formats: tuple[str, ...] = ("pdf", "png")
+) -> dict[str, Drawn]:
+    """What became of each figure of one experiment, by its name."""
+    if selection.run is None:
+        return {spec.name: Drawn.NO_RUN for spec in specs}
+    tables: dict[Path, RunTables] = {}
+    with house_style():
+        return {spec.name: _drew(spec, selection, tables, out, formats) for spec in specs}
+
+
+def figure_folder(out: Path, selection: Selection, spec: FigureSpec, run: FinishedRun) -> Path:
+    """Where a figure of a run goes: beside the papers' figures only if the run is one of full size."""
+    if out.resolve() != FIGURES.resolve() or selection.is_full_size(run, spec.condition):
+        return out
+    return out / run.name
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
@@ -109,7 +124,7 @@ def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
     shares: dict[str, list[FigureSpec]] = {}
     for spec in specs:
         shares.setdefault(spec.experiment, []).append(spec)
-    with_runs = [share for name, share in shares.items() if any(finished_runs(results, name))]
+    with_runs = [share for name, share in shares.items() if select(results, name).run]
     pays = sum(map(len, with_runs)) >= _ENOUGH
     return sorted(with_runs, key=len, reverse=True) if pays else [specs]
 
@@ -126,26 +141,15 @@ def _overheard(
         return draw(share), said.getvalue(), told.getvalue()
 
 
-def _runs(results: Path, experiment: str, run_name: str | None, first: str | None) -> list[RunTables]:
-    """Finished runs that a figure may be drawn from: the one of the name `first`, then newest first."""
-    runs = [run for run in finished_runs(results, experiment, tell) if run_name in (None, run.name)]
-    runs.sort(key=lambda run: run.name != first)
-    if runs:
-        say(f"{experiment}: from {runs[0].path}", err=True)
-        tell_outdated(runs[0])
-        tell_lost(runs[0])
-    return [RunTables(run) for run in runs]
-
-
-def _drew(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats: tuple[str, ...]) -> Drawn:
-    """Draw from the first run whose tables have rows; a line says why if there is none, or names other runs."""
-
-    def written(figure: Figure) -> Path:
-        out.mkdir(parents=True, exist_ok=True)
-        return save(figure, out, spec.name, formats)[0].with_suffix("")
-
+def _drew(
+    spec: FigureSpec, selection: Selection, read: dict[Path, RunTables], out: Path, formats: tuple[str, ...]
+) -> Drawn:
+    """Draw from the run that the figure needs; a line says why if there is none, or names other runs than the taken."""
     try:
-        path, tables = drawn(spec, runs, written)
+        run = run_shown(spec, selection)
+        folder = figure_folder(out, selection, spec, run)
+        tables = read.setdefault(run.path, RunTables(run))
+        path, used = drawn(spec, tables, lambda figure: _saved(figure, folder, spec.name, formats))
     except (EmptyTableError, MissingRunError) as error:
         tell(f"{spec.name}: {error}")
         return Drawn.NO_ROWS
@@ -153,9 +157,13 @@ def _drew(spec: FigureSpec, runs: Sequence[RunTables], out: Path, formats: tuple
         tell(f"{spec.name} is not drawn: {error}")
         return Drawn.UNFIT
     say(f"{spec.name}: {path}.{{{','.join(formats)}}}")
-    for run in tables.used:
-        if run != runs[0].run:
-            say(f"{spec.name}: from {run.path}", err=True)
-            tell_outdated(run)
-            tell_lost(run)
+    for other in (each for each in used if each != selection.run):
+        say(f"{spec.name}: from {other.path}", err=True)
+        tell_outdated(other)
+        tell_lost(other)
     return Drawn.DRAWN
+
+
+def _saved(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return save(figure, folder, name, formats)[0].with_suffix("")

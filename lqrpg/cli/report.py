@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,23 +12,22 @@ from typing import TypeVar
 
 import yaml
 
-from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
 from lqrpg.cli.console import say
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
-from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, command_of, tell
-from lqrpg.cli.verify import accepted_text, check, judged_run
+from lqrpg.cli.run_tables import RunTables, drawn, run_shown
+from lqrpg.cli.saved import MISSING_TABLES, command_of, tell, tell_missing, tell_taken
+from lqrpg.cli.verify import accepted_text, check, measured_text
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
 from lqrpg.report.images import image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
-from lqrpg.results.atomic import DamagedFileError, write_atomically
-from lqrpg.results.lookup import FinishedRun, find_run, finished_runs
+from lqrpg.results.atomic import write_atomically
+from lqrpg.results.lookup import FinishedRun, Selection, select
 from lqrpg.rooms import choices, config_text
 
 T = TypeVar("T")
@@ -37,22 +35,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Entry:
-    """An experiment of the package, the run that is shown, and those that may stand in where a table has no rows."""
+    """An experiment of the package, and the run that is shown."""
 
     name: str
     choice: str
-    run: FinishedRun | None
-    others: Sequence[FinishedRun]
+    selection: Selection
     options: str
+
+    @property
+    def run(self) -> FinishedRun | None:
+        return self.selection.run
 
     @cached_property
     def tables(self) -> RunTables | None:
         return RunTables(self.run) if self.run else None
-
-    @cached_property
-    def readable(self) -> list[RunTables]:
-        """Tables that a figure may be drawn from, those of the run first."""
-        return [self.tables, *map(RunTables, self.others)] if self.tables else []
 
     @cached_property
     def text(self) -> str:
@@ -72,8 +68,8 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     """Write the page; return the exit code."""
     entries = _entries(results, run_name)
     for entry in entries:
-        where = f"from {entry.run.path}" if entry.run else f"no finished run in {results}: {entry.command}"
-        say(f"{entry.name}: {where}", err=True)
+        tell_taken(entry.selection)
+    tell_missing([entry.selection for entry in entries])
     if not any(entry.run for entry in entries):
         return MISSING_TABLES
     with house_style(), composer(None):
@@ -94,21 +90,8 @@ def _entries(results: Path, run_name: str | None) -> list[_Entry]:
         content = yaml.safe_load(config_text("experiment", choice))
         name = str(content.get("name", choice))
         if name not in found or name == choice:
-            run = _shown_run(results, name, run_name)
-            others = [] if run_name or not run else finished_runs(results, name)
-            found[name] = _Entry(
-                name, choice, run, [other for other in others if run and other.path != run.path], options
-            )
+            found[name] = _Entry(name, choice, select(results, name, run_name, tell), options)
     return list(found.values())
-
-
-def _shown_run(results: Path, experiment: str, run_name: str | None) -> FinishedRun | None:
-    """The run that `lqrpg verify` would judge; where tables are damaged or do not fit, the newest one."""
-    try:
-        found = judged_run(results, experiment, run_name)
-    except (SettingError, DamagedFileError, OSError):
-        return find_run(results, experiment, run_name, tell)
-    return found.run if found else None
 
 
 def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
@@ -129,11 +112,10 @@ def _figure(spec: FigureSpec, entry: _Entry) -> tuple[FigurePart, Sequence[Finis
     """The figure, and the runs that it shows."""
     reads = " ".join((inspect.getdoc(spec.draw) or "").partition("\n\n")[0].split())
     command = f"lqrpg plot {spec.name}{entry.options}"
-    if not entry.readable:
+    if entry.run is None:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}"), ()
-    found, problem = _attempt(lambda: drawn(spec, entry.readable, image))
-    picture, tables = found or (None, entry.tables)
-    used = tables.used if tables else []
+    found, problem = _attempt(lambda: drawn(spec, RunTables(run_shown(spec, entry.selection)), image))
+    picture, used = found or (None, [])
     for run in used:
         if entry.run and run.path != entry.run.path:
             reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
@@ -148,8 +130,8 @@ def _claim(claim: Claim, entry: _Entry) -> tuple[ClaimPart, Sequence[FinishedRun
     row, problem = _attempt(lambda: check(claim, tables))
     if row is None:
         return ClaimPart(claim, accepted, problem=problem), ()
-    measured = "no number" if math.isnan(row["measured"]) else f"{row['measured']:.4g}"
-    return ClaimPart(claim, accepted, measured, KINDS[row["outcome"]]), row["used"]
+    verdict = row["verdict"]
+    return ClaimPart(claim, accepted, measured_text(verdict), KINDS[verdict.outcome], verdict.reason), row["used"]
 
 
 def _attempt(work: Callable[[], T]) -> tuple[T | None, str]:

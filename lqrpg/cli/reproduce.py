@@ -13,13 +13,15 @@ from lqrpg.cli.chosen import chosen
 from lqrpg.cli.compose import Request, requests, with_plain_paths
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
-from lqrpg.cli.plot import Drawn, draw_figures
+from lqrpg.cli.plot import FIGURES, Drawn, draw_selection
 from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
-from lqrpg.cli.verify import judge
+from lqrpg.cli.run_tables import run_shown
+from lqrpg.cli.saved import command_of
+from lqrpg.cli.verify import Judged, judge
 from lqrpg.experiments.execute import Result
-from lqrpg.figures.registry import figures
-from lqrpg.results.lookup import find_run
+from lqrpg.figures.registry import FigureSpec, figures
+from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, select
 from lqrpg.rooms import choices
 
 _PAPER = "paper"
@@ -27,14 +29,28 @@ _PAPER = "paper"
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one experiment; `seconds` of work, summed over its trials; whether `all_fits` its tables."""
+    """What became of one experiment.
+
+    Attributes
+    ----------
+    experiment : its name.
+    run : the run; None if there is none.
+    seconds : work, summed over its trials.
+    figures : how many were drawn.
+    counts : claims by outcome.
+    all_fits : whether all figures and claims can be made of the tables.
+    beside : other runs of which figures and claims read tables.
+    missing : what such runs that are not there would be, and the command that makes each.
+    """
 
     experiment: str
-    run: str
+    run: FinishedRun | None
     seconds: float
     figures: int
     counts: dict[Outcome, int]
     all_fits: bool
+    beside: Sequence[FinishedRun]
+    missing: Sequence[str]
 
 
 def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
@@ -62,9 +78,12 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
             say(f"lqrpg: {wanted[number].job.experiment.name}: {reason}; going on", err=True)
 
     results = compute_all(wanted, "reproduce", force=force, finished=finish)
-    _print([rows[number] for number in sorted(rows)], time.monotonic() - started)
+    ended = [rows[number] for number in sorted(rows)]
+    _print(ended, time.monotonic() - started)
+    for line in _not_computed(ended):
+        say(line)
     if wanted[0].job.scale != _PAPER:
-        say("claims are stated for scale=paper; at a smaller scale they may fail for want of runs", err=True)
+        say("claims are stated for scale=paper; those that need a larger run than this are not tested", err=True)
     return 1 if failed or Result.INCOMPLETE in results else 0
 
 
@@ -82,19 +101,42 @@ def _requests(words: Sequence[str], *, force: bool) -> list[Request]:
 def _finish(request: Request, out: Path | None) -> Row:
     """Draw the figures of a run and check its claims."""
     job = request.job
-    results, name = Path(job.runner.results_dir), job.experiment.name
-    folder = out or (Path("figures") if job.scale == _PAPER else Path("figures") / job.scale)
+    name = job.experiment.name
     own = [spec for spec in figures().values() if spec.experiment == name]
-    drew = draw_figures(own, results, None, folder, first=request.run_name)
-    run = find_run(results, name, request.run_name)
+    selection = select(Path(job.runner.results_dir), name).taking(request.run_name)
+    drew = draw_selection(own, selection, out or FIGURES)
+    run = selection.run
     judged = judge(name, run) if run else None
     for claim, reason in judged.unfit.items() if judged else ():
         say(f"lqrpg: {claim} is not checked: {reason}", err=True)
-    found = [row["outcome"] for row in judged.rows] if judged else []
+    found = [row["verdict"].outcome for row in judged.rows] if judged else []
     seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
     drawn = list(drew.values()).count(Drawn.DRAWN)
     all_fits = Drawn.UNFIT not in drew.values() and not (judged and judged.unfit)
-    return Row(name, request.run_name, seconds, drawn, {kind: found.count(kind) for kind in Outcome}, all_fits)
+    counts = {kind: found.count(kind) for kind in Outcome}
+    return Row(name, run, seconds, drawn, counts, all_fits, *_beside(own, selection, judged))
+
+
+def _beside(
+    specs: Sequence[FigureSpec], selection: Selection, judged: Judged | None
+) -> tuple[list[FinishedRun], list[str]]:
+    """Other runs that the figures and claims of a run read, and what is said of those that are not there."""
+    runs = list(judged.used) if judged else []
+    missing = list(judged.unchecked.values()) if judged else []
+    for spec in specs:
+        try:
+            runs.append(run_shown(spec, selection))
+        except MissingRunError as error:
+            missing.append(str(error))
+    return [run for run in runs if run != selection.run], missing
+
+
+def _not_computed(rows: Sequence[Row]) -> list[str]:
+    """What figures and claims show that this command has not computed, with the command for each."""
+    computed = {row.run.path for row in rows if row.run}
+    others = {run.path: run for row in rows for run in row.beside if run.path not in computed}
+    lines = [f"not computed again: {path}: {command_of(run)} --force" for path, run in others.items()]
+    return [*lines, *dict.fromkeys(f"not computed: {reason}" for row in rows for reason in row.missing)]
 
 
 def _print(rows: Sequence[Row], seconds: float) -> None:
@@ -103,9 +145,15 @@ def _print(rows: Sequence[Row], seconds: float) -> None:
     from lqrpg.cli.console import table_console
 
     table = Table(title=f"{len(rows)} experiment(s) in {seconds:.0f} s", title_justify="left")
-    for heading in ("experiment", "run", "work (s)", "figures", "reproduced", "with a change", "not reproduced"):
+    outcomes = {
+        Outcome.REPRODUCED: "reproduced",
+        Outcome.CHANGED: "with a change",
+        Outcome.NOT_REPRODUCED: "not reproduced",
+        Outcome.NOT_TESTED: "not tested",
+    }
+    for heading in ("experiment", "run", "work (s)", "figures", *outcomes.values()):
         table.add_column(heading, justify="left" if heading in ("experiment", "run") else "right")
     for row in rows:
-        counts = [str(row.counts[kind]) for kind in (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)]
-        table.add_row(row.experiment, row.run, f"{row.seconds:.1f}", str(row.figures), *counts)
+        counts = [str(row.counts[kind]) for kind in outcomes]
+        table.add_row(row.experiment, row.run.name if row.run else "", f"{row.seconds:.1f}", str(row.figures), *counts)
     table_console().print(table)

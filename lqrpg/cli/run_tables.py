@@ -1,8 +1,8 @@
-"""The tables of a finished run as figures and claims read them, and a figure from the first run that has its rows."""
+"""The tables of a finished run as figures and claims read them, and the figure of a selection of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import pandas as pd
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lqrpg.cli.saved import fitting, undamaged
 from lqrpg.figures.registry import FigureSpec
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, find_companion
 
 T = TypeVar("T")
 
@@ -62,21 +62,35 @@ class RunTables(Mapping[str, pd.DataFrame]):
         return len(self.run.provenance["tables"])
 
 
-def drawn(spec: FigureSpec, runs: Sequence[RunTables], render: Callable[[Figure], T]) -> tuple[T, RunTables]:
-    """A figure as `render` keeps it, and the tables that it shows, `used` for it alone: the first that have rows.
+def run_shown(spec: FigureSpec, selection: Selection) -> FinishedRun:
+    """The run that a figure shows.
+
+    Raises
+    ------
+    MissingRunError
+        If no run has the settings that the figure needs.
+    """
+    run = selection.meeting(spec.condition)
+    if run is None:
+        scale = f"scale={selection.run.scale} " if selection.run else ""
+        wanted = " ".join(f"{key}={values[0]}" for key, values in spec.condition.items())
+        raise MissingRunError(
+            f"no finished run of {spec.experiment} {wanted} in {selection.results}: "
+            f"lqrpg run experiment={spec.experiment} {scale}{wanted}"
+        )
+    return run
+
+
+def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) -> tuple[T, list[FinishedRun]]:
+    """A figure as `render` keeps it, and the runs that it shows.
 
     Raises
     ------
     EmptyTableError, MissingRunError
-        If no run has them; the reason of the first.
+        If the run, or one that is read beside it, has no rows for the figure.
     SettingError
         If tables are damaged or do not fit.
     """
-    reasons: list[LookupError] = []
-    for tables in (each.afresh() for each in runs):
-        try:
-            with fitting(spec.name, tables.run):
-                return render(spec.draw(tables)), tables
-        except (EmptyTableError, MissingRunError) as error:
-            reasons.append(error)
-    raise reasons[0]
+    own = tables.afresh()
+    with fitting(spec.name, own.run):
+        return render(spec.draw(own)), own.used

@@ -13,53 +13,62 @@ import click
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
-from lqrpg.claims.registry import Claim, Outcome, claims
+from lqrpg.claims.registry import Claim, Outcome, Verdict, claims
 from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.run_tables import RunTables
-from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_outdated
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, finished_runs
+from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_missing, tell_outdated, tell_taken
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, select
 from lqrpg.rooms import choices
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_MARKS = {Outcome.REPRODUCED: "green", Outcome.CHANGED: "yellow", Outcome.NOT_REPRODUCED: "red"}
+_MARKS = {
+    Outcome.REPRODUCED: "green",
+    Outcome.CHANGED: "yellow",
+    Outcome.NOT_REPRODUCED: "red",
+    Outcome.NOT_TESTED: "cyan",
+}
 
 
 def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, as_json: bool, strict: bool) -> int:
-    """Check the claims of the wanted experiments, or of all; return the exit code."""
+    """Check the claims of the wanted experiments, or of all; return the exit code.
+
+    It is 0 where every outcome is the one that its claim documents. A claim that is not tested because the run is too
+    small, or the measurement too noisy to decide, is no failure; one without a number on a run that is large enough is.
+    """
     claiming = list(dict.fromkeys(claim.experiment for claim in claims()))
     names = chosen(experiments, list(dict.fromkeys([*claiming, *choices("experiment")])))
     for name in names:
         if experiments and name not in claiming:
             say(f"lqrpg: {name} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
-    missing = []
     unchecked: dict[str, str] = {}
-    for name in (name for name in names if name in claiming):
-        found = judged_run(results, name, run_name)
-        if found is None:
-            missing.append(name)
+    selections = [select(results, name, run_name, tell) for name in names if name in claiming]
+    for selection in selections:
+        if selection.run is None:
             continue
-        for run in found.used:
+        tell_taken(selection)
+        found = judge(selection.experiment, selection.run)
+        for run in found.used[1:]:
             tell_outdated(run)
             tell_lost(run)
         rows += found.rows
         unchecked |= found.unchecked | found.unfit
+    missing = [selection.experiment for selection in selections if selection.run is None]
     if as_json:
         click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *unchecked]}, indent=1))
-    else:
+    elif rows:
         _print(rows)
-    for name in missing:
-        say(f"lqrpg: no finished run of {name} in {results}: lqrpg run experiment={name}", err=True)
+    tell_missing(selections)
     for name, reason in unchecked.items():
         say(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or unchecked:
         return MISSING_TABLES
-    failures = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else {Outcome.NOT_REPRODUCED}
-    return 1 if any(row["outcome"] in failures for row in rows) else 0
+    refused = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else set()
+    return 1 if any(not row["verdict"].is_documented or row["verdict"].outcome in refused for row in rows) else 0
 
 
 @dataclass(frozen=True)
@@ -86,22 +95,6 @@ class Judged:
         return list(({self.run.path: self.run} | found).values())
 
 
-def judged_run(results: Path, experiment: str, run_name: str | None) -> Judged | None:
-    """The newest finished run on whose tables every claim of the experiment can be checked, else the newest one.
-
-    A run of a part, or on another clock, has no rows for some of the claims. One whose tables are damaged is not
-    passed over.
-    """
-    first = None
-    for run in finished_runs(results, experiment, tell):
-        if run_name in (None, run.name):
-            found = judge(experiment, run)
-            if found.unfit or not found.unchecked:
-                return found
-            first = first or found
-    return first
-
-
 def judge(experiment: str, run: FinishedRun) -> Judged:
     """The claims of an experiment on a run's tables."""
     tables, found = RunTables(run), Judged(run, [], {}, {})
@@ -116,19 +109,19 @@ def judge(experiment: str, run: FinishedRun) -> Judged:
 
 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
-    """A claim on the tables of a run: `claim`, `run`, the runs `used`, `measured` and `outcome`."""
+    """A claim on the tables of a run: `claim`, `run`, the runs `used`, and the `verdict`."""
     own = tables.afresh()
     try:
         with fitting(claim.name, own.run):
-            measured = claim.measure(own)
+            verdict = claim.judge(own)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None
-    outcome = claim.outcome(measured)
-    return {"claim": claim, "run": own.run, "used": own.used, "measured": measured, "outcome": outcome}
+    return {"claim": claim, "run": own.run, "used": own.used, "verdict": verdict}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     claim: Claim = row["claim"]
+    verdict: Verdict = row["verdict"]
     low, high = (value if math.isfinite(value) else None for value in claim.accepted)
     return {
         "name": claim.name,
@@ -138,10 +131,17 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         "paper": claim.paper,
         "says": claim.says,
         "measures": claim.measures,
-        "measured": row["measured"] if math.isfinite(row["measured"]) else None,
+        "measured": verdict.measured if math.isfinite(verdict.measured) else None,
+        "interval": list(verdict.interval) if verdict.interval else None,
+        "measurement": verdict.note,
         "accepted": [low, high],
         "because": claim.because,
-        "outcome": row["outcome"].value,
+        "needs": [need.text for need in claim.needs],
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason,
+        "documented": claim.documented.value,
+        "as_documented": verdict.is_documented,
+        "discrepancy": claim.discrepancy,
         "change": claim.change,
         "caveat": claim.caveat,
     }
@@ -156,9 +156,16 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         for experiment in dict.fromkeys(row["claim"].experiment for row in own):
             console.print(_table([row for row in own if row["claim"].experiment == experiment]))
         console.print()
+    verdicts: list[Verdict] = [row["verdict"] for row in rows]
     for outcome, colour in _MARKS.items():
-        count = sum(row["outcome"] is outcome for row in rows)
-        console.print(f"[{colour}]{count}[/{colour}] {outcome.value}")
+        counted = [verdict for verdict in verdicts if verdict.outcome is outcome]
+        known = sum(verdict.is_documented for verdict in counted)
+        hint = f", {known} of them as documented" if counted and outcome is Outcome.NOT_REPRODUCED else ""
+        console.print(f"[{colour}]{len(counted)}[/{colour}] {outcome.value}{hint}")
+    for row in rows:
+        if not row["verdict"].is_documented:
+            claim: Claim = row["claim"]
+            console.print(f"{claim.name}: {row['verdict'].outcome.value}; documented: {claim.documented.value}")
 
 
 def _by_paper(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Paper, list[dict[str, Any]]]]:
@@ -198,15 +205,32 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
     claim: Claim = row["claim"]
     others = ", ".join(plain(run.path) for run in row["used"] if run != row["run"])
-    labelled = ("change", claim.change), ("note", claim.caveat), ("with tables of", escape(others))
+    verdict: Verdict = row["verdict"]
+    labelled = (
+        ("reason", escape(verdict.reason)),
+        ("documented", claim.discrepancy),
+        ("change", claim.change),
+        ("note", claim.caveat),
+        ("with tables of", escape(others)),
+    )
     notes = "".join(f"\n{label}: {text}" for label, text in labelled if text)
-    colour = _MARKS[row["outcome"]]
+    colour = _MARKS[verdict.outcome]
     return [
         f"[bold]{claim.name}[/bold]\n{claim.says} ({claim.paper})",
-        f"{row['measured']:.4g}: {claim.measures}",
+        ": ".join(filter(None, [escape(plain(measured_text(verdict))), claim.measures])),
         f"{accepted_text(claim)}: {claim.because}",
-        f"[{colour}]{row['outcome'].value}[/{colour}]{notes}",
+        f"[{colour}]{verdict.outcome.value}[/{colour}]{notes}",
     ]
+
+
+def measured_text(verdict: Verdict) -> str:
+    """The measured number in words, with its interval; empty if there is none."""
+    if math.isnan(verdict.measured):
+        return ""
+    if verdict.interval is None:
+        return f"{verdict.measured:.4g}"
+    low, high = verdict.interval
+    return f"{verdict.measured:.4g} ({low:.4g} to {high:.4g}{verdict.note and '; '}{verdict.note})"
 
 
 def accepted_text(claim: Claim) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lqrpg.algorithms.descent_lanes import RUNNING, Descent
 from lqrpg.algorithms.discount_annealing import anneal
 from lqrpg.algorithms.domain_randomization import METHODS, descend
-from lqrpg.algorithms.lane_random import random_states
+from lqrpg.algorithms.lane_random import State, random_states
 from lqrpg.algorithms.mean_cost import MeanCost, mean_cost
 from lqrpg.algorithms.quadrature import Nodes, Optimum, family_cost
 from lqrpg.checks import require
@@ -61,7 +61,7 @@ class DrLqr:
             *("k0", "k1", "k2", "k3", "fail_step"),
         ),
         "optimum": ("cost", "k0", "k1", "k2", "k3", "quadrature_nodes", "initial_excess"),
-        "runtime": ("method", "batch_size", "controllers", "seconds_per_controller", "repeats", "device"),
+        "runtime": ("batch_size", "controllers", "pair", "first", "dr_seconds", "sa_seconds", "device"),
         "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k0", "k1", "k2", "k3", "bound"),
         "wiggles": ("method", "batch_size", "step", "quadrature", "monte_carlo"),
         "expectation": ("rule", "nodes", "error_estimate", "parameters", "largest_curvature"),
@@ -118,7 +118,7 @@ class DrLqr:
             for first in range(0, self.replicates, BLOCK)
         ]
         lanes = sum(-(-count // LANES) * LANES for count in self.runtime.controllers)
-        timing = 2.0 * self.compared * self.runtime.repeats * lanes * self.runtime.steps
+        timing = 2.0 * self.compared * (self.runtime.repeats + 1) * lanes * self.runtime.steps
         return [*blocks, Trial("optimum"), Trial("annealing"), Trial("runtime", cost=timing)]
 
     def _block(self, method: str, batch_size: int, first: int) -> Trial:
@@ -128,7 +128,7 @@ class DrLqr:
 
     def compile(self) -> None:
         """Compile the kernels by one step of one run and its cost."""
-        found = self._descend("dr", 1, stream(0).spawn(LANES), np.array([1]))
+        found = self._descend("dr", 1, random_states(stream(0).spawn(LANES)), np.array([1]))
         self._costs(found.gains[0])
         _ = self._optimum
 
@@ -145,7 +145,7 @@ class DrLqr:
     def _run_block(self, method: str, batch_size: int, first: int, count: int) -> Rows:
         runs = np.arange(first, first + count)
         seeds = [stream(self.seed, self.name, method, batch_size, int(run)) for run in runs]
-        found = self._descend(method, batch_size, seeds, self._steps)
+        found = self._descend(method, batch_size, random_states(seeds), self._steps)
         estimates = {"quadrature": np.array(self._costs(found.gains)).reshape(found.gains.shape[:2])}
         if self.objective == "monte_carlo" or batch_size == self.compared:
             estimates["monte_carlo"] = self._sampled_costs(found.gains)
@@ -168,13 +168,11 @@ class DrLqr:
         )
         return rows
 
-    def _descend(
-        self, method: str, batch_size: int, seeds: Sequence[np.random.SeedSequence], steps: NDArray[np.int64]
-    ) -> Descent:
+    def _descend(self, method: str, batch_size: int, states: State, steps: NDArray[np.int64]) -> Descent:
         return descend(
             self._family,
             self.system.initial_gain(),
-            random_states(seeds),
+            states,
             steps,
             method=method,
             batch_size=batch_size,
@@ -237,34 +235,38 @@ class DrLqr:
         }
 
     def _run_runtime(self) -> Rows:
-        """Median seconds a controller for all steps; the methods take turns."""
-        shape = self.runtime
-        rows = []
-        for controllers in shape.controllers:
-            seconds: dict[str, list[float]] = {method: [] for method in METHODS}
-            for repeat in range(shape.repeats):
-                for method in METHODS[:: 1 if repeat % 2 == 0 else -1]:
-                    seconds[method].append(self._time(method, controllers))
-            for method, found in seconds.items():
-                took = float(np.median(found)) * self.steps / shape.steps / controllers
-                rows.append(
-                    repeated(
-                        1,
-                        method=method,
-                        batch_size=self.compared,
-                        controllers=controllers,
-                        seconds_per_controller=took,
-                        repeats=shape.repeats,
-                        device=processor(),
-                    )
-                )
-        return {"runtime": stacked(rows)}
+        """Processor seconds a controller for all steps, in pairs of short runs of both methods.
 
-    def _time(self, method: str, controllers: int) -> float:
-        seeds = stream(self.seed, self.name, "runtime").spawn(controllers)
-        start = time.perf_counter()
-        self._descend(method, self.compared, seeds, np.array([self.runtime.steps]))
-        return time.perf_counter() - start
+        The methods take turns, and so does which of them is first: what else the machine does meets both alike.
+        """
+        shape = self.runtime
+        return {"runtime": stacked([self._timed_pairs(controllers) for controllers in shape.controllers])}
+
+    def _timed_pairs(self, controllers: int) -> Columns:
+        """Timed pairs of that many controllers, after one that is not timed."""
+        states = random_states(stream(self.seed, self.name, "runtime").spawn(controllers))
+        pairs = np.arange(-1, self.runtime.repeats)
+        seconds = np.array([self._time_pair(states, METHODS[int(pair) % 2]) for pair in pairs])[1:]
+        seconds *= self.steps / self.runtime.steps / controllers
+        return repeated(
+            self.runtime.repeats,
+            batch_size=self.compared,
+            controllers=controllers,
+            pair=pairs[1:],
+            first=[METHODS[int(pair) % 2] for pair in pairs[1:]],
+            dr_seconds=seconds[:, METHODS.index("dr")],
+            sa_seconds=seconds[:, METHODS.index("sa")],
+            device=processor(),
+        )
+
+    def _time_pair(self, states: State, first: str) -> list[float]:
+        """Seconds of this thread for each method, in the order of `METHODS`."""
+        seconds = {}
+        for method in (first, *(other for other in METHODS if other != first)):
+            start = time.thread_time()
+            self._descend(method, self.compared, states, np.array([self.runtime.steps]))
+            seconds[method] = time.thread_time() - start
+        return [seconds[method] for method in METHODS]
 
     # -- tables ---------------------------------------------------------------------------------------------------
 
@@ -273,7 +275,7 @@ class DrLqr:
         keys = {
             "optimum": ("cost",),
             "expectation": ("rule",),
-            "runtime": ("method", "batch_size", "controllers"),
+            "runtime": ("controllers", "pair"),
             "annealing": ("round",),
         }
         columns = self._columns()

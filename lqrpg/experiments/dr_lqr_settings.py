@@ -21,7 +21,7 @@ ANNEALING_ROUNDS = 40
 
 @dataclass(frozen=True)
 class Runtime:
-    """What is timed: numbers of controllers, steps of a timed run (the time is scaled to all steps), repeats."""
+    """What is timed: numbers of controllers, steps of a timed run (the time is scaled to all steps), pairs of runs."""
 
     controllers: list[int]
     steps: int

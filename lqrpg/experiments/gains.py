@@ -15,12 +15,13 @@ from lqrpg.experiments.base import Parts, collect, repeated
 from lqrpg.experiments.plants import working_plant
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.plant import Array
+from lqrpg.methods.base import Status
 from lqrpg.results.rows import Columns
 
 TABLE = "gains"
 GAINS = ("method", "replicate", "row", "column", "value", "optimum", "status")
 """Columns. `row` and `column` count from 1; `value` is missing where `status` is not `completed`."""
-COMPLETED = "completed"
+COMPLETED = str(Status.COMPLETED)
 
 
 def user_optimum(system: Any) -> Array:

@@ -30,7 +30,6 @@ from lqrpg.experiments.shootout_tables import (
     Run,
     curve_rows,
     final_rows,
-    final_status,
     method_rows,
     pilot_rows,
     runtime_rows,
@@ -230,7 +229,7 @@ class Shootout:
     def _gain_rows(self, name: str, runs: list[Run]) -> Columns:
         """The last gain of every run."""
         gains = np.array([result.gain for result, _, _ in runs])
-        statuses = [final_status(result) for result, _, _ in runs]
+        statuses = [str(result.status) for result, _, _ in runs]
         return gain_rows(name, range(len(runs)), gains, self._optimum.gain, statuses)
 
     def _has_step(self, name: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from lqrpg.experiments.base import repeated
-from lqrpg.experiments.gains import COMPLETED
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method, Status
 from lqrpg.methods.minimise import Result
@@ -35,14 +34,9 @@ def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
     )
 
 
-def final_status(result: Result) -> str:
-    """How a run ended."""
-    return COMPLETED if result.status is Status.RUNNING else str(result.status)
-
-
 def final_rows(name: str, runs: Sequence[Run]) -> Columns:
     """How each run ended; `fail_step` is -1 for one that was not lost."""
-    lost = [result.status is not Status.RUNNING for result, _, _ in runs]
+    lost = [result.status is not Status.COMPLETED for result, _, _ in runs]
     iterations = np.array([result.state.iteration for result, _, _ in runs])
     return repeated(
         len(runs),
@@ -52,7 +46,7 @@ def final_rows(name: str, runs: Sequence[Run]) -> Columns:
         iterations=iterations,
         samples=[result.state.samples for result, _, _ in runs],
         fail_step=np.where(lost, iterations, -1),
-        status=[final_status(result) for result, _, _ in runs],
+        status=[str(result.status) for result, _, _ in runs],
     )
 
 

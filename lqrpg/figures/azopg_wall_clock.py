@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 _CLOCKS = {"mpi": "MPI ranks", "threads": "threads"}
 
 
-@figure("azopg_wall_clock", "azopg", "P1 in real time (clock=mpi): wall-clock speedup against the prediction")
+@figure(
+    "azopg_wall_clock",
+    "azopg",
+    "P1 in real time (clock=mpi): wall-clock speedup against the prediction",
+    condition={"clock": ("mpi", "threads")},
+)
 def wall_clock(tables: Tables) -> Figure:
     """Updates a second over those of one worker, and how far the virtual clock's prediction is off."""
     table = tables["wall_clock"]

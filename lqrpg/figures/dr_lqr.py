@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import BAND, COLOURS, DASHES, panel_letters
+from lqrpg.results.intervals import median_ranks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ PAPER_SECONDS = {"dr": 40.5, "sa": 33.1}
 METHOD_NAMES = {"dr": "fresh systems (DR)", "sa": "fixed sample (SA)"}
 METHOD_COLOURS = {"dr": COLOURS[1], "sa": COLOURS[2]}
 METHOD_DASHES = {"dr": "-", "sa": DASHES[1]}
+_INTERVAL: dict[str, Any] = {"color": "black", "alpha": BAND, "lw": 0}
 
 
 @figure("dr_lqr_fig1", "dr_lqr", "P2 Fig. 1: convergence for every M (left), DR against SA (center), ||K|| (right)")
@@ -143,33 +145,65 @@ def _optimal_gain(tables: Tables, settings: dict[str, Any]) -> NDArray[np.float6
 
 @figure("dr_lqr_runtime", "dr_lqr", "P2, table: seconds for a controller, DR and SA")
 def runtime(tables: Tables) -> Figure:
-    """The runtime table, next to the paper's."""
+    """Left: processor seconds for a controller, next to the paper's; right: DR over SA for each pair of timed runs."""
     table = tables["runtime"]
     settings = table.attrs["settings"]
-    rows = [[*_runtime_row(table, count)] for count in sorted(set(table["controllers"]))]
-    ratio = PAPER_SECONDS["dr"] / PAPER_SECONDS["sa"]
-    rows.append(["the paper, on an A100", f"{PAPER_SECONDS['dr']} s", f"{PAPER_SECONDS['sa']} s", f"{ratio:.2f}"])
-    canvas = Figure(figsize=(7.2, 0.9 + 0.32 * len(rows)))
-    axis = canvas.add_subplot()
-    axis.axis("off")
-    axis.set_title(
-        f"seconds a controller: {settings['steps']:,} steps, M = {settings['compared']}, "
-        f"medians of {int(table['repeats'].iloc[0])} turns"
-    )
-    head = ["", "fresh systems (DR)", "fixed sample (SA)", "DR / SA"]
-    drawn = axis.table(rows, colLabels=head, loc="center", cellLoc="center", colWidths=[0.43, 0.21, 0.21, 0.15])
-    drawn.auto_set_font_size(False)
-    drawn.set_fontsize(8.5)
-    drawn.scale(1.0, 1.5)
-    for (row, _), cell in drawn.get_celld().items():
-        cell.set_edgecolor("#BBBBBB")
-        cell.set_facecolor("#EFEFEF" if row == 0 else "white")
+    counts = sorted(set(table["controllers"]))
+    canvas = Figure(figsize=(10.6, 1.9 + 0.5 * len(counts)))
+    left, right = canvas.subplots(1, 2, width_ratios=[3, 2])
+    _seconds_table(left, table, counts)
+    left.set_title(f"processor seconds a controller: {settings['steps']:,} steps, M = {settings['compared']}")
+    _ratios(right, table, counts)
+    panel_letters([left, right])
+    canvas.supxlabel(f"{settings['runtime']['repeats']} pairs each, on one core of {_device(table)}", fontsize=7)
     return canvas
 
 
-def _runtime_row(table: pd.DataFrame, controllers: int) -> tuple[str, str, str, str]:
-    rows = table[table["controllers"] == controllers].set_index("method")
-    seconds = rows["seconds_per_controller"]
-    name = "controller alone" if controllers == 1 else "controllers together"
-    label = f"{controllers} {name}, one core of {rows['device'].iloc[0]}"
-    return label, f"{seconds['dr']:.3g} s", f"{seconds['sa']:.3g} s", f"{seconds['dr'] / seconds['sa']:.2f}"
+def _device(table: pd.DataFrame) -> str:
+    return str(table["device"].iloc[0])
+
+
+def _seconds_table(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
+    """Medians over the pairs."""
+    ratio = PAPER_SECONDS["dr"] / PAPER_SECONDS["sa"]
+    rows = [_runtime_row(table[table["controllers"] == count], count) for count in counts]
+    rows.append(["the paper, on an A100", f"{PAPER_SECONDS['dr']} s", f"{PAPER_SECONDS['sa']} s", f"{ratio:.2f}"])
+    head = ["medians", "resampled\nsystems (DR)", "fixed sample\n(SA)", "DR / SA"]
+    axis.axis("off")
+    drawn = axis.table(rows, colLabels=head, loc="center", cellLoc="center", colWidths=[0.4, 0.22, 0.22, 0.16])
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(8)
+    drawn.scale(1.0, 1.5)
+    for (row, _), cell in drawn.get_celld().items():
+        cell.set_height(cell.get_height() * (1.5 if row == 0 else 1.0))
+        cell.set_edgecolor("#BBBBBB")
+        cell.set_facecolor("#EFEFEF" if row == 0 else "white")
+
+
+def _runtime_row(rows: pd.DataFrame, count: int) -> list[str]:
+    name = "controller alone" if count == 1 else "controllers together"
+    seconds = [f"{rows[column].median():.3g} s" for column in ("dr_seconds", "sa_seconds")]
+    return [f"{count} {name}", *seconds, f"{(rows['dr_seconds'] / rows['sa_seconds']).median():.2f}"]
+
+
+def _ratios(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
+    """A dot for each pair, and the median with its 99 % interval, by ranks; the paper's ratio as a line."""
+    for place, count in enumerate(counts):
+        rows = table[table["controllers"] == count].sort_values("pair")
+        ratios = (rows["dr_seconds"] / rows["sa_seconds"]).to_numpy()
+        spread = np.linspace(-0.3, 0.3, len(ratios)) if len(ratios) > 1 else np.zeros(1)  # in the order of the pairs
+        axis.plot(ratios, place + spread, ls="", marker=".", ms=3.5, mew=0, color=COLOURS[1], alpha=0.6)
+        axis.plot([np.median(ratios)] * 2, [place - 0.38, place + 0.38], color="black", lw=1.6)
+        ranks = median_ranks(len(ratios), 0.99)
+        if ranks:
+            axis.fill_betweenx([place - 0.38, place + 0.38], *np.sort(ratios)[list(ranks)], **_INTERVAL)
+    paper = PAPER_SECONDS["dr"] / PAPER_SECONDS["sa"]
+    axis.axvline(paper, color=COLOURS[2], lw=1.0, ls=DASHES[1])
+    axis.plot([], [], ls="", marker=".", color=COLOURS[1], label="a pair")
+    axis.plot([], [], color="black", lw=1.6, label="median")
+    axis.fill_between([], [], [], label="its 99 % interval", **_INTERVAL)
+    axis.plot([], [], color=COLOURS[2], lw=1.0, ls=DASHES[1], label=f"the paper's {paper:.2f}")
+    axis.set_yticks(range(len(counts)), [str(count) for count in counts])
+    axis.set_ylim(len(counts) - 0.5, -0.5)
+    axis.set(xlabel="DR / SA", ylabel="controllers", title="ratio of each pair")
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7)

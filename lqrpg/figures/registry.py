@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -28,22 +28,26 @@ class FigureSpec:
     experiment : whose tables it shows.
     shows : what it shows, in a few words, with its number in the paper.
     draw : tables to figure.
+    condition : settings that a run must have to be shown, with their possible values, the preferred one first.
     """
 
     name: str
     experiment: str
     shows: str
     draw: Draw
+    condition: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 _known: dict[str, FigureSpec] = {}
 
 
-def figure(name: str, experiment: str, shows: str) -> Callable[[Draw], Draw]:
-    """Declare a function as the figure of that name."""
+def figure(
+    name: str, experiment: str, shows: str, *, condition: Mapping[str, Sequence[str]] | None = None
+) -> Callable[[Draw], Draw]:
+    """Declare a function as the figure of that name; see `FigureSpec`."""
 
     def declare(draw: Draw) -> Draw:
-        _known[name] = FigureSpec(name, experiment, shows, draw)
+        _known[name] = FigureSpec(name, experiment, shows, draw, condition or {})
         return draw
 
     return declare

@@ -33,7 +33,9 @@ Marks = NDArray[np.int64]
 
 
 class Status(StrEnum):
-    """How a run stands. Only a running one can be stepped; `step` returns any other as it is.
+    """How a run stands. Only a running state can be stepped; `step` returns any other as it is.
+
+    A run that has made all its steps is completed; its state is running, since it could go on.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Status(StrEnum):
     """
 
     RUNNING = "running"
+    COMPLETED = "completed"
     LOST = "gain left the stabilising set"
     MODEL_LOST = "gain does not stabilise the estimated model"
     SINGULAR = "samples do not determine the estimate"

@@ -77,7 +77,7 @@ class Result:
     >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
     >>> found = minimise(PolicyIteration(), plant, np.eye(2), steps=3)
     >>> found.gains.shape, found.iterations.tolist(), str(found.status)
-    ((4, 2, 2), [0, 1, 2, 3], 'running')
+    ((4, 2, 2), [0, 1, 2, 3], 'completed')
     """
 
     method: Method
@@ -93,8 +93,8 @@ class Result:
 
     @property
     def status(self) -> Status:
-        """How the run ended; `running` means that it could go on."""
-        return self.state.status
+        """How the run ended: `completed` if it has made all its steps; its state can then go on."""
+        return Status.COMPLETED if self.state.status is Status.RUNNING else self.state.status
 
     @cached_property
     def history(self) -> pd.DataFrame:

@@ -10,7 +10,12 @@ from lqrpg.claims.registry import Claim, Outcome
 from lqrpg.report.images import Image
 from lqrpg.report.parameters import Parameter
 
-KINDS = {Outcome.REPRODUCED: "reproduced", Outcome.CHANGED: "changed", Outcome.NOT_REPRODUCED: "failed"}
+KINDS = {
+    Outcome.REPRODUCED: "reproduced",
+    Outcome.CHANGED: "changed",
+    Outcome.NOT_REPRODUCED: "failed",
+    Outcome.NOT_TESTED: "untested",
+}
 UNCHECKED = "unchecked"
 
 
@@ -45,8 +50,8 @@ class ClaimPart:
     claim : the claim.
     accepted : its range in words.
     measured : the number as text, or empty.
-    kind : `reproduced`, `changed`, `failed` or `unchecked`.
-    problem : why it is not checked.
+    kind : `reproduced`, `changed`, `failed`, `untested` or `unchecked`.
+    problem : why it is not tested, or not checked.
     """
 
     claim: Claim
@@ -149,7 +154,8 @@ class PaperPart:
 
 
 def _failure(part: ClaimPart) -> str:
-    return f"measured {part.measured}, accepted {part.accepted}: {part.claim.measures}"
+    known = f". As documented: {part.claim.discrepancy}" if part.claim.discrepancy else ""
+    return f"measured {part.measured}, accepted {part.accepted}: {part.claim.measures}{known}"
 
 
 def _grouped(kind: str, pairs: Sequence[tuple[str, str]]) -> list[Difference]:

@@ -15,7 +15,15 @@ _WORDS = {
     **{kind: outcome.value for outcome, kind in KINDS.items()},
     UNCHECKED: "not checked",
 }
-_SIGNS = {"reproduced": "✓", "changed": "≈", "failed": "✗", UNCHECKED: "–", "differs": "≠", "note": "i"}
+_SIGNS = {
+    "reproduced": "✓",
+    "changed": "≈",
+    "failed": "✗",
+    "untested": "?",
+    UNCHECKED: "–",
+    "differs": "≠",
+    "note": "i",
+}
 
 
 def page(parts: Sequence[PaperPart]) -> str:

@@ -1,18 +1,24 @@
-"""Finding finished runs in a results folder."""
+"""Finding finished runs in a results folder, and selecting the one that a command takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
+from lqrpg.rooms import config_text
 
 Tell = Callable[[str], None]
+Condition = Mapping[str, Sequence[str]]
+"""Values that settings of a run may have, the preferred one first."""
+_SCALES = ("smoke", "small", "paper")
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,29 @@ class FinishedRun:
     def name(self) -> str:
         """Name of the run: the last part of its folder."""
         return self.path.name
+
+    @property
+    def scale(self) -> str:
+        """Its scale, such as `paper`."""
+        return str(self.provenance["scale"])
+
+    @property
+    def has_default_settings(self) -> bool:
+        """Whether it has the settings of its scale, of which its name is then the scale alone."""
+        return self.name == self.scale
+
+    def meets(self, condition: Condition) -> bool:
+        """Whether its settings have one of the values of a condition."""
+        settings = self.provenance["settings"]
+        return all(str(settings.get(key, "")) in values for key, values in condition.items())
+
+    def differs_only_in(self, keys: Sequence[str], other: FinishedRun) -> bool:
+        """Whether two runs of an experiment have the same scale, and the same settings but for these."""
+        one, two = (
+            {key: value for key, value in run.provenance["settings"].items() if key not in keys}
+            for run in (self, other)
+        )
+        return self.scale == other.scale and one == two
 
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables, checked against the digest that was noted when it was written.
@@ -97,10 +126,94 @@ def open_run(path: Path) -> FinishedRun:
     return FinishedRun(path, read_provenance(path))
 
 
-def find_run(results: Path, experiment: str, name: str | None, tell: Tell = _silently) -> FinishedRun | None:
-    """The named run of an experiment, or its newest one; None if there is none. For `tell` see `finished_runs`."""
+def select(results: Path, experiment: str, name: str | None = None, tell: Tell = _silently) -> Selection:
+    """Select a finished run of an experiment.
+
+    Parameters
+    ----------
+    results : folder of all experiments.
+    experiment : whose runs.
+    name : name of a run; without it the run with default settings of the largest scale is taken, or if there is no
+        such run, the newest.
+    tell : see `finished_runs`.
+    """
     runs = finished_runs(results, experiment, tell)
-    return next((run for run in runs if name in (None, run.name)), None)
+    if name is not None:
+        named = next((run for run in runs if run.name == name), None)
+        return Selection(experiment, results, name, tuple(runs), named)
+    scales = _scales(experiment)
+    default = [run for run in runs if run.has_default_settings]
+    largest = max(default, key=lambda run: scales.index(run.scale) if run.scale in scales else -1, default=None)
+    return Selection(experiment, results, None, tuple(runs), largest or next(iter(runs), None))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which finished run of an experiment is read: every command and function that reads tables asks `select`.
+
+    Attributes
+    ----------
+    experiment : whose runs.
+    results : folder of all experiments.
+    name : the name that was asked for, or None.
+    runs : all finished runs, newest first.
+    run : the one that is taken; None if there is none.
+    """
+
+    experiment: str
+    results: Path
+    name: str | None
+    runs: tuple[FinishedRun, ...]
+    run: FinishedRun | None
+
+    def taking(self, name: str) -> Selection:
+        """The same runs, with the one of that name taken."""
+        return replace(self, run=next((run for run in self.runs if run.name == name), None))
+
+    def meeting(self, condition: Condition) -> FinishedRun | None:
+        """The run for what needs certain settings: `run` itself, else one that differs in these alone, else the newest.
+
+        None if no run has the settings. A run that was asked for by name is taken as it is.
+        """
+        if self.run is None or self.name is not None or self.run.meets(condition):
+            return self.run
+        found = sorted(
+            (run for run in self.runs if run.meets(condition)),
+            key=lambda run: (not self._is_beside(run, condition), self._preference(run, condition)),
+        )
+        return found[0] if found else None
+
+    def is_full_size(self, run: FinishedRun, condition: Condition) -> bool:
+        """Whether a run has the largest scale and default settings, but for a condition; not if asked for by name."""
+        if self.name is not None or self.run is None or self.run.name != _scales(self.experiment)[-1]:
+            return False
+        return run.path == self.run.path or self._is_beside(run, condition)
+
+    @property
+    def newer(self) -> list[FinishedRun]:
+        """The runs that have finished after the one that is taken."""
+        return [] if self.run is None else list(self.runs[: self.runs.index(self.run)])
+
+    @property
+    def missing(self) -> str:
+        """What to say where there is no run."""
+        named = f" named {self.name!r}" if self.name else ""
+        return f"no finished run{named} of {self.experiment} in {self.results}: lqrpg run experiment={self.experiment}"
+
+    def _is_beside(self, run: FinishedRun, condition: Condition) -> bool:
+        """Whether a run differs from the one that is taken in the settings of a condition alone."""
+        return self.run is not None and run.meets(condition) and run.differs_only_in([*condition], self.run)
+
+    @staticmethod
+    def _preference(run: FinishedRun, condition: Condition) -> list[int]:
+        settings = run.provenance["settings"]
+        return [list(values).index(str(settings.get(key, ""))) for key, values in condition.items()]
+
+
+def _scales(experiment: str) -> list[str]:
+    """The scales of an experiment from small to large, as its YAML file lists them."""
+    content = yaml.safe_load(config_text("experiment", experiment)) or {}
+    return [str(scale) for scale in content.get("scales") or _SCALES]
 
 
 class EmptyTableError(LookupError):
@@ -112,7 +225,10 @@ class MissingRunError(LookupError):
 
 
 def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
-    """The newest finished run in the same results folder, of the same scale, that answers a short description.
+    """The run in the same results folder, of the same scale, that is read beside another.
+
+    Of the same experiment it differs from the run in the setting that is wanted alone. Of another experiment it has the
+    same plant, and beside a run with default settings it has those, too, but for the setting that is wanted.
 
     Parameters
     ----------
@@ -124,11 +240,38 @@ def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
     MissingRunError
         If there is none.
     """
-    experiment, _, condition = wanted.partition("?")
-    key, _, value = condition.partition("=")
-    scale = str(run.provenance["scale"])
-    for other in finished_runs(run.path.parent.parent, experiment):
-        if other.provenance["scale"] == scale and str(other.provenance["settings"].get(key, "")) == value:
+    experiment, _, setting = wanted.partition("?")
+    key, _, value = setting.partition("=")
+    condition = {key: [value]} if key else {}
+    runs = finished_runs(run.path.parent.parent, experiment)
+    if experiment == run.provenance["experiment"]:
+        origin: FinishedRun | None = run
+    else:
+        runs = [other for other in runs if _plant(other) == _plant(run)]
+        origin = next((other for other in runs if run.has_default_settings and other.name == run.scale), None)
+    for other in runs:
+        same = other.differs_only_in([key], origin) if origin else other.scale == run.scale
+        if same and other.meets(condition):
             return other
-    command = " ".join(["lqrpg run", f"experiment={experiment}", f"scale={scale}", condition]).strip()
-    raise MissingRunError(f"no finished run of {wanted.replace('?', ' ')} of scale {scale}: {command}")
+    named, command = wanted.replace("?", " "), _command(run, experiment, setting)
+    raise MissingRunError(f"no finished run of {named} {_beside(run, experiment)}: {command}")
+
+
+def _plant(run: FinishedRun) -> Any:
+    return run.provenance["settings"].get("system")
+
+
+def _beside(run: FinishedRun, experiment: str) -> str:
+    if run.has_default_settings or experiment != run.provenance["experiment"]:
+        return f"of scale {run.scale}"
+    return f"with the other settings of {run.path}"
+
+
+def _command(run: FinishedRun, experiment: str, setting: str) -> str:
+    """The command that makes a companion of a run: as the run's own was typed, where that has settings to repeat."""
+    typed = run.provenance.get("argv")
+    own = experiment == run.provenance["experiment"] and not run.has_default_settings
+    if own and isinstance(typed, list) and typed[:2] == ["lqrpg", "run"]:
+        kept = [str(word) for word in typed if not str(word).startswith(f"{setting.partition('=')[0]}=")]
+        return shlex.join([*(word for word in kept if word != "--force"), *filter(None, [setting])])
+    return " ".join(filter(None, ["lqrpg run", f"experiment={experiment}", f"scale={run.scale}", setting]))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lqrpg.results.lookup import find_run, finished_runs
+from lqrpg.results.lookup import finished_runs
 from lqrpg.results.run_directory import BusyError, RunDirectory, State
 
 TABLES = {"t": pd.DataFrame({"x": [1.0, 2.0]})}
@@ -144,12 +144,3 @@ def test_only_what_is_ours_is_tidied_away(tmp_path):
     (directory.path / "shards" / "thesis.tex").write_text("precious")
     directory.tidy()
     assert sorted(file.name for file in directory.path.rglob("*")) == ["config.yaml", "shards", "thesis.tex"]
-
-
-def test_the_newest_run_is_found_or_the_named_one(tmp_path):
-    finished(tmp_path / "azopg" / "small", when="2026-03-01T00:00:00+00:00")
-    finished(tmp_path / "azopg" / "paper", when="2026-02-01T00:00:00+00:00")
-    assert find_run(tmp_path, "azopg", None).name == "small"
-    assert find_run(tmp_path, "azopg", "paper").name == "paper"
-    assert find_run(tmp_path, "azopg", "none") is None
-    assert find_run(tmp_path, "unknown", None) is None
