@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
     from lqrpg.systems.from_python import load_system, save_plant
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ExactGradient",
