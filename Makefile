@@ -4,7 +4,12 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-.PHONY: figures test test-slow soak check bench references clean
+# What .ci/run tries under every other Python: the command line, each experiment at its smallest scale against the
+# reference tables, and sweeps with each launcher.
+SHORT   := tests/cli/test_run.py tests/test_experiments.py tests/test_reference.py tests/test_python_versions.py
+SWEEPS  := tests/test_sweeps.py
+
+.PHONY: figures test test-slow test-short soak check bench references dist clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -17,6 +22,11 @@ test: check
 # The tests that start processes, build packages, or take long.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+
+# A few minutes under another Python: `make test-short PYTHON=python3.13 VENV=/tmp/venv`.
+test-short: $(READY)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(SHORT)
+	$(BIN)/python -m pytest -n 2 $(SWEEPS)
 
 # The tests of chance, many more times: processes killed at random moments, thousands of random settings. An hour.
 soak: $(READY)
@@ -35,12 +45,34 @@ bench: $(READY)
 references: $(READY)
 	$(BIN)/python -m tests.reference.renew $(WRITE)
 
+# The source distribution and the wheel that is built from it, in dist/.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+# What keeps $(PYTHON) from making the environment, in one line; empty if nothing does.
+ADVICE  := lqrpg needs Python $(shell sed -n 's/^requires-python = //p' pyproject.toml); choose another: make PYTHON=python3.13
+PROBLEM  = $(shell command -v "$(PYTHON)" >/dev/null || { echo '$(PYTHON): not found; $(ADVICE) $(MAKECMDGOALS)'; exit; }; \
+	"$(PYTHON)" .ci/pythons.py check "$(PYTHON)" "$(MAKECMDGOALS)" 2>&1 || echo '$(PYTHON): does not run; $(ADVICE) $(MAKECMDGOALS)')
+
+# A PYTHON on the command line that is not the environment's makes the environment again.
+WHICH   := -c 'import sys; print(sys.version, sys.base_prefix)'
+ifeq ($(origin PYTHON),command line)
+ifneq ($(wildcard $(READY)),)
+ifneq ($(shell "$(PYTHON)" $(WHICH) 2>&1),$(shell $(BIN)/python $(WHICH) 2>&1))
+.PHONY: $(READY)
+CLEAR   := --clear
+endif
+endif
+endif
+
 # Pinned versions of everything, the build backend included; quick when nothing has changed.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(if $(PROBLEM),$(error $(PROBLEM)))$(PYTHON) -m venv $(CLEAR) $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,mpi,dask]"
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

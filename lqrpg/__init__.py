@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
     from lqrpg.systems.from_python import load_system, save_plant
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ExactGradient",
@@ -85,7 +85,10 @@ def __getattr__(name: str) -> Any:
     """A public name, imported from its home when it is first asked for: `lqrpg --help` needs none of them."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'lqrpg' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"lqrpg.{_HOME_OF[name]}"), name)
+    home = _HOME_OF[name]
+    if home != "checks":
+        importlib.import_module("lqrpg.checks").require_posix()
+    value = getattr(importlib.import_module(f"lqrpg.{home}"), name)
     globals()[name] = value
     return value
 

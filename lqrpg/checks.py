@@ -1,11 +1,19 @@
-"""How a setting is refused: one line that names it, its value, and what would be right."""
+"""How a setting is refused: one line that names it, its value, and what would be right; and so for a system."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 
 _LONGEST_VALUE = 120
+_OF_POSIX = {
+    "file locks": ("fcntl.flock",),
+    "POSIX signals": ("signal.SIGHUP", "signal.SIGKILL", "signal.SIGPIPE", "signal.pthread_sigmask"),
+    "POSIX files": ("os.O_CLOEXEC", "os.O_NOFOLLOW", "os.O_NONBLOCK", "os.getuid", "os.statvfs"),
+    "Unix sockets": ("socket.AF_UNIX",),
+}
+"""What the package uses of the system that Python does not have everywhere."""
 
 
 class SettingError(ValueError):
@@ -33,3 +41,19 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lqrpg":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, SettingWarning, stacklevel=level)
+
+
+def require_posix() -> None:
+    """Raise `ImportError`, with one line for the user, where the system lacks something that the package uses."""
+    missing = {need: [name for name in names if not _exists(name)] for need, names in _OF_POSIX.items()}
+    lacking = [f"{need} ({', '.join(names)})" for need, names in missing.items() if names]
+    if lacking:
+        raise ImportError(f"this system lacks {' and '.join(lacking)}: use Linux; on Windows, WSL is one")
+
+
+def _exists(name: str) -> bool:
+    module, _, attribute = name.partition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute)
+    except ImportError:
+        return False

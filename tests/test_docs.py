@@ -39,7 +39,10 @@ from lqrpg.systems.custom_family import CustomFamily
 from lqrpg.systems.distributions import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{page}.md" for page in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SINGLE_FILES = {"checks", "rooms"}

@@ -38,21 +38,3 @@ def test_the_wheel_runs_in_a_clean_environment_outside_the_repository(tmp_path, 
     assert "name: azopg" in settings
     assert call(lqrpg, "run", "experiment=azopg", "scale=smoke", cwd=tmp_path) == "results/azopg/smoke\n"
     assert "azopg_fig3" in call(lqrpg, "plot", "azopg", cwd=tmp_path)
-
-
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
-def test_sweeps_run_under_hydras_launchers(launcher, tmp_path):
-    sweep = ["-m", "experiment=azopg", "scale=smoke", "seed=1,2", "workers=1", f"hydra/launcher={launcher}"]
-    call(sys.executable, "-m", "lqrpg", "run", *sweep, cwd=tmp_path)
-    single = ["experiment=azopg", "scale=smoke", "seed=2", "workers=1", "results_dir=alone"]
-    path = call(sys.executable, "-m", "lqrpg", "run", *single, cwd=tmp_path).strip()
-    name = Path(path).name
-    runs = [folder.name for folder in (tmp_path / "results/azopg").iterdir()]
-    assert len(runs) == 2
-    assert name in runs
-    swept, alone = tmp_path / "results/azopg" / name, tmp_path / path
-    assert [file.read_bytes() for file in sorted(swept.glob("*.parquet"))] == [
-        file.read_bytes() for file in sorted(alone.glob("*.parquet"))
-    ]
-    assert not (tmp_path / "multirun").exists()
-    assert not (tmp_path / "outputs").exists()

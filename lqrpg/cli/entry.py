@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
+
+from lqrpg.checks import require_posix
+
+try:
+    require_posix()
+except ImportError as error:
+    print(f"lqrpg: {error}", file=sys.stderr)
+    sys.exit(2)
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the caller has it ignored
     signal.signal(signal.SIGINT, signal.SIG_DFL)

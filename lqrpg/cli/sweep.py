@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request, composer, quoted, request, search_path
 from lqrpg.cli.console import say
+from lqrpg.cli.help_texts import help_texts_accepted
 from lqrpg.cli.one_run import run_request
 from lqrpg.experiments.execute import run_directory
 from lqrpg.experiments.settings import escaped
@@ -48,7 +49,8 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
     written = [_written(each) for each in wanted]
     before, sys.argv = sys.argv, [sys.argv[0], *arguments]
     try:
-        hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
+        with help_texts_accepted():
+            hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
     except SystemExit as end:
         if end.code:
             say("lqrpg: the launcher ended early; the same command continues", err=True)

@@ -24,7 +24,12 @@ from typing import Any
 
 import numba
 
-from lqrpg.lqr.sealed_cache import SealedCache
+try:
+    from numba.core.caching import NullCache
+
+    from lqrpg.lqr.sealed_cache import SealedCache
+except ImportError:  # parts that Numba does not promise to keep
+    SealedCache = NullCache = None  # type: ignore[assignment, misc]
 
 LANES = 16
 """Systems that a lane kernel treats side by side."""
@@ -131,9 +136,25 @@ def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     outside = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
     try:
-        compiled: Any = numba.njit(error_model="numpy", fastmath=False, **options)(function)
-        compiled._cache = SealedCache(function)
+        options = {"error_model": "numpy", "fastmath": False, **options}
+        compiled: Any = numba.njit(**options)(function)
+        if not _seal(compiled, function):
+            compiled = numba.njit(cache=True, **options)(function)
     finally:
         settings.CACHE_DIR = outside
     kernel: Callable[..., Any] = compiled
     return kernel
+
+
+def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
+    """Have a function's compiled forms kept in sealed files; false if this Numba is not made as that needs.
+
+    Numba's own files then take their place: kernels are kept, but a damaged file is not noticed.
+    """
+    if SealedCache is None or not isinstance(getattr(compiled, "_cache", None), NullCache):
+        return False
+    try:
+        compiled._cache = SealedCache(function)
+    except (AttributeError, TypeError):
+        return False
+    return True

@@ -30,11 +30,20 @@ class SealedCache(FunctionCache):
     Parameters
     ----------
     function : the function in Python; its file, line and the version of Python are part of the files' names.
+
+    Raises
+    ------
+    AttributeError
+        If this Numba's cache has no files to be replaced.
     """
+
+    _cache_file: Any
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._cache_file: Any = SealedFiles(Path(self.cache_path), self._impl.filename_base)
+        for used in ("load", "save", "flush"):
+            getattr(self._cache_file, used)
+        self._cache_file = SealedFiles(Path(self.cache_path), self._impl.filename_base)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled form if the disk lets us."""

@@ -109,6 +109,8 @@ def _canonical(node: object) -> str:
     fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
     if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
         fields["body"] = [part for part in node.body if not _is_text(part)]
+    if isinstance(node, ast.JoinedStr):  # Python 3.12.1 puts an empty text behind a nested field
+        fields["values"] = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
     return type(node).__name__ + "(" + ",".join(f"{name}={_canonical(value)}" for name, value in fields.items()) + ")"
 
 

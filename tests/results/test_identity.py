@@ -41,6 +41,15 @@ def test_fields_that_later_python_versions_add_do_not_matter():
     assert identity._canonical(tree) == canonical(SOURCE)
 
 
+def test_empty_texts_that_some_python_versions_add_to_f_strings_do_not_matter():
+    plain, added = (ast.parse("text = f'{name:<{width}}  {value}'") for _ in range(2))
+    for node in ast.walk(added):
+        if isinstance(node, ast.JoinedStr):
+            node.values.append(ast.Constant(value=""))
+    assert identity._canonical(added) == identity._canonical(plain)
+    assert canonical("text = f'{name} '") != canonical("text = f'{name}'")
+
+
 def test_the_closure_holds_the_kernels_and_not_the_figures():
     modules = set(identity._closure(["lqrpg.experiments.azopg"]))
     assert {"lqrpg.algorithms.azopg", "lqrpg.lqr.rollout", "lqrpg.lqr.compiled"} <= modules
