@@ -26,7 +26,7 @@ from lqrpg.checks import require
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.plants import require_optimum, require_time
+from lqrpg.experiments.plants import require_optimum, require_start, require_time
 from lqrpg.lqr import continuous
 from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
@@ -115,6 +115,7 @@ class Azopg:
         require_optimum(self.system)
         stabilises = continuous.is_stabilising(self.system.plant(), self.system.initial_gain())
         require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")
+        require_start(self.system)
 
     @property
     def exclusive(self) -> bool:
