@@ -15,7 +15,7 @@ from lqrpg.algorithms.zeroth_order import RolloutCosts, Tickets, TicketSamples, 
 from lqrpg.lqr import continuous
 from lqrpg.lqr.compiled import LANES
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.rollout import infinite_horizon_costs
+from lqrpg.lqr.rollout import excess_costs
 
 
 @dataclass(frozen=True)
@@ -166,23 +166,29 @@ def virtual_schedule(
 
 @dataclass(frozen=True)
 class Objective:
-    """The relative gap (f(K) - f*) / (f(K0) - f*) of a plant from an initial gain K0."""
+    """The relative gap (f(K) - f*) / (f(K0) - f*) of a plant from an initial gain K0, without differences of costs.
+
+    Attributes
+    ----------
+    plant : the plant.
+    initial_gain, optimal_gain : (m, n) gains K0 and K*.
+    initial_excess : f(K0) - f*.
+    """
 
     plant: Plant
     initial_gain: Array
-    optimal_cost: float
-    initial_cost: float
+    optimal_gain: Array
+    initial_excess: float
 
     @classmethod
     def of(cls, plant: Plant, initial_gain: Array) -> Objective:
-        """Solve the Riccati equation for f* and evaluate f(K0)."""
-        optimum = continuous.cost(plant, continuous.optimal_gain(plant))
-        return cls(plant, initial_gain, optimum, continuous.cost(plant, initial_gain))
+        """Solve the Riccati equation for K* and evaluate f(K0) - f*."""
+        best = continuous.optimal_gain(plant)
+        return cls(plant, initial_gain, best, float(excess_costs(plant, best, initial_gain[None])[0]))
 
     def gaps(self, gains: Array) -> Array:
         """Relative gaps, shape (count,), of gains of shape (count, m, n); infinite where not stabilising."""
-        costs = infinite_horizon_costs(self.plant, gains)
-        return np.asarray((costs - self.optimal_cost) / (self.initial_cost - self.optimal_cost))
+        return excess_costs(self.plant, self.optimal_gain, gains) / self.initial_excess
 
 
 @dataclass(frozen=True)

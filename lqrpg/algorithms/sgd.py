@@ -16,8 +16,7 @@ from lqrpg.algorithms.direct_oracle import check_direct, covariance_root, requir
 from lqrpg.algorithms.least_squares import check_start
 from lqrpg.algorithms.schedules import Constant, Schedule
 from lqrpg.lqr.compiled import size_of
-from lqrpg.lqr.discrete import optimal_cost_to_go
-from lqrpg.lqr.discrete_small import make_loop
+from lqrpg.lqr.discrete_small import make_loop, reference
 from lqrpg.lqr.normals import make_source, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
@@ -183,7 +182,7 @@ def run_sgd(
     progress = loops.make_progress(_check_records(records, iterations))
     A, B, Q, R, Sigma, Sigma0 = contiguous(*plant.matrices, initial_covariance)
     K = np.array(gain, dtype=np.float64, order="C")
-    best = float(np.trace(optimal_cost_to_go(plant)))
+    best = reference(plant)
     n, m = plant.n_states, plant.n_inputs
     loop, size = make_loop(n, m), size_of(n)
     roots = (

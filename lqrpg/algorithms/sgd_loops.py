@@ -18,7 +18,7 @@ from lqrpg.algorithms.indirect_oracle import identify_first, model_gradient, sam
 from lqrpg.algorithms.least_squares import rls_update
 from lqrpg.algorithms.schedules import schedule_value
 from lqrpg.lqr.compiled import njit
-from lqrpg.lqr.discrete_small import close_loop, cost_trace, policy_gradient
+from lqrpg.lqr.discrete_small import close_loop, gap_of, policy_gradient
 from lqrpg.lqr.finite_horizon import rollout_variance, stable_rollout_gradient
 from lqrpg.lqr.normals import next_normal
 from lqrpg.lqr.plant import Array
@@ -64,7 +64,7 @@ def observe(A, B, Q, R, K, best, i, loop, progress, size):  # type: ignore[no-un
     P_K then."""
     if not close_loop(A, B, Q, R, K, loop, size):
         return _lose(progress, i, GAIN_LOST)
-    gap = cost_trace(loop, size) / best - 1.0
+    gap = gap_of(K, best, loop, size)
     progress.extremes[0] = gap
     progress.extremes[1] = min(gap, progress.extremes[1])
     following = progress.counters[0]

@@ -29,7 +29,7 @@ from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_g
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
 from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
-from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
+from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
 from lqrpg.lqr.rollout import finite_horizon_costs
@@ -122,6 +122,7 @@ class Azopg:
         require_optimum(self.system)
         stabilises = continuous.is_stabilising(working_plant(self.system).plant, working_gain(self.system))
         require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")
+        require_start(self.system)
 
     @property
     def exclusive(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,13 @@ from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.cross_weight import WorkingPlant, working
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.stability import REAL, is_stable
+from lqrpg.systems.plant_checks import compact
 
+LEAST_EXCESS = 1e-14
+"""Part of the optimal cost that a first gain must cost more: below, costs do not tell it from the optimum."""
+GOOD_EXCESS = 1e-4
+"""The same, of a first gain that is offered."""
 CONVERSIONS = {
     "continuous": "system.convert_to=0 makes it continuous",
     "discrete": "system.convert_to=SECONDS samples it, with a held input",
@@ -55,10 +61,52 @@ def require_optimum(system: Any) -> None:
     try:
         room.optimal_gain(working_plant(system).plant)
     except np.linalg.LinAlgError as error:
-        raise SettingError(
-            f"system.kind={system.kind!r}: {error}; scale states and inputs so that the entries of A, B, Q and R are "
-            "nearer to one another"
-        ) from None
+        raise SettingError(f"system.kind={system.kind!r}: {error}") from None
+
+
+def require_start(system: Any) -> None:
+    """Refuse a plant whose first gain is the optimum to working precision, and offer a gain to start from."""
+    model, gain = working_plant(system), working_gain(system)
+    plant = model.plant
+    above = _relative_excess(plant, system.time, gain)
+    if above > LEAST_EXCESS:
+        return
+    if not hasattr(system, "K0"):
+        raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
+    starts = _other_starts(plant, system.time, model.shift)
+    offer = next((model.outward(start) for start in starts), None)
+    hint = f", as system.K0={compact(offer)}" if offer is not None else ""
+    raise SettingError(
+        f"system.K0: the first gain {compact(np.array(system.K0))} is the optimum to working precision (its cost is "
+        f"above the least by the part {above:.1g}), so there is nothing to find; start from another gain{hint}"
+    )
+
+
+def _relative_excess(plant: Plant, time: str, gain: Array) -> float:
+    """(f(K) - f*) / f* of a stabilising gain without a difference of costs; infinite if f* is zero and f is not.
+
+    f - f* is tr((K - K*)'(R + B'P*B)(K - K*) X) in discrete time, tr((K - K*)'R(K - K*) X) in continuous time.
+    """
+    module = continuous if time == "continuous" else discrete
+    best = module.optimum(plant)
+    difference, weight = gain - best.gain, plant.R
+    if time == "discrete":
+        weight = plant.R + plant.B.T @ best.cost_to_go @ plant.B
+    excess = float(np.trace(difference.T @ weight @ difference @ module.state_covariance(plant, gain)))
+    least = float(np.trace(best.cost_to_go @ plant.Sigma))
+    return excess / least if least > 0.0 else (np.inf if excess > 0.0 else 0.0)
+
+
+def _other_starts(plant: Plant, time: str, shift: Array) -> Iterator[Array]:
+    """Gains with few digits, plus a shift, that stabilise the plant with ease and are not optimal."""
+    best = (continuous if time == "continuous" else discrete).optimum(plant)
+    step = np.sqrt(np.maximum(np.diag(best.cost_to_go), 0.0) / np.diag(plant.R)[:, None])
+    step = np.where(step > 0.0, step, 1.0)
+    for power in range(20):
+        moved = best.gain + shift + step * 0.5 ** (power + 1)
+        rounded = np.array([[float(f"{entry:.3g}") for entry in row] for row in moved]) - shift
+        if is_stable(plant, rounded, time, REAL) and _relative_excess(plant, time, rounded) > GOOD_EXCESS:
+            yield rounded
 
 
 def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:

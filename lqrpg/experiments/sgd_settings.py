@@ -15,9 +15,9 @@ from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
-from lqrpg.experiments.plants import require_optimum, require_time, working_gain, working_plant
-from lqrpg.lqr.discrete import optimal_gain
-from lqrpg.lqr.discrete_small import relative_gap
+from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
+from lqrpg.lqr.discrete import optimum
+from lqrpg.lqr.discrete_small import cost_to_go
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.results.rows import Rows
 
@@ -102,11 +102,15 @@ def require_common(settings: Any) -> None:
         require_stabilising(plant, gain)
     except ValueError as error:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
+    if plant.Q.any():
+        require_start(system)
 
 
 def _require_digits(plant: Plant) -> None:
     """Refuse a plant near whose optimum the costs of gains, which the compiled solver evaluates, are rounding."""
-    error = abs(relative_gap(plant, optimal_gain(plant))) if plant.Q.any() else 0.0
+    best = optimum(plant)
+    found, exact = np.trace(cost_to_go(plant, best.gain)), np.trace(best.cost_to_go)
+    error = abs(found / exact - 1.0) if plant.Q.any() else 0.0
     if not error <= LARGEST_ERROR:
         raise SettingError(
             f"system: the cost of the optimal gain has a relative error of {error:.1g} in working precision; scale "

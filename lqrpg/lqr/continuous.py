@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from lqrpg.lqr import riccati
-from lqrpg.lqr.lyapunov import has_positive_solution, in_good_units
+from lqrpg.lqr import extended, riccati, stability
+from lqrpg.lqr.lyapunov import in_good_units
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -19,11 +19,8 @@ def spectral_abscissa(matrix: Array) -> float:
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether A - B K is Hurwitz, by its eigenvalues and by Lyapunov's theorem: then its cost is finite."""
-    closed = plant.closed_loop(gain)
-    if not (np.all(np.isfinite(closed)) and spectral_abscissa(closed) < 0.0):
-        return False
-    return has_positive_solution(_schur, closed)
+    """Whether A - B K is Hurwitz with a margin for rounding (`lqr.stability`): then its cost is finite."""
+    return stability.is_stable(plant, gain, "continuous")
 
 
 def _schur(matrix: Array, weight: Array) -> Array:
@@ -41,6 +38,12 @@ def cost_to_go(plant: Plant, gain: Array) -> Array:
 
     .. math:: (A-BK)'P + P(A-BK) + Q + K'RK = 0
     """
+    known = extended.where_needed(plant, gain, "continuous")
+    return known.cost_to_go if known else _solved_cost(plant, gain)
+
+
+def _solved_cost(plant: Plant, gain: Array) -> Array:
+    """The same in double precision."""
     return _solve(plant.closed_loop(gain).T, plant.stage_weight(gain))
 
 
@@ -49,7 +52,8 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
     .. math:: (A-BK)X + X(A-BK)' + \\Sigma = 0
     """
-    return _solve(plant.closed_loop(gain), plant.Sigma)
+    known = extended.where_needed(plant, gain, "continuous")
+    return known.covariance if known else _solve(plant.closed_loop(gain), plant.Sigma)
 
 
 def cost(plant: Plant, gain: Array) -> float:
@@ -73,21 +77,21 @@ def _gain(plant: Plant, P: Array) -> Array:
     return np.asarray(np.linalg.solve(plant.R, plant.B.T @ P))
 
 
+def optimum(plant: Plant) -> extended.Optimum:
+    """Optimal gain and cost-to-go; raises as `optimal_gain`."""
+    return riccati.optimum(EQUATION, plant)
+
+
 def optimal_gain(plant: Plant) -> Array:
     """The gain K* = R^-1 B'P of the continuous algebraic Riccati equation, shape (m, n).
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the plant is not stabilisable or an unobservable mode lies on the imaginary axis, or it is too near to such
-        a plant for an accurate gain.
+        If the plant is not stabilisable or a mode that Q does not weigh lies on the imaginary axis, or the plant is so
+        near to such a one that the optimal loop is within rounding of the limit of stability.
     """
-    return _gain(plant, riccati.stabilising_solution(EQUATION, plant))
+    return optimum(plant).gain
 
 
-def stabilising_gain(plant: Plant) -> Array:
-    """A gain near the optimum, shape (m, n), where there is one; see `riccati.stabilising_gain`."""
-    return riccati.stabilising_gain(EQUATION, plant)
-
-
-EQUATION = riccati.Equation(linalg.solve_continuous_are, _gain, cost_to_go, is_stabilising)
+EQUATION = riccati.Equation("continuous", linalg.solve_continuous_are, _gain, _solved_cost)

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 from scipy import linalg
 
-from lqrpg.lqr import riccati
-from lqrpg.lqr.lyapunov import powers_decay, summed
+from lqrpg.lqr import extended, riccati, stability
+from lqrpg.lqr.lyapunov import summed
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -22,9 +22,8 @@ def spectral_radius(matrix: Array) -> float:
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether A - B K is Schur stable, by its eigenvalues and by its powers: then its cost is finite."""
-    closed = plant.closed_loop(gain)
-    return bool(np.all(np.isfinite(closed))) and spectral_radius(closed) < 1.0 and powers_decay(closed)
+    """Whether A - B K is Schur stable with a margin for rounding (`lqr.stability`): then its cost is finite."""
+    return stability.is_stable(plant, gain, "discrete")
 
 
 def _solve(matrix: Array, weight: Array) -> Array:
@@ -44,7 +43,8 @@ def cost_to_go(plant: Plant, gain: Array) -> Array:
 
     .. math:: P = (A-BK)'P(A-BK) + Q + K'RK
     """
-    return _solve(plant.closed_loop(gain).T, plant.stage_weight(gain))
+    known = extended.where_needed(plant, gain, "discrete")
+    return known.cost_to_go if known else _solve(plant.closed_loop(gain).T, plant.stage_weight(gain))
 
 
 def state_covariance(plant: Plant, gain: Array) -> Array:
@@ -52,7 +52,8 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
     .. math:: \\Sigma_K = (A-BK)\\Sigma_K(A-BK)' + \\Sigma
     """
-    return _solve(plant.closed_loop(gain), plant.Sigma)
+    known = extended.where_needed(plant, gain, "discrete")
+    return known.covariance if known else _solve(plant.closed_loop(gain), plant.Sigma)
 
 
 def cost(plant: Plant, gain: Array) -> float:
@@ -106,6 +107,11 @@ def _gain(plant: Plant, P: Array) -> Array:
     return np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A))
 
 
+def optimum(plant: Plant) -> extended.Optimum:
+    """Optimal gain and cost-to-go; raises as `optimal_gain`."""
+    return riccati.optimum(EQUATION, plant)
+
+
 def optimal_cost_to_go(plant: Plant) -> Array:
     """Stabilising solution P* of the discrete algebraic Riccati equation, shape (n, n).
 
@@ -114,7 +120,7 @@ def optimal_cost_to_go(plant: Plant) -> Array:
     numpy.linalg.LinAlgError
         As for `optimal_gain`.
     """
-    return riccati.stabilising_solution(EQUATION, plant)
+    return optimum(plant).cost_to_go
 
 
 def _summed_cost(plant: Plant, gain: Array) -> Array:
@@ -128,15 +134,10 @@ def optimal_gain(plant: Plant) -> Array:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the plant is not stabilisable or an unobservable mode lies on the unit circle, or it is too near to such a
-        plant for an accurate gain.
+        If the plant is not stabilisable or a mode that Q does not weigh lies on the unit circle, or the plant is so
+        near to such a one that the optimal loop is within rounding of the limit of stability.
     """
-    return _gain(plant, optimal_cost_to_go(plant))
+    return optimum(plant).gain
 
 
-def stabilising_gain(plant: Plant) -> Array:
-    """A gain near the optimum, shape (m, n), where there is one; see `riccati.stabilising_gain`."""
-    return riccati.stabilising_gain(EQUATION, plant)
-
-
-EQUATION = riccati.Equation(linalg.solve_discrete_are, _gain, _summed_cost, is_stabilising)
+EQUATION = riccati.Equation("discrete", linalg.solve_discrete_are, _gain, _summed_cost)

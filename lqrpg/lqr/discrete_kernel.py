@@ -18,6 +18,11 @@ covariance W, the solution X is positive definite if and only if A_K is Schur st
 each of its pivots at least that of W; otherwise some pivot is zero or negative. Half the pivot of W is the
 threshold that leaves most room for rounding on either side. W is Sigma; where Sigma is singular or nearly so, a
 third solution, for unit noise, decides.
+
+Near the limit of stability rounding may decide the sign of a pivot. Every lane therefore bounds how much: the size of
+the operator times that of its inverse, which is at most the trace of X over the least eigenvalue of W (Russo and Dye,
+1966). A lane in which that is not far below 1 / eps is decided alone, by `stability_kernel.has_margin`, as all other
+modules decide it.
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ from lqrpg.lqr.lanes import (
 from lqrpg.lqr.lyapunov_lanes import solve_lyapunov
 from lqrpg.lqr.pivoted import Pivoted, pivoted_buffers, solve_pivoted
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.stability import LIMIT, SURE
+from lqrpg.lqr.stability_kernel import SCRATCH, settle_lane
 
 GROWTH_LIMIT = 1e6  # sum|L| sum|U| / (1 + |A_K|^2) above which a lane is solved again with pivoting
 PIVOT_THRESHOLD = 0.5
@@ -55,9 +62,11 @@ class Workspace(NamedTuple):
     covariance, certificate, value : (n, n, LANES) state covariance, covariance under unit noise, cost-to-go.
     stacked : (3, N, LANES) right-hand sides, then solutions, as stacked upper triangles.
     weighted, factor : (m, n, LANES) R K and the factor E of the gradient 2 E X.
-    sizes : (3, LANES) sums of |L| and |U|, and 1 + |A_K|^2.
-    floors : (n + 1,) smallest pivots of a covariance that is accepted; then 1.0 if unit noise decides, else 0.0.
+    sizes : (4, LANES) sums of |L| and |U|, 1 + |A_K|^2, and a bound on the operator's size times that of its inverse.
+    floors : (n + 2,) smallest pivots of a covariance that is accepted; then 1.0 if unit noise decides, else 0.0; then
+        the bound on the operator's inverse for one on X: the inverse of the least eigenvalue of W.
     pivoted : buffers of the lanes that are solved again.
+    scratch : (n + SCRATCH, n, n) those of the lanes near the limit of stability.
     """
 
     closed: Array
@@ -70,23 +79,32 @@ class Workspace(NamedTuple):
     sizes: Array
     floors: Array
     pivoted: Pivoted
+    scratch: Array
 
 
 @njit
 def _floors(Sigma, n):  # type: ignore[no-untyped-def]
-    """Half the pivots of Sigma; half of one, and a mark, if Sigma is not safely positive definite."""
-    floors, rest, largest = np.zeros(n + 1), Sigma.copy(), 0.0
+    """Half the pivots of Sigma; half of one, and a mark, if Sigma is not safely positive definite; tr W^-1."""
+    floors, rest, largest = np.zeros(n + 2), Sigma.copy(), 0.0
     for i in range(n):
         largest = max(largest, Sigma[i, i])
     for k in range(n):
         if not rest[k, k] > SAFELY_DEFINITE * largest:
             floors[:] = PIVOT_THRESHOLD
             floors[n] = 1.0
-            break
+            floors[n + 1] = 1.0
+            return floors
         floors[k] = PIVOT_THRESHOLD * rest[k, k]
         for i in range(k + 1, n):
             for j in range(k + 1, n):
                 rest[i, j] -= rest[i, k] * rest[k, j] / rest[k, k]
+    for column in range(n):  # of L^-1, Sigma = L D L'
+        unit = np.zeros(n)
+        unit[column] = 1.0
+        for i in range(column, n):
+            for k in range(column, i):
+                unit[i] -= rest[i, k] / rest[k, k] * unit[k]
+            floors[n + 1] += unit[i] * unit[i] / rest[i, i]
     return floors
 
 
@@ -103,9 +121,10 @@ def workspace(Sigma, size, inputs):  # type: ignore[no-untyped-def]
         lane_array(3 * order).reshape((3, order, LANES)),
         lane_array(m * n).reshape((m, n, LANES)),
         lane_array(m * n).reshape((m, n, LANES)),
-        lane_array(3),
+        lane_array(4),
         _floors(Sigma, n),
         pivoted_buffers(n),
+        np.empty((n + SCRATCH, n, n)),
     )
 
 
@@ -182,6 +201,27 @@ def _decide(work, stable, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
+def _weigh(A, B, K, work, size, inputs):  # type: ignore[no-untyped-def]
+    """A bound on the operator's size, its factors' and the rounding of A - B K included, times that of its inverse."""
+    n, m = len(size), len(inputs)
+    order = n * (n + 1) // 2
+    loop, inputs_size, gain, solution, zero = splat(1.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    for i in range(n):
+        for j in range(n):
+            loop = fused(read(A, (i, j)), read(A, (i, j)), loop)
+        for p in range(m):
+            inputs_size = fused(read(B, (i, p)), read(B, (i, p)), inputs_size)
+            gain = fused(read(K, (p, i)), read(K, (p, i)), gain)
+    for row in range(order):
+        entry = read(work.stacked, (int(work.floors[n]), row))
+        solution = solution + where_greater(entry, zero, entry, zero - entry)
+    operator = (loop + inputs_size * gain) * (3.0 * n * n)  # (1 + |A| + |B||K|)^2 is at most three times these
+    factors = read(work.sizes, (0,)) * read(work.sizes, (1,)) * float(order)
+    operator = where_greater(operator, factors, operator, factors)
+    write(work.sizes, (3,), operator * (solution * work.floors[n + 1]))
+
+
+@njit_borrowing
 def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):  # type: ignore[no-untyped-def]
     """Cost tr(P Sigma) and gradient 2 E X with E = R K - B'P A_K; infinite and NaN where there is none."""
     n, m = len(size), len(inputs)
@@ -231,6 +271,22 @@ def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, 
         for lane in range(LANES):
             if not work.sizes[0, lane] * work.sizes[1, lane] < GROWTH_LIMIT * work.sizes[2, lane]:
                 solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked, work.pivoted)
+                work.sizes[0, lane], work.sizes[1, lane] = 1.0, 1.0  # no growth
+    _weigh(A, B, K, work, size, inputs)
+    clear, limit = all_greater(splat(SURE * LIMIT / len(size)), read(work.sizes, (3,))), SURE * LIMIT / len(size)
+    if not clear:
+        for lane in range(LANES):
+            if not work.sizes[3, lane] < limit:
+                settled = settle_lane(
+                    *(A, B, K, Q, work.weighted, Sigma, work.closed, work.stacked, lane, work.scratch)
+                )
+                work.sizes[3, lane] = 1.0 if settled else 0.0
+            else:
+                work.sizes[3, lane] = -1.0
     _unstack(work, size)
     _decide(work, stable, size)
+    if not clear:
+        for lane in range(LANES):
+            if work.sizes[3, lane] >= 0.0:
+                stable[lane] = work.sizes[3, lane]
     _finish(B, Sigma, work, read(stable, ()), cost, gradient, size, inputs)

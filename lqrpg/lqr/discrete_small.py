@@ -17,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.lqr.compiled import njit, size_of
-from lqrpg.lqr.discrete import optimal_cost_to_go
+from lqrpg.lqr.discrete import optimum
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import LIMIT, SURE
+from lqrpg.lqr.stability_kernel import has_margin
 
 _ROOT2 = np.sqrt(2.0)
+SMALL_GAP = 1e-4
+"""Relative gap from which on the difference of costs has enough digits."""
 
 
 class Loop(NamedTuple):
@@ -181,11 +185,13 @@ def _positive_definite(X, L, size):  # type: ignore[no-untyped-def]
 
 @njit
 def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
-    """Form and factorise the loop of a gain; true if it is stable.
+    """Form and factorise the loop of a gain; true if it is stable, as `stability_kernel.has_margin` decides.
 
-    Stable means: X = F'X F + I has a positive definite solution, whatever the weights Q and R.
+    P = F'P F + I has a positive definite solution then, whatever the weights Q and R; where P is small enough for
+    rounding not to matter, that decides at once.
     """
     n, m = len(size), B.shape[1]
+    bound = 0.0
     for p in range(m):
         for j in range(n):
             total = 0.0
@@ -195,17 +201,39 @@ def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
     for i in range(n):
         for j in range(n):
             closed, weight = A[i, j], Q[i, j]
+            terms = abs(closed)
             for p in range(m):
-                closed -= B[i, p] * K[p, j]
+                fed_back = B[i, p] * K[p, j]
+                closed -= fed_back
+                terms += abs(fed_back)
                 weight += K[p, i] * loop.residual[p, j]
             loop.closed[i, j] = closed
             loop.weight[i, j] = weight
             loop.work[i, j] = 1.0 if i == j else 0.0
+            bound += (terms + loop.work[i, j]) ** 2
     _stein_operator(loop.closed, loop.factors, size)
     if not factorise(loop.factors, loop.order):
         return False
     solve_cost_to_go(loop.work, loop, loop.P, size)
-    return _positive_definite(loop.P, loop.work, size)
+    if not _positive_definite(loop.P, loop.work, size):
+        return False
+    trace = 0.0
+    for i in range(n):
+        trace += loop.P[i, i]
+    return n * n * bound * trace < SURE * LIMIT or _loop_has_margin(A, B, K, loop)
+
+
+@njit
+def _loop_has_margin(A, B, K, loop):  # type: ignore[no-untyped-def]
+    """`has_margin` of a loop near the limit of stability."""
+    n, m = A.shape[0], B.shape[1]
+    H = np.eye(n)
+    for i in range(n):
+        for j in range(n):
+            H[i, j] += abs(A[i, j])
+            for p in range(m):
+                H[i, j] += abs(B[i, p] * K[p, j])
+    return has_margin(loop.closed, H, LIMIT)
 
 
 @njit
@@ -321,7 +349,52 @@ def gradient(plant: Plant, gain: Array) -> Array:
 
 def relative_gap(plant: Plant, gain: Array) -> float:
     """The reported gap tr(P_K - P*) / tr(P*); infinite if the gain does not stabilise the plant."""
-    if not is_stabilising(plant, gain):
-        return float("inf")
-    best = float(np.trace(optimal_cost_to_go(plant)))
-    return float(np.trace(cost_to_go(plant, gain))) / best - 1.0
+    loop, stable = _attempt(plant, gain)
+    (K,) = contiguous(gain)
+    return float(gap_of(K, reference(plant), loop, size_of(plant.n_states))) if stable else float("inf")
+
+
+class Reference(NamedTuple):
+    """The optimum to which gains are compared.
+
+    Attributes
+    ----------
+    cost : tr(P*).
+    gain : (m, n) K*.
+    curvature : (m, m) R + B'P*B.
+    """
+
+    cost: float
+    gain: Array
+    curvature: Array
+
+
+def reference(plant: Plant) -> Reference:
+    """The optimum of a plant; `numpy.linalg.LinAlgError` if it has none."""
+    best = optimum(plant)
+    curvature = plant.R + plant.B.T @ best.cost_to_go @ plant.B
+    return Reference(float(np.trace(best.cost_to_go)), *contiguous(best.gain, curvature))
+
+
+@njit
+def gap_of(K, best, loop, size):  # type: ignore[no-untyped-def]
+    """tr(P_K - P*) / tr(P*) of a closed, stable loop; `loop.P` holds P_K then.
+
+    A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.
+    """
+    gap = cost_trace(loop, size) / best.cost - 1.0
+    if gap > SMALL_GAP:
+        return gap
+    n, m = len(size), K.shape[0]
+    for i in range(n):
+        for j in range(n):
+            loop.work[i, j] = 1.0 if i == j else 0.0
+    solve_covariance(loop.work, loop, loop.S, size)
+    total = 0.0
+    for p in range(m):
+        for q in range(m):
+            for i in range(n):
+                for j in range(n):
+                    left, right = K[p, i] - best.gain[p, i], K[q, j] - best.gain[q, j]
+                    total += best.curvature[p, q] * left * right * loop.S[i, j]
+    return max(total, 0.0) / best.cost

@@ -1,4 +1,4 @@
-"""What SciPy's solvers leave open near the limit of stability: digits, decisions and warnings.
+"""What SciPy's solvers leave open near the limit of stability: digits and warnings.
 
 In discrete time the direct method, on the n^2 equations of the entries, loses all digits of loops with large entries
 and small eigenvalues; the sum X = W + F W F' + ... is then taken instead, by doubling, and needs no digits to cancel.
@@ -24,20 +24,6 @@ WORTHWHILE = 100.0
 """Factor by which balancing must reduce the norm of a loop to be used."""
 
 
-def powers_decay(F: Array) -> bool:
-    """Whether some power F^k, k = 1, 2, 4, ..., has a norm below one: F is then Schur stable.
-
-    An eigenvalue nearer to the unit circle than its own rounding may pass for stable; this is the second opinion.
-    """
-    with quiet():
-        for _ in range(MAX_DOUBLINGS):
-            size = float(np.linalg.norm(F))
-            if size < 1.0 or not np.isfinite(size):
-                return size < 1.0
-            F = F @ F
-    return False
-
-
 def summed(F: Array, W: Array) -> Array:
     """The X with X = FXF' + W for a stable F, (n, n), by doubling; of no use, but no error, for any other F.
 
@@ -51,21 +37,6 @@ def summed(F: Array, W: Array) -> Array:
                 break
             F = F @ F
     return np.asarray(0.5 * (X + X.T))
-
-
-def has_positive_solution(solver: Callable[[Array, Array], Array], F: Array) -> bool:
-    """Whether `solver`, of a Lyapunov equation, finds a positive definite X for unit noise: then F is stable.
-
-    As `powers_decay`, a second opinion on the eigenvalues; in balanced coordinates.
-    """
-    balanced, _ = _balance(F)
-    with quiet():
-        try:
-            X = solver(balanced, np.eye(len(F)))
-            np.linalg.cholesky(X + X.T)  # its odd part is rounding alone, and may be large
-        except (linalg.LinAlgError, ValueError):  # ValueError: the solution overflows
-            return False
-    return True
 
 
 def in_good_units(solver: Callable[[Array, Array], Array], F: Array, W: Array) -> Array:

@@ -1,14 +1,56 @@
-"""Which modes of a plant no input reaches and which no cost sees: the tests of Popov, Belevitch and Hautus."""
+"""What keeps a plant from having a stabilising optimum: modes that no input reaches or that no cost weighs, or growth.
+
+Whether there is one is decided by finding it: a gain that stabilises the plant with a margin for rounding proves that
+(A, B) is stabilisable, in any units. Where none is found, the tests of Popov, Belevitch and Hautus name the mode, and
+how far the plant is from one in which the mode is out of reach, or not weighed at all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
-from lqrpg.lqr.plant import Array
+from lqrpg.lqr import continuous, discrete, riccati
+from lqrpg.lqr.cross_weight import without_cross_weight
+from lqrpg.lqr.lyapunov import quiet
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.sampling import LinearModel
+from lqrpg.lqr.stability import is_stable
 
-RANK_TOLERANCE = 1e-10
-"""A mode counts as reached if the smallest singular value of [A - s I, B] is above this part of the largest."""
+UNREACHED, UNSEEN = "unreached", "unseen"
+NEARLY_UNREACHED, NEARLY_UNSEEN = "nearly unreached", "nearly unseen"
+GROWTH, NO_MARGIN = "growth", "no margin"
+EXACT = 1e-12
+"""Relative distance to which a mode counts as out of reach, or not weighed, without a `nearly`."""
+NEAR = 1e-2
+"""Relative distance above which it is no reason."""
+SLOW = 1e-6
+"""Part by which a mode must decay to be left alone."""
+CLUSTER = 1e-3
+"""Relative distance of eigenvalues that may be one, multiple, eigenvalue: their mean is accurate then."""
+MOST_GROWTH = 1e6
+"""Factor within a sample that double precision can still undo: the gain must cancel it to one part in its square."""
+UNSEEN_DIGITS = 1e-14
+
+
+class Obstacle(NamedTuple):
+    """Why a plant has no stabilising optimum.
+
+    Attributes
+    ----------
+    kind : one of the names in this module.
+    eigenvalue : of the mode in question.
+    distance : relative distance to a plant in which it is out of reach, or not weighed; for growth, the factor.
+    """
+
+    kind: str
+    eigenvalue: complex
+    distance: float
 
 
 def growing(eigenvalues: NDArray[np.complex128], time: str) -> NDArray[np.bool_]:
@@ -17,28 +59,105 @@ def growing(eigenvalues: NDArray[np.complex128], time: str) -> NDArray[np.bool_]
     return np.logical_not(inside)
 
 
-def unreached(A: Array, B: Array, time: str) -> NDArray[np.complex128]:
-    """Eigenvalues of the modes that do not decay and that no input reaches: empty if (A, B) is stabilisable.
+def find_obstacle(model: LinearModel, time: str) -> Obstacle | None:
+    """Why the plant has no optimum that stabilises it in double precision; None if it has.
 
     Parameters
     ----------
-    A, B : (n, n) and (n, m) matrices.
+    model : the plant; a cost that misses a growing mode counts as an obstacle, too: it is cheapest to let it grow.
     time : `continuous` or `discrete`.
     """
-    eigenvalues = np.linalg.eigvals(A).astype(np.complex128)
-    lost = [value for value in eigenvalues[growing(eigenvalues, time)] if _rank_falls(A, B, value)]
-    return np.array(lost, dtype=np.complex128)
+    equation = continuous.EQUATION if time == "continuous" else discrete.EQUATION
+    plain, shift = without_cross_weight(model)
+    plant = Plant(plain.A, plain.B, plain.Q, plain.R, plain.noise)
+    with suppress(linalg.LinAlgError):
+        found = riccati.optimum(equation, plant)
+        if is_stable(plant._replace(A=model.A), found.gain + shift, time):
+            return _missed(plant, found.cost_to_go, time)
+    with quiet():
+        return _diagnosed(plant._replace(A=model.A), time)
 
 
-def unseen(A: Array, Q: Array, time: str) -> NDArray[np.complex128]:
-    """Eigenvalues of the modes that do not decay and that x'Qx does not weigh: empty if (A, Q) is detectable.
+def _missed(plant: Plant, P: Array, time: str) -> Obstacle | None:
+    """A growing mode that Q does not weigh, found in the states' units of equal cost."""
+    values = np.linalg.eigvals(plant.A).astype(np.complex128)
+    if not growing(values, time).any():
+        return None
+    root = np.sqrt(np.maximum(np.diag(P), 0.0))
+    units = 1.0 / np.where(root > 0.0, root, 1.0)
+    A, Q = plant.A / units[:, None] * units, plant.Q * units * units[:, None]
+    least, value = _least_reach(A.T, Q, values[growing(values, time)])
+    return Obstacle(UNSEEN, value, least) if least <= UNSEEN_DIGITS * len(A) else None
 
-    Q may be any positive semidefinite weight: it has the null space of its root.
-    """
-    return unreached(A.T, Q, time)
+
+def _diagnosed(plant: Plant, time: str) -> Obstacle:
+    """The likeliest reason, in whichever units make it clearest: a distance is one in any."""
+    reach, weight = [], []
+    for units in _units(plant):
+        A = plant.A / units[:, None] * units
+        B, Q = plant.B / units[:, None], plant.Q * units * units[:, None]
+        values = _slow(A, time)
+        reach.append(_least_reach(A, B, values))
+        weight.append(_least_reach(A.T, Q, values))
+    values = np.linalg.eigvals(plant.A).astype(np.complex128)
+    fastest = values[np.argmax(np.abs(values))]
+    (unreached, at), (unseen, there) = min(reach, key=_first), min(weight, key=_first)
+    if min(unreached, unseen) > EXACT and time == "discrete" and abs(fastest) > MOST_GROWTH:
+        return Obstacle(GROWTH, complex(fastest), float(abs(fastest)))
+    if min(unreached, unseen) > NEAR:
+        return Obstacle(NO_MARGIN, complex(fastest), min(unreached, unseen))
+    if unreached <= unseen or unreached <= EXACT:
+        return Obstacle(UNREACHED if unreached <= EXACT else NEARLY_UNREACHED, at, unreached)
+    return Obstacle(UNSEEN if unseen <= EXACT else NEARLY_UNSEEN, there, unseen)
 
 
-def _rank_falls(A: Array, B: Array, value: complex) -> bool:
-    reach = B / max(float(np.linalg.norm(B, 2)), 1e-300) * max(1.0, float(np.linalg.norm(A, 2)))
-    singular = np.linalg.svd(np.hstack([A - value * np.eye(A.shape[0]), reach]), compute_uv=False)
-    return bool(singular[-1] <= RANK_TOLERANCE * singular[0])
+def _first(pair: tuple[float, complex]) -> float:
+    return pair[0]
+
+
+def _units(plant: Plant) -> Iterator[Array]:
+    """Units of the states: as given, balanced for A, and those that bring the entries of all matrices together."""
+    n, m = plant.B.shape
+    yield np.ones(n)
+    yield np.asarray(linalg.matrix_balance(plant.A, permute=False, separate=True)[1][0])
+    rows, sides = [], []
+    for matrix, left, right in (
+        (plant.A, (0, -1), (0, 1)),  # the power of each unit in an entry: rows by states, columns by states
+        (plant.B, (0, -1), (n, 1)),
+        (plant.Q, (0, 1), (0, 1)),
+        (plant.R, (n, 1), (n, 1)),
+    ):
+        for i, j in zip(*np.nonzero(matrix), strict=True):
+            row = np.zeros(n + m + 2)
+            row[left[0] + i] += left[1]
+            row[right[0] + j] += right[1]
+            row[n + m + (matrix is plant.Q or matrix is plant.R)] = -1.0  # units of time and of cost
+            rows.append(row)
+            sides.append(-np.log(abs(matrix[i, j])))
+    found = np.linalg.lstsq(np.array(rows), np.array(sides), rcond=None)[0]
+    yield np.exp2(np.round(found[:n] / np.log(2.0)))
+
+
+def _slow(A: Array, time: str) -> NDArray[np.complex128]:
+    """Where a mode may not decay: such eigenvalues, and the means of those that may be one multiple eigenvalue."""
+    values = np.linalg.eigvals(A).astype(np.complex128)
+    size = max(float(np.max(np.abs(values))), float(np.finfo(np.float64).tiny))
+    edge, unit = (0.0, size) if time == "continuous" else (1.0, 1.0)
+    distance = np.abs(values[:, None] - values)
+    means = np.array([values[row <= CLUSTER * unit].mean() for row in distance])
+    inside = values.real < -SLOW * unit if time == "continuous" else np.abs(values) < 1.0 - SLOW
+    near = [complex(edge)] if np.any(np.abs(values - edge) <= 10.0 * CLUSTER * unit) else []
+    chosen = np.r_[values[~inside], means[~inside], near]
+    return chosen if chosen.size else values
+
+
+def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[float, complex]:
+    """The least relative distance to a pair of which a mode is out of reach, and its eigenvalue."""
+    n, columns = len(A), np.linalg.norm(B, axis=0)
+    size = max(float(np.linalg.norm(A, 2)), float(np.finfo(np.float64).tiny))
+    if not columns.any():
+        return 0.0, complex(values[np.argmax(np.abs(values))])
+    inputs = B[:, columns > 0.0] / columns[columns > 0.0] * size
+    least = [np.linalg.svd(np.hstack([A - value * np.eye(n), inputs]), compute_uv=False)[-1] for value in values]
+    best = int(np.argmin(least))
+    return float(least[best]) / size, complex(values[best])

@@ -1,8 +1,9 @@
-"""Riccati equations: SciPy's solution where it is accurate, steps of policy iteration where it is not, or none.
+"""Riccati equations: SciPy's solution where it is accurate, that of extended precision where it is not, or none.
 
-SciPy gives no sign of lost digits where B, Q and R are of very different sizes. Its solution is therefore compared
+SciPy gives no sign of lost digits where A, B, Q and R are of very different sizes. Its solution is therefore compared
 with the cost-to-go of the gain that it leads to, which is one step of policy iteration (Kleinman; Hewer) further: they
-agree at the optimum alone, and where they do not, more steps lead there quadratically.
+agree at the optimum alone. Where a few such steps do not make them agree in every entry, nothing that double precision
+finds is used.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
+from lqrpg.lqr import extended
+from lqrpg.lqr.extended import Optimum
 from lqrpg.lqr.lyapunov import quiet
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.stability import SOUND, is_stable
 
-NONE = "the Riccati equation has no stabilising solution to working precision"
-MAX_STEPS = 32
+NO_SOLUTION = "the Riccati equation has no stabilising solution"
+NO_MARGIN = "the optimal loop is within rounding of the limit of stability"
+MAX_STEPS = 12
 ACCURATE = 1e-9
 """Part of the root of P_ii P_jj by which the entries ij of two costs-to-go may differ, whatever the states' units."""
-SETTLED = 1e-7
-"""Part of its norm by which a cost-to-go may change at the end, by rounding alone."""
+ACCURATE_GAIN = 1e-8
+"""Part of the largest entry of a gain's row, for states of equal cost, by which its entries may differ."""
 
 
 class Equation(NamedTuple):
@@ -30,46 +35,36 @@ class Equation(NamedTuple):
 
     Attributes
     ----------
+    time : `discrete` or `continuous`.
     solver : SciPy's, of A, B, Q and R.
     gain : the gain (m, n) that is best if a cost-to-go (n, n) follows.
-    cost_to_go : that of a stabilising gain, (n, n).
-    is_stabilising : whether a gain is one.
+    cost_to_go : that of a stabilising gain, (n, n), in double precision.
     """
 
+    time: str
     solver: Callable[..., Any]
     gain: Callable[[Plant, Array], Array]
     cost_to_go: Callable[[Plant, Array], Array]
-    is_stabilising: Callable[[Plant, Array], bool]
 
 
-def stabilising_solution(equation: Equation, plant: Plant) -> Array:
-    """The optimal cost-to-go P*, shape (n, n): SciPy's where it is accurate.
+def optimum(equation: Equation, plant: Plant) -> Optimum:
+    """The optimal gain K*, (m, n), and cost-to-go P*, (n, n).
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If there is none, or none is found to working precision.
+        If there is none, or the gain in double precision does not stabilise the plant with a margin for rounding.
     """
     for solve in (_as_it_stands, _in_equal_units):
         with suppress(linalg.LinAlgError, ValueError), quiet():  # ValueError: an overflow on the way
             return _settled(equation, plant, solve(equation, plant))
-    raise linalg.LinAlgError(NONE)
-
-
-def stabilising_gain(equation: Equation, plant: Plant) -> Array:
-    """A gain near the optimum, shape (m, n), which may not be accurate but stabilises the plant.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If none is found.
-    """
-    for solve in (_as_it_stands, _in_equal_units):
-        with suppress(linalg.LinAlgError, ValueError), quiet():
-            gain = equation.gain(plant, solve(equation, plant))
-            if equation.is_stabilising(plant, gain):
-                return np.asarray(gain)
-    raise linalg.LinAlgError(NONE)
+    try:
+        found = extended.optimum(plant, equation.time)
+    except linalg.LinAlgError:
+        raise linalg.LinAlgError(NO_SOLUTION) from None
+    if not is_stable(plant, found.gain, equation.time):
+        raise linalg.LinAlgError(NO_MARGIN)
+    return found
 
 
 def _as_it_stands(equation: Equation, plant: Plant) -> Array:
@@ -84,30 +79,36 @@ def _in_equal_units(equation: Equation, plant: Plant) -> Array:
     return np.asarray(P / unit / unit)
 
 
-def _settled(equation: Equation, plant: Plant, P: Array) -> Array:
+def _settled(equation: Equation, plant: Plant, P: Array) -> Optimum:
     """The first cost-to-go from P on that a step of policy iteration does not change in any entry.
 
-    Entries that are mostly rounding, as those of a mode that costs nothing, change for ever: then the last one, if the
-    whole hardly does. As a wrong one may be a fixed point of the same rounding, the states' units must not matter.
+    As a wrong one may be a fixed point of the same rounding, it must be one in other units of the states, too.
     """
     for _ in range(MAX_STEPS):
         last, P = P, _improved(equation, plant, P)
-        root = np.sqrt(np.abs(np.diag(P)))
-        if np.all(np.abs(P - last) <= ACCURATE * np.outer(root, root)):
+        if _agree(last, P):
             break
     unit = np.linspace(1.1, 1.9, len(P))
     units = np.outer(unit, unit)
     A, B = plant.A * unit[:, None] / unit, plant.B * unit[:, None]
     other = _improved(equation, plant._replace(A=A, B=B, Q=plant.Q / units), last / units) * units
-    change = max(float(np.linalg.norm(found - last)) for found in (P, other))
-    if not change <= SETTLED * np.linalg.norm(P):
+    gain, root = equation.gain(plant, last), np.sqrt(np.diag(last))
+    change = np.abs(equation.gain(plant, other) - gain) / root
+    same_gain = np.all(change <= ACCURATE_GAIN * np.max(np.abs(gain) / root, axis=1, keepdims=True))
+    if not (_agree(last, P) and _agree(last, other) and same_gain):
         raise linalg.LinAlgError("policy iteration does not settle")
-    return last
+    return Optimum(gain, last)
+
+
+def _agree(one: Array, other: Array) -> bool:
+    """Whether two costs-to-go are equal in every entry, whatever the units of the states."""
+    root = np.sqrt(np.abs(np.diag(other)))
+    return bool(np.all(np.abs(other - one) <= ACCURATE * np.outer(root, root)))
 
 
 def _improved(equation: Equation, plant: Plant, P: Array) -> Array:
     """The cost-to-go of the gain that is best if P follows."""
     gain = equation.gain(plant, P)
-    if not equation.is_stabilising(plant, gain):
+    if not is_stable(plant, gain, equation.time, SOUND):
         raise linalg.LinAlgError("the gain does not stabilise the plant")
     return equation.cost_to_go(plant, gain)

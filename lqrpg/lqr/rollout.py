@@ -15,12 +15,15 @@ import numpy as np
 from lqrpg.lqr.compiled import LANES, njit, size_of
 from lqrpg.lqr.lanes import fused, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import is_stable
 
 TAYLOR_TERMS = 12
 FIRST_STEP = 0.2  # bound on ||A_K||_F h: the first neglected terms are then below 1e-16, relative
 MIN_DOUBLINGS = 9
 MAX_DOUBLINGS = 64
 SETTLED = 1e-12  # ||e^{A_K t}|| below which a further doubling changes the cost by less than rounding
+FEW_DOUBLINGS, SMALL_GROWTH = 20, 100.0
+"""Doublings, and sizes of e^{A_K t}, up to which rounding cannot decide whether a loop decays: see `stability`."""
 
 
 @njit
@@ -186,10 +189,11 @@ def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-
     buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
     closed, weight, transition = buffers[0], buffers[1], buffers[2]
     work, term, product = buffers[3], buffers[4], buffers[5]
-    steps, active = lane_array(1), lane_array(1)
-    costs = np.empty(gains.shape[0])
+    steps, active, done, largest = lane_array(1), lane_array(1), lane_array(1)[0], lane_array(1)[0]
+    costs, clear = np.empty(gains.shape[0]), np.empty(gains.shape[0], np.bool_)
     for first in range(0, gains.shape[0], LANES):
         _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
+        done[:], largest[:] = 0.0, 0.0
         for lane in range(LANES):
             steps[0, lane] = FIRST_STEP / max(_frobenius(closed, lane), 1e-300)
         _first_step(closed, weight, steps, transition, work, term, product, size)
@@ -197,6 +201,8 @@ def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-
             for lane in range(LANES):
                 norm = _frobenius(transition, lane)
                 active[0, lane] = 1.0 if norm > SETTLED and np.isfinite(norm) else 0.0
+                done[lane] += active[0, lane]
+                largest[lane] = max(largest[lane], norm)
             if not np.any(active > 0.5):
                 break
             _double(transition, weight, active, work, product, size)
@@ -207,7 +213,8 @@ def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-
                     total += weight[i, j, lane] * Sigma[j, i]
             settled = _frobenius(transition, lane) <= SETTLED and np.isfinite(total)
             costs[first + lane] = total if settled else np.inf
-    return costs
+            clear[first + lane] = done[lane] <= FEW_DOUBLINGS and largest[lane] <= SMALL_GROWTH
+    return costs, clear
 
 
 def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: float) -> Array:
@@ -239,8 +246,30 @@ def infinite_horizon_costs(plant: Plant, gains: Array) -> Array:
 
     Returns
     -------
-    (count,) costs; infinite where the closed loop does not decay, that is, where the gain is not stabilising.
+    (count,) costs; infinite where the gain is not stabilising, as `continuous.is_stabilising` decides.
     """
-    A, B, Q, R, Sigma, gains = contiguous(*plant.matrices, gains)
-    costs: Array = _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size_of(plant.n_states))
-    return costs
+    return _stable_costs(plant, gains, plant, gains)
+
+
+def excess_costs(plant: Plant, best: Array, gains: Array) -> Array:
+    """Costs above that of the optimal gain K* = `best`, (m, n), of many gains at once, without a difference of costs.
+
+    .. math:: tr(P_K - P^*)\\Sigma = tr(K - K^*)'R(K - K^*)X_K
+
+    This is the cost of the gain K - K* for the plant (A - BK*, B) with Q = 0.
+
+    Returns
+    -------
+    (count,) costs; infinite where the gain is not stabilising.
+    """
+    return _stable_costs(plant, gains, plant._replace(A=plant.A - plant.B @ best, Q=0.0 * plant.Q), gains - best)
+
+
+def _stable_costs(plant: Plant, gains: Array, other: Plant, other_gains: Array) -> Array:
+    """Costs of gains for a plant with the same closed loops as those that decide which gains stabilise."""
+    A, B, Q, R, Sigma, K = contiguous(*other.matrices, other_gains)
+    costs, clear = _infinite_horizon_costs(A, B, Q, R, Sigma, K, size_of(plant.n_states))
+    for doubtful in np.flatnonzero(np.isfinite(costs) & ~clear):
+        if not is_stable(plant, gains[doubtful], "continuous"):
+            costs[doubtful] = np.inf
+    return np.asarray(costs)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from lqrpg.lqr.lyapunov import WORTHWHILE, quiet
 from lqrpg.lqr.plant import Array
 
 LOGARITHM_TOLERANCE = 1e-8
@@ -62,6 +63,11 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     ValueError
         If a mode grows beyond all numbers within one sample.
     """
+    units, plain = _in_balanced_units(model)
+    return _rescaled(_sampled(plain, dt), 1.0 / units)
+
+
+def _sampled(model: LinearModel, dt: float) -> LinearModel:
     n, m = model.B.shape
     F = np.block([[model.A, model.B], [np.zeros((m, n + m))]])
     weight = np.block([[model.Q, model.S], [model.S.T, model.R]])
@@ -79,6 +85,27 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     return LinearModel(
         transition[:n, :n], transition[:n, n:], _even(cost[:n, :n]), cost[:n, n:], _even(cost[n:, n:]), _even(noise)
     )
+
+
+def _in_balanced_units(model: LinearModel) -> tuple[Array, LinearModel]:
+    """The model with its states in units that make A smallest, where that makes it much smaller; and these units.
+
+    They are powers of two, so nothing is rounded; the exponentials of matrices with far entries would lose digits.
+    """
+    n = len(model.A)
+    with quiet():
+        units: Array = np.asarray(linalg.matrix_balance(model.A, permute=False, separate=True)[1][0], dtype=np.float64)
+        balanced = _rescaled(model, units)
+        if float(np.linalg.norm(model.A)) <= WORTHWHILE * float(np.linalg.norm(balanced.A)):
+            return np.ones(n), model
+    return units, balanced
+
+
+def _rescaled(model: LinearModel, units: Array) -> LinearModel:
+    """The model for the states x_i / units_i."""
+    squares = units * units[:, None]
+    A, B, S = model.A / units[:, None] * units, model.B / units[:, None], model.S * units[:, None]
+    return LinearModel(A, B, model.Q * squares, S, model.R, model.noise / squares)
 
 
 def unsampled(model: LinearModel, dt: float) -> LinearModel:

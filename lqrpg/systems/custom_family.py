@@ -18,7 +18,7 @@ from lqrpg.checks import SettingError, require, warn
 from lqrpg.lqr.plant import Array
 from lqrpg.systems import family_file
 from lqrpg.systems.expression import Expression
-from lqrpg.systems.parameter_family import ParameterFamily, unstabilisable
+from lqrpg.systems.parameter_family import ParameterFamily, first_unstabilisable
 
 _HERE = "system"
 _LARGEST = 1e100
@@ -184,10 +184,10 @@ def _require_domain(family: ParameterFamily, where: str) -> None:
         raise SettingError(
             f"{where}: dt: the sampled plant overflows for {_first(family, grid, broken)}: expected less"
         )
-    lost = unstabilisable(A, B)
-    if lost.any():
+    lost = first_unstabilisable(A, B)
+    if lost is not None:
         raise SettingError(
-            f"{where}: no gain stabilises the plant with {_first(family, grid, lost)}: "
+            f"{where}: no gain stabilises the plant with {family.describe(grid[lost][None])}: "
             "expected inputs that reach every mode that does not decay"
         )
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from lqrpg.lqr.compiled import LANES
 from lqrpg.lqr.hold import hold
 from lqrpg.lqr.lanes import lane_array
+from lqrpg.lqr.modes import find_obstacle
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.sampling import LinearModel
 from lqrpg.systems.distributions import Distribution
 from lqrpg.systems.expression import Expression
 
@@ -27,6 +28,8 @@ Entries = tuple[tuple[Expression, ...], ...]
 
 _GRID = {1: 601, 2: 41, 3: 13}  # points a parameter of the grid on which stability is looked at
 _SCATTERED = 2048
+DOUBTFUL = 1e-6
+"""Part of a plant's norm by which inputs may hardly reach a mode, or a mode hardly decay, to be looked at closer."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +137,20 @@ def _filled(matrix: Entries, values: Mapping[str, Any], groups: int) -> Array:
     return filled
 
 
-def unstabilisable(A: Array, B: Array) -> NDArray[np.bool_]:
-    """Which of the systems (count, n, n), (count, n, m) have a mode that does not decay and that no input reaches.
+def first_unstabilisable(A: Array, B: Array) -> int | None:
+    """Index of the first system of (count, n, n), (count, n, m) that no gain stabilises; None if all have one.
 
-    By the test of Popov, Belevitch and Hautus: [A - z I, B] loses rank at an eigenvalue z with modulus one or more.
+    Systems that pass the test of Popov, Belevitch and Hautus with ease are not looked at any closer.
     """
-    modes = np.linalg.eigvals(A)
-    pencil = A[:, None] - modes[:, :, None, None] * np.eye(A.shape[1])
-    whole = np.concatenate([pencil, np.broadcast_to(B[:, None], (*modes.shape, *B.shape[1:]))], axis=3)
+    values = np.linalg.eigvals(A)
+    pencil = A[:, None] - values[:, :, None, None] * np.eye(A.shape[1])
+    whole = np.concatenate([pencil, np.broadcast_to(B[:, None], (*values.shape, *B.shape[1:]))], axis=3)
     smallest = np.linalg.svd(whole, compute_uv=False)[:, :, -1]
     size = np.linalg.norm(A, axis=(1, 2)) + np.linalg.norm(B, axis=(1, 2))
-    lost = (np.abs(modes) >= 1.0 - 1e-10) & (smallest <= 1e-12 * size[:, None])
-    return np.asarray(lost.any(axis=1))
+    doubtful = (np.abs(values) >= 1.0 - DOUBTFUL) & (smallest <= DOUBTFUL * size[:, None])
+    n, m = B.shape[1:]
+    for index in np.flatnonzero(doubtful.any(axis=1)):
+        model = LinearModel(A[index], B[index], np.eye(n), np.zeros((n, m)), np.eye(m), np.eye(n))
+        if find_obstacle(model, "discrete") is not None:
+            return int(index)
+    return None

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError
-from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr import continuous, discrete, modes, stability
 from lqrpg.lqr.cross_weight import without_cross_weight
-from lqrpg.lqr.modes import growing, unreached, unseen
+from lqrpg.lqr.modes import Obstacle, find_obstacle, growing
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.sampling import LinearModel
+from lqrpg.lqr.sampling import LinearModel, sampled
 
 MAX_SIZE = 32
 HEAVIER = 40.0
 """A first gain that nobody gave is the optimum for this multiple of Q, as in Song et al., Section 6."""
+SHORTER = (0.5, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
+"""Parts of a refused sample time that are tried in its place."""
 ROUNDING = 1e-9
 """Part of a weight's norm by which an eigenvalue may lie below zero, or entries differ from their mirror images."""
 
@@ -50,37 +55,71 @@ def _require_floor(message: str, value: Array) -> None:
 
 
 def require_solvable(model: LinearModel, time: str) -> None:
-    """Refuse a plant of which a mode cannot be stabilised, or grows without a cost."""
-    plain, _ = without_cross_weight(model)
-    lost = unreached(model.A, model.B, time)
-    if lost.size:
-        raise SettingError(
-            f"system.B: to working precision no input reaches the mode of A with eigenvalue {_words(lost)}, which does "
-            "not decay, so no gain stabilises the plant; leave the mode out or add an input"
-        )
-    free = unseen(plain.A, plain.Q, time)
-    if free.size:
-        raise SettingError(
-            f"system.Q: the mode with eigenvalue {_words(free)} does not decay and costs nothing, so the problem has "
-            "no stabilising optimum; give it some weight"
-        )
+    """Refuse a plant that has no stabilising optimum in double precision, and say why."""
+    obstacle = find_obstacle(model, time)
+    if obstacle is not None:
+        raise SettingError(_reason(obstacle))
+
+
+def _reason(obstacle: Obstacle) -> str:
+    """Why a plant is refused, with what mends it."""
+    distance, lost = f"{obstacle.distance:.1g}", "the cost of the optimal gain is lost in rounding"
+    mode = f"mode with eigenvalue {_words(np.array([obstacle.eigenvalue]))}"
+    reasons = {
+        modes.UNREACHED: f"system.B: to working precision no input reaches the {mode}, which does not decay, so no "
+        "gain stabilises the plant; leave the mode out or add an input",
+        modes.UNSEEN: f"system.Q: the {mode} does not decay and costs nothing, so the problem has no stabilising "
+        "optimum; give it some weight",
+        modes.NEARLY_UNREACHED: f"system.B: inputs hardly reach the {mode}: a relative change of the plant by "
+        f"{distance} puts it out of reach, and {lost}; leave the mode out or add an input",
+        modes.NEARLY_UNSEEN: f"system.Q: the {mode} costs next to nothing: a relative change of the plant by "
+        f"{distance} leaves it without a cost, and {lost}; give it more weight",
+        modes.GROWTH: f"system.A: the {mode} grows by a factor of {distance} within a sample, more than double "
+        "precision can undo; sample more often",
+        modes.NO_MARGIN: f"system.A: rates are too far apart, up to that of the {mode}: {lost}, though inputs reach "
+        "and Q weighs what does not decay; leave fast modes out",
+    }
+    return reasons[obstacle.kind]
 
 
 def require_kept(model: LinearModel, time: str, converted: LinearModel, convert_to: float) -> None:
-    """Refuse a sample time at which an input no longer reaches a mode that it reaches in the plant as it was given."""
+    """Refuse a sample time with which a plant loses the optimum that it has as it was given."""
     other = "continuous" if time == "discrete" else "discrete"
-    lost = unreached(converted.A, converted.B, time)
-    if lost.size and not unreached(model.A, model.B, other).size:
-        raise SettingError(
-            f"system.convert_to={convert_to:g}: no input reaches the mode of the converted plant with eigenvalue "
-            f"{_words(lost)}, though the plant as it was given has none such; take another sample time"
+    lost = find_obstacle(converted, time)
+    if lost is None or find_obstacle(model, other) is not None:
+        return
+    value = _words(np.array([lost.eigenvalue]))
+    if lost.kind == modes.UNREACHED:
+        reason = (
+            f"no input reaches the mode of the converted plant with eigenvalue {value}, though the plant as it was "
+            "given has none such; take another sample time"
         )
+    elif lost.kind == modes.GROWTH:
+        reason = (
+            f"a mode grows by a factor of {lost.distance:.1g} within a sample, more than double precision can undo; "
+            "sample more often"
+        )
+    else:
+        reason = f"the converted plant is refused, though the plant as it was given is not: {_reason(lost)}"
+    raise SettingError(f"system.convert_to={convert_to:g}: {reason}{_offered_time(model, time, convert_to)}")
+
+
+def _offered_time(model: LinearModel, time: str, convert_to: float) -> str:
+    """The first of some shorter sample times with which the plant keeps its optimum, as a setting to type."""
+    if time != "discrete":
+        return ""
+    for part in SHORTER:
+        shorter = float(f"{convert_to * part:.2g}")
+        with suppress(ValueError):  # a sampled plant that overflows, or whose R is singular
+            if find_obstacle(sampled(model, shorter), time) is None:
+                return f", as with system.convert_to={shorter:g}"
+    return ""
 
 
 def first_gain(model: LinearModel, time: str) -> Array:
     """A stabilising gain with few digits, shape (m, n): zero where that is enough, else an optimum for a heavier Q."""
     zero = np.zeros((model.B.shape[1], model.A.shape[0]))
-    return zero if is_stabilised(model, time, zero) else riccati_gain(model, time)
+    return zero if is_stabilised(model, time, zero, stability.REAL) else riccati_gain(model, time)
 
 
 def riccati_gain(model: LinearModel, time: str) -> Array:
@@ -89,30 +128,32 @@ def riccati_gain(model: LinearModel, time: str) -> Array:
     Raises
     ------
     SettingError
-        If the Riccati equation has no stabilising solution to working precision.
+        If the plant has no stabilising optimum.
     """
-    plain, shift = without_cross_weight(model)
-    plant = Plant(plain.A, plain.B, HEAVIER * plain.Q, plain.R, np.eye(model.A.shape[0]))
-    try:
-        gain = (continuous if time == "continuous" else discrete).stabilising_gain(plant) + shift
-    except np.linalg.LinAlgError:
-        raise SettingError(
-            "system: the Riccati equation has no stabilising solution to working precision; scale states and inputs "
-            "so that the entries of A, B, Q and R are nearer to one another"
-        ) from None
-    for digits in (4, 8, 17):
+    plant, shift = _without_cross_weight(model)
+    module = continuous if time == "continuous" else discrete
+    for weight, digits in itertools.product((HEAVIER, 1.0), (4, 8, 17)):
+        try:
+            gain = module.optimal_gain(plant._replace(Q=weight * plant.Q)) + shift
+        except np.linalg.LinAlgError:
+            continue
         rounded = np.array([[float(f"{entry:.{digits}g}") for entry in row] for row in gain])
         if is_stabilised(model, time, rounded):
             return rounded
+    require_solvable(model, time)
     raise SettingError("system: the plant is too close to one that cannot be stabilised for working precision")
 
 
-def is_stabilised(model: LinearModel, time: str, gain: Array) -> bool:
-    """Whether u = -K x stabilises the plant as methods see it and judge it."""
+def is_stabilised(model: LinearModel, time: str, gain: Array, uncertainty: float = stability.ROUNDING) -> bool:
+    """Whether u = -K x stabilises the plant as it is given and as methods see it, for entries of some uncertainty."""
+    plant, shift = _without_cross_weight(model)
+    as_given = stability.is_stable(plant._replace(A=model.A), gain, time, uncertainty)
+    return as_given and stability.is_stable(plant, gain - shift, time, uncertainty)
+
+
+def _without_cross_weight(model: LinearModel) -> tuple[Plant, Array]:
     plain, shift = without_cross_weight(model)
-    plant = Plant(plain.A, plain.B, plain.Q, plain.R, plain.noise)
-    stabilises = continuous.is_stabilising if time == "continuous" else discrete.is_stabilising
-    return stabilises(plant, gain - shift)
+    return Plant(plain.A, plain.B, plain.Q, plain.R, plain.noise), shift
 
 
 def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:

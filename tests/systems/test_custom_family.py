@@ -15,7 +15,7 @@ from scipy import linalg
 
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.systems.custom_family import CustomFamily
-from lqrpg.systems.parameter_family import unstabilisable
+from lqrpg.systems.parameter_family import first_unstabilisable
 from tests.cartpoles import cartpole
 from tests.families import CART_POLE, TWO, family_of
 
@@ -180,9 +180,10 @@ def test_a_missing_file_and_no_file_say_what_to_type(tmp_path):
 def test_a_plant_is_unstabilisable_where_an_unstable_mode_has_no_input():
     A = np.array([np.diag([1.1, 0.5]), np.diag([1.1, 0.5]), np.diag([0.9, 0.5]), [[1.0, 1.0], [0.0, 1.0]]])
     B = np.array([[[0.0], [1.0]], [[1.0], [0.0]], [[0.0], [0.0]], [[0.0], [1.0]]])
-    assert unstabilisable(A, B).tolist() == [True, False, False, False]
+    assert first_unstabilisable(A, B) == 0
+    assert first_unstabilisable(A[1:], B[1:]) is None
     turn = linalg.expm(np.array([[0.0, 1.0], [-1.0, 0.0]]))
-    assert unstabilisable((turn @ A[0] @ turn.T)[None], (turn @ B[0])[None]).tolist() == [True]
+    assert first_unstabilisable((turn @ A[0] @ turn.T)[None], (turn @ B[0])[None]) == 0
 
 
 def test_a_file_without_an_end_is_refused():

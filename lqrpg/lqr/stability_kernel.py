@@ -1,0 +1,195 @@
+"""The one decision on which all modules agree near the limit of stability: a Schur stable loop, with a margin.
+
+A loop F is known up to the rounding of its entries: |E| <= u H entry by entry, H = |A| + |B||K| + I, with a few units
+of rounding u. It counts as stable if Lyapunov's theorem proves all F + E stable. For noise of covariance diag(w) the
+states' variances are v = G w, G_ij the sum over k of (F^k)_ij^2; a perturbation takes at most 3 n u (H sqrt(v))_i^2 of
+w_i. So some w is enough for all perturbations if and only if
+
+.. math:: 3 n u \\rho(T) < 1, \\qquad T(v) = G (H \\sqrt{v})^2,
+
+with rho(T) the growth of the monotone and homogeneous map T: it is found by power iteration, between the bounds of
+Collatz and Wielandt. Like T, the decision does not depend on the units of the states: only sums, products and ratios
+of entries of the same unit are formed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lqrpg.lqr.compiled import njit, njit_borrowing
+from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
+
+ITERATIONS = 200
+"""Of the map T; where it has not decided by then, the loop is too near to the limit."""
+SCRATCH = 10
+"""Matrices beside n others that the functions here need as scratch: an array (n + SCRATCH, n, n)."""
+
+
+@njit_borrowing
+def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
+    """Fill G_ij = sum over k of (F^k)_ij^2, by doubling; false if the sum does not end, or is too large."""
+    n = F.shape[0]
+    X, power, work, row = scratch[:n], scratch[n], scratch[n + 1], scratch[n + 2, 0]
+    for i in range(n):
+        for j in range(n):
+            power[i, j] = F[i, j]
+            for k in range(n):
+                X[i, j, k] = 1.0 if i == j and j == k else 0.0
+    for _ in range(DOUBLINGS):
+        for j in range(n):
+            for i in range(n):
+                for k in range(n):
+                    total = 0.0
+                    for p in range(n):
+                        total += power[i, p] * X[j, p, k]
+                    work[i, k] = total
+            for i in range(n):
+                for k in range(n):
+                    total = 0.0
+                    for p in range(n):
+                        total += work[i, p] * power[k, p]
+                    row[k] = total
+                for k in range(n):
+                    X[j, i, k] += row[k]
+        for i in range(n):
+            for j in range(n):
+                G[i, j] = max(X[j, i, i], 0.0)  # a sum of squares, but for rounding
+            if not G[i, i] * n < limit:
+                return False
+        if _contracts(power, G):
+            return True
+        for i in range(n):
+            for k in range(n):
+                total = 0.0
+                for p in range(n):
+                    total += power[i, p] * power[p, k]
+                work[i, k] = total
+        for i in range(n):
+            for k in range(n):
+                power[i, k] = work[i, k]
+    return False
+
+
+@njit_borrowing
+def _contracts(power, G):  # type: ignore[no-untyped-def]
+    """Whether |F^k| reduces the standard deviations of the states under unit noise so much that the rest is nothing."""
+    n = len(power)
+    for i in range(n):
+        total, own = 0.0, 0.0
+        for j in range(n):
+            variance = 0.0
+            for k in range(n):
+                variance += G[j, k]
+            total += abs(power[i, j]) * np.sqrt(variance)
+            own += G[i, j]
+        if not total <= CONTRACTION * np.sqrt(own):
+            return False
+    return True
+
+
+@njit
+def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
+    """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
+
+    The rounding is 8/3 units for the usual limit, `stability.LIMIT`, and more for smaller ones.
+    """
+    return margin_holds(F, H, limit, np.empty((len(F) + SCRATCH, len(F), len(F))))
+
+
+@njit_borrowing
+def margin_holds(F, H, limit, scratch):  # type: ignore[no-untyped-def]
+    """The same with `scratch` from the caller."""
+    n = F.shape[0]
+    G, v, w = scratch[n + 3], scratch[n + 4, 0], scratch[n + 5, 0]
+    if not _response(F, G, limit, scratch):
+        return False
+    for i in range(n):
+        v[i] = 0.0
+        for j in range(n):
+            v[i] += G[i, j]
+    for _ in range(ITERATIONS):
+        for i in range(n):
+            total = 0.0
+            for j in range(n):
+                total += H[i, j] * np.sqrt(v[j])
+            w[i] = total * total
+        least, most = np.inf, 0.0
+        for i in range(n):
+            total = 0.0
+            for j in range(n):
+                total += G[i, j] * w[j]
+            ratio = total / v[i]
+            if not np.isfinite(ratio):
+                return False
+            least, most = min(least, ratio), max(most, ratio)
+            v[i] = total
+        if most * n < limit:
+            return True
+        if not least * n < limit:
+            return False
+        for i in range(n):
+            v[i] /= most
+    return False
+
+
+@njit_borrowing
+def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):  # type: ignore[no-untyped-def]
+    """Decide one lane by `has_margin`; if it is stable, put both solutions, summed by doubling, in place of its own.
+
+    Parameters
+    ----------
+    A, B, K, weighted, closed : matrices of the lanes, R K and A - B K among them, each (..., LANES).
+    Q, Sigma : (n, n) weight and noise covariance.
+    stacked : (3, N, LANES) solutions as stacked upper triangles: 0 the covariance, 2 the twice-counted cost-to-go.
+    lane : which lane.
+    scratch : (n + SCRATCH, n, n).
+    """
+    n, m = A.shape[0], B.shape[1]
+    F, H, X, P, work = scratch[n + 6], scratch[n + 7], scratch[n + 8], scratch[n + 9], scratch[n]
+    for i in range(n):
+        for j in range(n):
+            F[i, j] = closed[i, j, lane]
+            H[i, j] = abs(A[i, j, lane]) + (1.0 if i == j else 0.0)
+            X[i, j], P[i, j] = Sigma[i, j], Q[i, j]
+            for p in range(m):
+                H[i, j] += abs(B[i, p, lane] * K[p, j, lane])
+                P[i, j] += K[p, i, lane] * weighted[p, j, lane]
+    if not margin_holds(F, H, LIMIT, scratch):
+        return False
+    for _ in range(DOUBLINGS):
+        _add_transformed(F, X, work)
+        _add_transformed(F.T, P, work)
+        largest = 0.0
+        for i in range(n):
+            for j in range(n):
+                work[i, j] = 0.0
+                for k in range(n):
+                    work[i, j] += F[i, k] * F[k, j]
+        for i in range(n):
+            for j in range(n):
+                F[i, j] = work[i, j]
+                largest = max(largest, abs(F[i, j]))
+        if not largest > 0.0:
+            break
+    row = 0
+    for i in range(n):
+        for j in range(i, n):
+            stacked[0, row, lane] = 0.5 * (X[i, j] + X[j, i])
+            stacked[2, row, lane] = (0.5 if i == j else 1.0) * (P[i, j] + P[j, i])
+            row += 1
+    return True
+
+
+@njit_borrowing
+def _add_transformed(F, X, work):  # type: ignore[no-untyped-def]
+    """X <- X + F X F'."""
+    n = len(F)
+    for i in range(n):
+        for j in range(n):
+            work[i, j] = 0.0
+            for k in range(n):
+                work[i, j] += F[i, k] * X[k, j]
+    for i in range(n):
+        for j in range(n):
+            for k in range(n):
+                X[i, j] += work[i, k] * F[j, k]
