@@ -19,7 +19,8 @@ BANDWIDTH = 40.0
 STEPS_A_RADIAN = 20.0
 SLOW = 40.0
 """Time constants of the slowest mode in a trajectory."""
-REPORTS = 200
+REPORTS, MOST_STEPS = 200, 200_000
+"""Rows of a run, and steps of a trajectory: four times the paper's, as far as memory goes."""
 STAND_IN_S = 1e-9
 """Stands in for times that are still to be found."""
 
@@ -43,12 +44,12 @@ def step_s(settings: Any) -> float:
 
 
 def horizon_s(settings: Any) -> float:
-    """Forty time constants of the slowest mode, as far as memory goes, a whole multiple of the step."""
+    """Forty time constants of the slowest mode, as far as `MOST_STEPS` go, a whole multiple of the step."""
     plant, step = working_plant(settings.system).plant, settings.step_s
     total = plant.n_states + plant.n_inputs
     most = MAX_OBSERVED / (0.5 * total * (total + 1))
     wanted = SLOW / float((-_modes(settings).real).min()) / step
-    return float(step * (REPORTS * max(1, round(min(wanted, 0.9 * most, 1e7) / REPORTS))))
+    return float(step * (REPORTS * max(1, round(min(wanted, 0.9 * most, MOST_STEPS) / REPORTS))))
 
 
 def report_s(settings: Any) -> float:

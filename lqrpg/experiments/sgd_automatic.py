@@ -1,7 +1,7 @@
 """What the experiments on P4's descents find for a plant that is not the paper's.
 
-Biases and noise of the synthetic oracle stay the same part of the first gradient as on the paper's plant, dither the
-same multiple of the noise; radius and length are those of `shootout`; step sizes are found by pilot runs.
+Biases and noise of the synthetic oracle stay the same part of a gradient near the optimum as on the paper's plant;
+dither is a multiple of the noise; radius and length are those of `shootout`; step sizes are found by pilot runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.experiments import automatic
 from lqrpg.experiments.base import stream
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.lqr.discrete import gradient, optimal_gain
+from lqrpg.lqr.discrete import gradient, is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.systems.boeing747 import Boeing747
@@ -24,20 +24,26 @@ PILOTS = 3
 PILOT_RECORDS = 40
 SAFETY = 0.5
 """Part of the chosen step size that is taken: longer and more runs meet larger estimates than the pilots."""
+NEAR = 0.1
 DITHER = 100.0
 """What the dither of a sample moves the state by, over what the noise does."""
 
 
 def part_of_gradient(value: float) -> Callable[[Any], float]:
-    """A size that is the same part of the norm of the first gradient as the paper's value on its plant, at K0."""
+    """A size that is the same part of the gradient near the optimum as the paper's value on its plant."""
 
     def find(settings: Any) -> float:
-        plant, _, gain = start_of(settings.system)
-        papers, _, first = start_of(Boeing747())
-        ratio = np.linalg.norm(gradient(plant, gain)) / np.linalg.norm(gradient(papers, first))
-        return automatic.two_digits(value * float(ratio))
+        return automatic.two_digits(value * _gradient_near(settings.system) / _gradient_near(Boeing747()))
 
     return find
+
+
+def _gradient_near(system: Any) -> float:
+    """Norm of the gradient a tenth of the way from K* to K0; at K0 if the gain there does not stabilise the plant."""
+    plant, _, gain = start_of(system)
+    best = optimal_gain(plant)
+    near = best + NEAR * (gain - best)
+    return float(np.linalg.norm(gradient(plant, near if is_stabilising(plant, near) else gain)))
 
 
 def dither(settings: Any) -> float:

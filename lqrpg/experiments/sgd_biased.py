@@ -57,6 +57,12 @@ class SgdBiased(Comparison):
         require(0 <= self.deviation < np.inf, "deviation", self.deviation, "a number not below 0")
         self.biases.check()
 
+    @property
+    def more_advice(self) -> str:
+        """A smaller bias."""
+        smaller = self.biases.constant.value / 10
+        return f"; where a constant bias drives gains out, a smaller one: biases.constant.value={smaller:g}"
+
     def oracle(self, name: str) -> BiasedOracle:
         """The exact gradient with a bias of that kind, and noise."""
         return BiasedOracle(self.deviation, getattr(self.biases, name).schedule())

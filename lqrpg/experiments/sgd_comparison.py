@@ -56,7 +56,12 @@ class Comparison(ABC):
     def advice(self) -> str:
         """What to try where runs diverge."""
         smaller = (f"steps.{key}.value={getattr(self.steps, key).value / 10:g}" for key in ("constant", "decreasing"))
-        return f"try smaller steps: {' '.join(smaller)}"
+        return f"try smaller steps: {' '.join(smaller)}{self.more_advice}"
+
+    @property
+    def more_advice(self) -> str:
+        """What else to try."""
+        return ""
 
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with the oracle that converges."""
