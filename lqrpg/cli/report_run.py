@@ -66,7 +66,9 @@ def _state(run: FinishedRun) -> str:
 def parameters_of(run: FinishedRun, choice: str, text: str) -> list[Parameter]:
     """The parameters of a run of the experiment `choice`, whose YAML file has that text."""
     settings = run.provenance["settings"]
-    comments = notes(text) | _system_notes(settings.get("system"))
+    system = settings.get("system")
+    kind = str(system.get("kind")) if isinstance(system, Mapping) else None
+    comments = notes(text, plant=kind) | _system_notes(system)
     own = _settings(choice, str(run.provenance.get("scale")))
     return parameters(settings, comments, own, _settings(choice, _FULL))
 

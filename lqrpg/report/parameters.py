@@ -10,7 +10,12 @@ from typing import Any
 
 import yaml
 
-_UNTOLD = ("defaults", "name", "scales", "system.kind")
+OTHERS = "others"
+"""Key, in the group `plants`, of the settings for plants that are not named there."""
+
+_UNTOLD = ("defaults", "name", "plant", "plants", "scales", "system.kind")
+_OF_PLANT = re.compile(r"\$\{plants\.\$\{plant\}\.(\w+)\}")
+"""A value that depends on the kind of the plant: it stands in the group `plants`."""
 _TAG = re.compile(r"\[(stated|inferred|chosen)\]\s*(.*)")
 _HEADING = re.compile(r"@package|lqrpg run |Tags:")
 
@@ -107,20 +112,47 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def notes(text: str, prefix: str = "") -> dict[str, Note]:
-    """Comments of a YAML file by dotted key; a key without one has that of the group it stands in."""
+def notes(text: str, prefix: str = "", plant: str | None = None) -> dict[str, Note]:
+    """Comments of a YAML file by dotted key; a key without one has that of the group it stands in.
+
+    Parameters
+    ----------
+    text : the file.
+    prefix : before each key.
+    plant : kind of the plant, for values that depend on it; unless given that of the file's default.
+    """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return dict(_walk(root, prefix, Note("", ""), text.splitlines())) if isinstance(root, yaml.MappingNode) else {}
+    if not isinstance(root, yaml.MappingNode):
+        return {}
+    lines = text.splitlines()
+    return dict(_walk(root, prefix, Note("", ""), lines, _notes_of_plant(root, plant, lines)))
 
 
-def _walk(group: yaml.MappingNode, prefix: str, outer: Note, lines: list[str]) -> Iterator[tuple[str, Note]]:
+def _notes_of_plant(root: yaml.MappingNode, plant: str | None, lines: list[str]) -> dict[str, Note]:
+    """Comments of the entries in `plants` for a kind of plant, or for others."""
+    groups = {key.value: value for key, value in root.value}
+    if "plants" not in groups:
+        return {}
+    kinds = {key.value: value for key, value in groups["plants"].value}
+    chosen = groups["plant"].value if plant is None else plant
+    entries = kinds.get(chosen, kinds[OTHERS]).value
+    return {key.value: _note(key, value, lines) or Note("", "") for key, value in entries}
+
+
+def _walk(
+    group: yaml.MappingNode, prefix: str, outer: Note, lines: list[str], of_plant: Mapping[str, Note]
+) -> Iterator[tuple[str, Note]]:
     for key, value in group.value:
         if prefix + key.value in _UNTOLD:
             continue
         note = _note(key, value, lines) or outer
+        depends = _OF_PLANT.fullmatch(value.value) if isinstance(value, yaml.ScalarNode) else None
+        if depends and not note.tag:
+            told = of_plant.get(depends[1], note)
+            note = Note(told.tag, "; ".join(part for part in (note.reason, told.reason) if part))
         yield prefix + key.value, note
         if isinstance(value, yaml.MappingNode):
-            yield from _walk(value, f"{prefix}{key.value}.", note, lines)
+            yield from _walk(value, f"{prefix}{key.value}.", note, lines, of_plant)
 
 
 def _note(key: yaml.Node, value: yaml.Node, lines: list[str]) -> Note | None:
