@@ -19,7 +19,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -75,7 +75,7 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
     """
     parsed = _parse(overrides, multirun=multirun)
     require_plain_hydra(parsed)
-    with composer(config_dir), _references_explained(parsed):
+    with composer(config_dir), _paths_explained(parsed):
         _check_keys(parsed)
         found = [request(combination) for combination in _combinations(parsed)]
     if multirun:
@@ -84,17 +84,28 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
 
 
 @contextlib.contextmanager
-def _references_explained(parsed: Sequence[Override]) -> Iterator[None]:
-    """Have the refusal of a path with `${KEY}` in it show how a name of these characters is written."""
+def _paths_explained(parsed: Sequence[Override]) -> Iterator[None]:
+    """Have the refusal of a path with `${KEY}`, or with commas in a sweep, show how such a name is written."""
     try:
         yield
     except SettingError as error:
         for override in parsed:
-            key, value = override.get_key_element().lstrip("+"), override.value()
-            if key in PATH_KEYS and isinstance(value, str) and "${" in value and key in str(error):
-                word = shlex.quote(f"{key}={as_it_stands(value)}")
-                raise SettingError(f"{error}; a name with ${{ in it is written {word}") from None
+            key = override.get_key_element().lstrip("+")
+            mend = _as_one_name(override) if key in PATH_KEYS and key in str(error) else ""
+            if mend:
+                raise SettingError(f"{error}; {mend}") from None
         raise
+
+
+def _as_one_name(override: Override) -> str:
+    """How to write a path that is read as more than its name; empty if it is not."""
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, ChoiceSweep) and value.simple_form:
+        name = ",".join(str(getattr(part, "text", part)) for part in value.list)
+        return f"a name with commas is written {shlex.quote(f'{key}={path_value(name)}')}"
+    if isinstance(value, str) and "${" in value:
+        return f"a name with ${{ in it is written {shlex.quote(f'{key}={as_it_stands(value)}')}"
+    return ""
 
 
 def _require_that_files_leave_hydra_alone(

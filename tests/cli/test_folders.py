@@ -100,6 +100,19 @@ def test_a_sweep_over_paths_stays_one(tmp_path, monkeypatch):
     assert value_of(word) == "a,b.yaml"
 
 
+@pytest.mark.parametrize("name", ["none,there.yaml", "ü (1),b.yaml", "a,it's.yaml"])
+def test_a_name_with_commas_is_shown_quoted_in_a_sweep(lqrpg, tmp_path, name):
+    words = ("run", "-m", "experiment=azopg", "--cfg", "job", "system=custom")
+    ended = lqrpg(*words, f"system.file={name}")
+    assert ended.code == 2
+    [word] = shlex.split(re.search(r"a name with commas is written (.*)$", ended.err)[1])
+    refusal = lqrpg(*words, word).err
+    assert f"system.file={name!r}: no such file" in refusal
+    (tmp_path / name).write_text(PLANT)
+    for written in (word, f"system.file={name}"):
+        assert "- 0.1" in lqrpg(*words, written).out
+
+
 @pytest.mark.parametrize("written", ["~/x", "$PLANTS/x", "${PLANTS}/x", "'~/x'"])
 def test_home_and_variables_are_expanded_in_every_setting(tmp_path, monkeypatch, written):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
