@@ -383,5 +383,12 @@ def test_the_example_works_as_it_stands(tmp_path):
             check=False,
         )
         assert done.returncode == 0, shlex.join(words) + done.stdout + done.stderr
-    assert (tmp_path / "figures" / "detuned_excess.pdf").is_file()
+    assert list((tmp_path / "figures").rglob("detuned_excess.pdf"))
     assert len(list((tmp_path / "results" / "shootout").glob("smoke*/methods.parquet"))) == 4
+
+
+def test_the_speed_of_rollouts_is_stated_alike():
+    pages = [ROOT / "README.md", ROOT / "docs" / "azopg.md", ROOT / "lqrpg" / "claims" / "papers.yaml"]
+    stated = [re.findall(r"about (\d+) times less than python-control", " ".join(text(page).split())) for page in pages]
+    assert stated[0]
+    assert all(each == stated[0] for each in stated)

@@ -33,7 +33,8 @@ def test_the_commands_run_and_draw_the_figure(lqrpg, tmp_path):
         arguments = ["scale=smoke" if part == "scale=small" else part for part in shlex.split(line)[1:]]
         ended = lqrpg(*arguments)
         assert ended.code == 0, ended.err
-    assert (tmp_path / "figures" / "dr_lqr_fig1.png").stat().st_size > 10_000
+    (drawn,) = (tmp_path / "figures").glob("smoke-*/dr_lqr_fig1.png")
+    assert drawn.stat().st_size > 10_000
     (run,) = (tmp_path / "results" / "dr_lqr").iterdir()
     final, rule = pd.read_parquet(run / "final.parquet"), pd.read_parquet(run / "expectation.parquet")
     assert (final.loc[final["method"] == "dr", "fail_step"] == -1).all()

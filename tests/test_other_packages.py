@@ -58,7 +58,7 @@ def test_an_experiment_of_another_package_is_listed_run_drawn_and_compared(elsew
     assert table.groupby("walker").size().tolist() == [20, 20, 20]
     assert "nothing to do" in elsewhere(*RUN).stderr
     assert elsewhere("plot", "walkers").returncode == 0
-    assert (elsewhere.folder / "figures/walkers_paths.png").stat().st_size > 1000
+    assert (elsewhere.folder / "figures/smoke/walkers_paths.png").stat().st_size > 1000
     assert elsewhere("verify", "walkers_walk").returncode in (0, 2)
     assert elsewhere("report").returncode == 0
     assert elsewhere("export", "walkers_walk").returncode == 0

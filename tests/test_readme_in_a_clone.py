@@ -1,8 +1,8 @@
 """README's lines, typed in order in a fresh clone, leave every file of the repository as it is.
 
-Lines that need another machine, launcher or clock (MPI, Dask, Slurm, real time, ten minutes) are left out, and runs are
-made at `scale=smoke`, which README gives for a look of seconds; a full-size run with default settings stays as it
-stands where the repository's own tables are current, since it then ends at once.
+Lines that need another machine, launcher or clock (MPI, Dask, Slurm, real time, ten minutes) are left out, and runs
+are made at `scale=smoke`, which README gives for seconds. A full-size run with default settings stays as it stands
+where the tables of the repository are current, since it then ends at once.
 """
 
 import json
@@ -23,6 +23,7 @@ PLACEHOLDERS = {"RUN_A": "results/azopg/paper", "RUN_B": "results/azopg/smoke"}
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(3000),
     pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout can be cloned"),
 ]
 
@@ -52,7 +53,7 @@ def answered(words: list[str], current: list[str]) -> list[str]:
 
 
 def in_folder(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
 
 
 @pytest.fixture

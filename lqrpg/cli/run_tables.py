@@ -81,6 +81,26 @@ def run_shown(spec: FigureSpec, selection: Selection) -> FinishedRun:
     return run
 
 
+def run_beside(spec: FigureSpec, run: FinishedRun) -> FinishedRun:
+    """The run that a figure of another run reads beside it; the run itself if it needs none.
+
+    Raises
+    ------
+    MissingRunError
+        If there is none.
+    """
+    missing: list[MissingRunError] = []
+    for key, values in {} if run.meets(spec.beside) else spec.beside.items():
+        for value in values:
+            try:
+                return find_companion(run, f"{spec.experiment}?{key}={value}")
+            except MissingRunError as error:
+                missing.append(error)
+    if missing:
+        raise missing[0]
+    return run
+
+
 def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) -> tuple[T, list[FinishedRun]]:
     """A figure as `render` keeps it, and the runs that it shows.
 

@@ -29,6 +29,7 @@ class FigureSpec:
     shows : what it shows, in a few words, with its number in the paper.
     draw : tables to figure.
     condition : settings that a run must have to be shown, with their possible values, the preferred one first.
+    beside : the same for a run that is read beside it, unless the run has them itself.
     """
 
     name: str
@@ -36,18 +37,24 @@ class FigureSpec:
     shows: str
     draw: Draw
     condition: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 _known: dict[str, FigureSpec] = {}
 
 
 def figure(
-    name: str, experiment: str, shows: str, *, condition: Mapping[str, Sequence[str]] | None = None
+    name: str,
+    experiment: str,
+    shows: str,
+    *,
+    condition: Mapping[str, Sequence[str]] | None = None,
+    beside: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Draw], Draw]:
     """Declare a function as the figure of that name; see `FigureSpec`."""
 
     def declare(draw: Draw) -> Draw:
-        _known[name] = FigureSpec(name, experiment, shows, draw, condition or {})
+        _known[name] = FigureSpec(name, experiment, shows, draw, condition or {}, beside or {})
         return draw
 
     return declare

@@ -23,7 +23,12 @@ TITLES = {
 }
 
 
-@figure("sgd_fig6", "sgd_direct", "P4 Fig. 6: direct oracle, constant or varying parameters, in three parts")
+@figure(
+    "sgd_fig6",
+    "sgd_direct",
+    "P4 Fig. 6: direct oracle, constant or varying parameters, in three parts",
+    beside={"part": ("adjusted", "all")},
+)
 def fig6(tables: Tables) -> Figure:
     """A panel for each part; a part that no run holds says how to compute it."""
     canvas = Figure(figsize=(11.6, 3.9))

@@ -1,5 +1,6 @@
 """`plot`, `verify`, `list`, completion, and a quick start."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import Outcome, claims
+from lqrpg.cli.saved import fitting
 from lqrpg.figures.registry import figures
 from tests.forgery import forge
 
@@ -23,7 +25,8 @@ def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
     ended = lqrpg("plot", "azopg", "--out", "group", "--svg")
     assert ended.code == 0
     assert "from results/azopg/smoke" in ended.err
-    assert "azopg_wall_clock: table 'wall_clock'" in ended.err  # nothing is timed on a virtual clock
+    assert "azopg_wall_clock: no finished run of azopg clock=mpi" in ended.err  # no time passes on a virtual clock
+    assert "lqrpg run experiment=azopg scale=smoke clock=mpi" in ended.err
     names = {name for name in figures() if name.startswith("azopg")} - {"azopg_wall_clock"}
     assert {file.name for file in (tmp_path / "group").iterdir()} == {
         f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg")
@@ -54,6 +57,45 @@ def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
     assert f"azopg_wall_clock: from {timed.out.strip()}" in ended.err
 
 
+def test_a_newer_run_is_named_and_not_taken(lqrpg, tmp_path):
+    monte_carlo = ("run", "experiment=qsa_monte_carlo", "backend=serial")
+    lqrpg(*monte_carlo, "scale=small")
+    lqrpg(*monte_carlo, "scale=smoke")
+    other = lqrpg(*monte_carlo, "scale=small", "seed=3").out.strip().rpartition("/")[2]
+    told = f"qsa_monte_carlo: from results/qsa_monte_carlo/small; newer, not taken without --run: {other}, smoke"
+    for command in (("plot", "qsa_fig1"), ("verify", "qsa_monte_carlo"), ("report",)):
+        ended = lqrpg(*command)
+        assert ended.code == 0, ended.err
+        assert told in ended.err
+    assert [path.parent.name for path in tmp_path.glob("figures/**/*.png")] == ["small"]  # it is not of full size
+    assert lqrpg("plot", "qsa_fig1", "--run", other).code == 0
+    assert (tmp_path / "figures" / other / "qsa_fig1.png").exists()
+    assert lqrpg("export", "qsa_monte_carlo").code == 0
+    assert [path.name for path in (tmp_path / "csv" / "qsa_monte_carlo").iterdir()] == ["small"]
+
+
+def test_python_takes_the_run_that_the_command_line_takes(lqrpg, tmp_path, monkeypatch):
+    import lqrpg as package
+
+    for settings in (["scale=small"], ["scale=smoke"]):
+        lqrpg("run", "experiment=qsa_monte_carlo", "backend=serial", *settings)
+    tables = package.load_tables(tmp_path / "results" / "qsa_monte_carlo")
+    assert tables["variance"].attrs["settings"]["runs"] == 2000
+    seen = []
+    monkeypatch.setattr("lqrpg.cli.run_tables.fitting", lambda name, run: seen.append(run.name) or fitting(name, run))
+    package.figure("qsa_fig2", results=tmp_path / "results")
+    package.figure("qsa_fig2", results=tmp_path / "results", run="smoke")
+    assert seen == ["small", "smoke"]
+
+
+def test_no_results_at_all_is_one_line(lqrpg, tmp_path):
+    for command in (("verify",), ("verify", "P3"), ("plot",), ("report",), ("export",), ("verify", "--run", "x")):
+        ended = lqrpg(*command)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (3, "", 1), command
+        assert "no finished run" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_plot_names_unknown_figures_and_missing_runs(lqrpg, tmp_path):
     ended = lqrpg("plot", "azopg_fig33")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
@@ -70,13 +112,42 @@ def test_verify_exit_codes_and_json(lqrpg):
     ended = lqrpg("verify", "azopg", "--json")
     rows = json.loads(ended.out)["claims"]
     assert [row["name"] for row in rows] == [claim.name for claim in claims() if claim.experiment == "azopg"]
-    outcomes = {row["outcome"] for row in rows}
-    assert outcomes <= {outcome.value for outcome in Outcome}
-    assert ended.code == (1 if "not reproduced" in outcomes else 0)
+    outcomes = [row["outcome"] for row in rows]
+    assert set(outcomes) <= {outcome.value for outcome in Outcome}
+    assert (ended.code, "not tested" in outcomes, "not reproduced" in outcomes) == (0, True, False)
+    assert all(row["reason"] and row["measured"] is None for row in rows if row["outcome"] == "not tested")
+    assert f"{outcomes.count('not tested')} not tested" in lqrpg("verify", "azopg").out
     assert "azopg_delay_bound" in lqrpg("verify", "azopg").out
     assert json.loads(lqrpg("verify", "p1", "--json").out)["claims"] == rows
     assert lqrpg("verify", "zopg").code == 2
     assert lqrpg("verify", "--run", "other", "azopg").code == 3
+
+
+@pytest.mark.parametrize(
+    ("discrepancy", "accepted", "code"),
+    [("", (0, 0), 0), ("", (1, 1), 1), ("known", (1, 1), 0), ("known", (0, 0), 1)],
+)
+def test_verify_fails_where_an_outcome_is_not_the_documented_one(lqrpg, monkeypatch, discrepancy, accepted, code):
+    lqrpg(*SMOKE)
+    (claim,) = (claim for claim in claims() if claim.name == "azopg_stabilising")
+    changed = dataclasses.replace(claim, discrepancy=discrepancy, accepted=accepted)
+    monkeypatch.setattr("lqrpg.cli.verify.claims", lambda: [changed])
+    ended = lqrpg("verify")
+    assert ended.code == code
+    assert ("azopg_stabilising: " in ended.out) is bool(code)
+    assert lqrpg("verify", "--strict").code == (1 if code or discrepancy else 0)
+
+
+def test_a_number_that_is_missing_is_not_tested_and_fails_all_the_same(lqrpg, monkeypatch):
+    lqrpg(*SMOKE)
+    (claim,) = (claim for claim in claims() if claim.name == "azopg_stabilising")
+    monkeypatch.setattr(
+        "lqrpg.cli.verify.claims", lambda: [dataclasses.replace(claim, measure=lambda tables: float("nan"))]
+    )
+    ended = lqrpg("verify", "--json")
+    (row,) = json.loads(ended.out)["claims"]
+    assert (ended.code, row["outcome"], row["measured"], row["as_documented"]) == (1, "not tested", None, False)
+    assert "no finite number" in row["reason"]
 
 
 def test_verify_strict_counts_documented_changes_and_groups_by_paper(lqrpg, monkeypatch):
@@ -170,7 +241,11 @@ def test_shell_completion(words, expected):
 def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
     ended = lqrpg("reproduce", "azopg", "scale=smoke", "backend=serial")
     assert ended.code == 0
-    assert "smaller scale" in ended.err
+    assert "those that need a larger run than this are not tested" in ended.err
+    assert (
+        "not computed: no finished run of azopg clock=mpi in results: lqrpg run experiment=azopg scale=smoke"
+        in ended.out
+    )
     assert "1 experiment(s) in" in ended.out
     names = {name for name in figures() if name.startswith("azopg")} - {"azopg_wall_clock"}  # of a real clock only
     assert {file.stem for file in (tmp_path / "figures/smoke").iterdir()} == names
@@ -183,19 +258,27 @@ def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
 def test_a_figure_that_cannot_be_drawn_stops_no_other_experiment(lqrpg, monkeypatch, tmp_path):
     from lqrpg.cli import reproduce
 
-    draw = reproduce.draw_figures
+    draw = reproduce.draw_selection
 
     def broken(specs, *more, **options):
         if specs[0].experiment == "qsa_monte_carlo":
             raise SettingError("qsa_fig1: the tables do not fit")
         return draw(specs, *more, **options)
 
-    monkeypatch.setattr(reproduce, "draw_figures", broken)
+    monkeypatch.setattr(reproduce, "draw_selection", broken)
     ended = lqrpg("reproduce", "qsa_monte", "qsa_policy_e", "scale=smoke", "backend=serial")
     assert ended.code == 1
     assert "lqrpg: qsa_monte_carlo: qsa_fig1: the tables do not fit; going on" in ended.err
     assert (tmp_path / "results/qsa_monte_carlo/smoke/provenance.json").exists()
     assert (tmp_path / "figures/smoke/qsa_fig3.pdf").exists()
+
+
+def test_reproduce_names_the_runs_that_it_does_not_compute_again(lqrpg):
+    smoke = ("experiment=sgd_direct", "scale=smoke", "backend=serial")
+    beside = lqrpg("run", *smoke, "part=adjusted").out.strip()
+    ended = lqrpg("reproduce", "sgd_direct", "scale=smoke", "backend=serial")
+    assert ended.code == 0, ended.err
+    assert f"not computed again: {beside}: lqrpg run {' '.join(smoke)} part=adjusted --force" in ended.out
 
 
 def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
@@ -210,7 +293,9 @@ def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_path):
+def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_path, monkeypatch):
+    every = [dataclasses.replace(claim, needs=()) for claim in claims()]  # also those that a small run is too small for
+    monkeypatch.setattr("lqrpg.cli.verify.claims", lambda: every)
     smoke = ("run", "experiment=sgd_direct", "scale=smoke", "backend=serial")
     beside = lqrpg(*smoke, "part=adjusted").out.strip()
     lqrpg(*smoke)

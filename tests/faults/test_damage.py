@@ -117,7 +117,7 @@ def test_a_damaged_table(lqrpg, place, expected, copied, other, damage):
     judged = json.loads(lqrpg("verify", "azopg", "--json").out)
     assert "azopg_linear_convergence" in {row["name"] for row in judged["claims"]}  # it reads another table
     assert "azopg_stabilising" in judged["missing"]
-    assert {file.stem for file in (place.folder / "figures").glob("*.pdf")} >= {"azopg_fig1", "azopg_fig2"}
+    assert {file.stem for file in (place.folder / "figures" / "smoke").glob("*.pdf")} >= {"azopg_fig1", "azopg_fig2"}
     [found] = json.loads(lqrpg("list", "--json").out)[0]["results"]
     assert found["state"] == "damaged"
     assert_works_again(
