@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import yaml
@@ -25,7 +24,7 @@ def bibtex() -> dict[str, dict[str, str]]:
 
 def test_the_version_is_the_same_everywhere():
     assert PROJECT["dynamic"] == ["version"]
-    assert metadata.version("lqrpg") == lqrpg.__version__ == str(CITATION["version"])
+    assert str(CITATION["version"]) == lqrpg.__version__
     assert bibtex()["lqrpg"]["version"] == lqrpg.__version__
     (newest, *_) = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest == lqrpg.__version__
