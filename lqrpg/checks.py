@@ -48,7 +48,7 @@ def require_posix() -> None:
     missing = {need: [name for name in names if not _exists(name)] for need, names in _OF_POSIX.items()}
     lacking = [f"{need} ({', '.join(names)})" for need, names in missing.items() if names]
     if lacking:
-        raise ImportError(f"this system lacks {' and '.join(lacking)}: use Linux; on Windows, WSL is one")
+        raise ImportError(f"this system lacks {' and '.join(lacking)}: use Linux (on Windows: WSL)")
 
 
 def _exists(name: str) -> bool:

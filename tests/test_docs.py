@@ -212,7 +212,7 @@ def test_what_pages_install_is_what_is_built(page):
     named = {
         word for line in re.findall(r"pip install ([^`\n]+)", text(page)) for word in shlex.split(line, comments=True)
     }
-    wheel = f"{project['name']}-{project['version']}-py3-none-any.whl"
+    wheel = f"{project['name']}-{lqrpg.__version__}-py3-none-any.whl"
     extras = {f".[{extra}]" for extra in project["optional-dependencies"]}
     assert {word for word in named if not word.startswith("-")} <= {wheel, ".", *extras}
 
