@@ -35,6 +35,7 @@ CLUSTER = 1e-3
 MOST_GROWTH = 1e6
 """Factor within a sample that double precision can still undo: the gain must cancel it to one part in its square."""
 UNSEEN_DIGITS = 1e-14
+"""Relative distance, per state, to which a growing mode costs nothing."""
 
 
 class Obstacle(NamedTuple):
@@ -78,15 +79,18 @@ def find_obstacle(model: LinearModel, time: str) -> Obstacle | None:
 
 
 def _missed(plant: Plant, P: Array, time: str) -> Obstacle | None:
-    """A growing mode that Q does not weigh, found in the states' units of equal cost."""
-    values = np.linalg.eigvals(plant.A).astype(np.complex128)
-    if not growing(values, time).any():
+    """A growing mode that Q does not weigh, in whichever units: of equal cost-to-go, or others."""
+    if not growing(np.linalg.eigvals(plant.A).astype(np.complex128), time).any():
         return None
     root = np.sqrt(np.maximum(np.diag(P), 0.0))
-    units = 1.0 / np.where(root > 0.0, root, 1.0)
-    A, Q = plant.A / units[:, None] * units, plant.Q * units * units[:, None]
-    least, value = _least_reach(A.T, Q, values[growing(values, time)])
-    return Obstacle(UNSEEN, value, least) if least <= UNSEEN_DIGITS * len(A) else None
+    found = []
+    for units in (1.0 / np.where(root > 0.0, root, 1.0), *_units(plant)):
+        A, Q = plant.A / units[:, None] * units, plant.Q * units * units[:, None]
+        values = np.linalg.eigvals(A).astype(np.complex128)
+        if growing(values, time).any():
+            found.append(_least_reach(A.T, Q, values[growing(values, time)]))
+    least, value = max(found, key=_first)
+    return Obstacle(UNSEEN, value, least) if least <= UNSEEN_DIGITS * len(plant.A) else None
 
 
 def _diagnosed(plant: Plant, time: str) -> Obstacle:
