@@ -16,6 +16,8 @@ from lqrpg.systems.plant_checks import compact
 
 LEAST_EXCESS = 1e-14
 """Part of the optimal cost that a first gain must cost more: below, costs do not tell it from the optimum."""
+SAME_DIGITS = 1e-7
+"""Relative error of the entries of an optimal gain that is printed with eight digits."""
 GOOD_EXCESS = 1e-4
 """The same, of a first gain that is offered."""
 CONVERSIONS = {
@@ -38,9 +40,8 @@ def require_time(system: Any, time: str) -> None:
 
 def require_optimum(system: Any) -> None:
     """Refuse a plant whose optimum, to which gains are compared, is lost in rounding."""
-    room = continuous if system.time == "continuous" else discrete
     try:
-        room.optimal_gain(system.plant())
+        _module(system.time).optimal_gain(system.plant())
     except np.linalg.LinAlgError as error:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
 
@@ -49,12 +50,12 @@ def require_start(system: Any) -> None:
     """Refuse a plant whose first gain is the optimum to working precision, and offer a gain to start from."""
     plant: Plant = system.plant()
     gain = np.asarray(system.initial_gain(), dtype=np.float64)
-    above = _relative_excess(plant, system.time, gain)
-    if above > LEAST_EXCESS:
+    above, best = _relative_excess(plant, system.time, gain), _module(system.time).optimum(plant).gain
+    shift = np.array(system.K0) - gain if hasattr(system, "K0") else np.zeros_like(gain)
+    if above > LEAST_EXCESS and not np.all(np.abs(gain - best) <= SAME_DIGITS * np.abs(best + shift)):
         return
     if not hasattr(system, "K0"):
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
-    shift = np.array(system.K0) - gain
     offer = next((K + shift for K in _other_starts(plant, system.time, shift)), None)
     hint = f", as system.K0={compact(offer)}" if offer is not None else ""
     raise SettingError(
@@ -63,12 +64,16 @@ def require_start(system: Any) -> None:
     )
 
 
+def _module(time: str) -> Any:
+    return continuous if time == "continuous" else discrete
+
+
 def _relative_excess(plant: Plant, time: str, gain: Array) -> float:
     """(f(K) - f*) / f* of a stabilising gain without a difference of costs; infinite if f* is zero and f is not.
 
     f - f* is tr((K - K*)'(R + B'P*B)(K - K*) X) in discrete time, tr((K - K*)'R(K - K*) X) in continuous time.
     """
-    module = continuous if time == "continuous" else discrete
+    module = _module(time)
     best = module.optimum(plant)
     difference, weight = gain - best.gain, plant.R
     if time == "discrete":
@@ -80,7 +85,7 @@ def _relative_excess(plant: Plant, time: str, gain: Array) -> float:
 
 def _other_starts(plant: Plant, time: str, shift: Array) -> Iterator[Array]:
     """Gains with few digits, plus a shift, that stabilise the plant with ease and are not optimal."""
-    best = (continuous if time == "continuous" else discrete).optimum(plant)
+    best = _module(time).optimum(plant)
     step = np.sqrt(np.maximum(np.diag(best.cost_to_go), 0.0) / np.diag(plant.R)[:, None])
     step = np.where(step > 0.0, step, 1.0)
     for power in range(20):
