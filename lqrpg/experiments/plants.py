@@ -17,6 +17,8 @@ from lqrpg.systems.plant_checks import compact
 
 LEAST_EXCESS = 1e-14
 """Part of the optimal cost that a first gain must cost more: below, costs do not tell it from the optimum."""
+SAME_DIGITS = 1e-7
+"""Relative error of the entries of an optimal gain that is printed with eight digits."""
 GOOD_EXCESS = 1e-4
 """The same, of a first gain that is offered."""
 CONVERSIONS = {
@@ -57,9 +59,8 @@ def working_gain(system: Any) -> Array:
 
 def require_optimum(system: Any) -> None:
     """Refuse a plant whose optimum, to which gains are compared, is lost in rounding."""
-    room = continuous if system.time == "continuous" else discrete
     try:
-        room.optimal_gain(working_plant(system).plant)
+        _module(system.time).optimal_gain(working_plant(system).plant)
     except np.linalg.LinAlgError as error:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
 
@@ -67,9 +68,9 @@ def require_optimum(system: Any) -> None:
 def require_start(system: Any) -> None:
     """Refuse a plant whose first gain is the optimum to working precision, and offer a gain to start from."""
     model, gain = working_plant(system), working_gain(system)
-    plant = model.plant
+    plant, best = model.plant, _module(system.time).optimum(model.plant).gain
     above = _relative_excess(plant, system.time, gain)
-    if above > LEAST_EXCESS:
+    if above > LEAST_EXCESS and not np.all(np.abs(gain - best) <= SAME_DIGITS * np.abs(model.outward(best))):
         return
     if not hasattr(system, "K0"):
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
@@ -82,12 +83,16 @@ def require_start(system: Any) -> None:
     )
 
 
+def _module(time: str) -> Any:
+    return continuous if time == "continuous" else discrete
+
+
 def _relative_excess(plant: Plant, time: str, gain: Array) -> float:
     """(f(K) - f*) / f* of a stabilising gain without a difference of costs; infinite if f* is zero and f is not.
 
     f - f* is tr((K - K*)'(R + B'P*B)(K - K*) X) in discrete time, tr((K - K*)'R(K - K*) X) in continuous time.
     """
-    module = continuous if time == "continuous" else discrete
+    module = _module(time)
     best = module.optimum(plant)
     difference, weight = gain - best.gain, plant.R
     if time == "discrete":
@@ -99,7 +104,7 @@ def _relative_excess(plant: Plant, time: str, gain: Array) -> float:
 
 def _other_starts(plant: Plant, time: str, shift: Array) -> Iterator[Array]:
     """Gains with few digits, plus a shift, that stabilise the plant with ease and are not optimal."""
-    best = (continuous if time == "continuous" else discrete).optimum(plant)
+    best = _module(time).optimum(plant)
     step = np.sqrt(np.maximum(np.diag(best.cost_to_go), 0.0) / np.diag(plant.R)[:, None])
     step = np.where(step > 0.0, step, 1.0)
     for power in range(20):

@@ -61,10 +61,12 @@ def without_cross_weight(model: Weighted) -> tuple[Weighted, Array]:
         If R is singular to working precision.
     """
     S = np.zeros(model.B.shape) if model.S is None else model.S
+    root = np.exp2(np.round(0.5 * np.log2(np.maximum(np.diag(model.R), np.finfo(np.float64).tiny))))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", linalg.LinAlgWarning)
-            shift = np.asarray(linalg.solve(model.R, S.T, assume_a="pos"))
+            warnings.simplefilter("error", linalg.LinAlgWarning)  # in inputs of equal weight, exactly
+            scaled = linalg.solve(model.R / root / root[:, None], S.T / root[:, None], assume_a="pos")
+            shift = np.asarray(scaled / root[:, None])
     except (linalg.LinAlgError, linalg.LinAlgWarning):
         raise ValueError("R is singular to working precision") from None
     Q = model.Q - S @ shift

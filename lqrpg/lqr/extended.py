@@ -71,6 +71,36 @@ def where_needed(plant: Plant, gain: Array, time: str) -> Solutions | None:
     return solutions(plant, gain, time)
 
 
+def held(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array, Array]:
+    """exp(F dt), and the integrals of exp(F's) W exp(Fs) and exp(As) N exp(A's) over s from 0 to dt, correctly rounded.
+
+    Parameters
+    ----------
+    F, weight : (n + m, n + m) matrix [[A, B], [0, 0]], and weight W of state and input.
+    noise : (n, n) N.
+    dt : length of the interval; entries beyond double precision are infinite.
+    """
+    n, size = len(noise), float(np.linalg.norm(F, 1)) * dt
+    halvings = max(0, int(np.ceil(np.log2(max(size, 1e-300)))) + 2)
+    with mp.workdps(40 + int(np.ceil(size))):  # what grows may cancel
+        step, small = mp.mpf(dt) / 2**halvings, _matrix(F)
+        transition, W, N = mp.eye(len(F)), mp.zeros(len(F)), mp.zeros(n)
+        term, cost, spread = mp.eye(len(F)), _matrix(weight) * step, _matrix(noise) * step
+        A = small[:n, :n] * step
+        small = small * step
+        for order in range(1, mp.mp.dps + 10):
+            W, N = W + cost, N + spread
+            term = term * small / order
+            transition = transition + term
+            cost = (small.T * cost + cost * small) / (order + 1)
+            spread = (A * spread + spread * A.T) / (order + 1)
+        for _ in range(halvings):
+            N = N + transition[:n, :n] * N * transition[:n, :n].T
+            W = W + transition.T * W * transition
+            transition = transition * transition
+        return _doubles(transition), _doubles(W), _doubles(N)
+
+
 def _key(matrices: Any) -> tuple[bytes, ...]:
     return tuple(np.ascontiguousarray(matrix, dtype=np.float64).tobytes() for matrix in matrices)
 

@@ -35,7 +35,8 @@ CLUSTER = 1e-3
 """Relative distance of eigenvalues that may be one, multiple, eigenvalue: their mean is accurate then."""
 MOST_GROWTH = 1e6
 """Factor within a sample that double precision can still undo: the gain must cancel it to one part in its square."""
-UNSEEN_DIGITS = 1e-14
+ROUNDED = 1e-14
+"""Relative distance, for each state, that the rounding of a plant's entries makes."""
 
 
 class Obstacle(NamedTuple):
@@ -73,30 +74,39 @@ def find_obstacle(model: LinearModel, time: str) -> Obstacle | None:
     with suppress(linalg.LinAlgError):
         found = riccati.optimum(equation, plant)
         if is_stable(plant._replace(A=model.A), found.gain + shift, time):
-            return _missed(plant, found.cost_to_go, time)
+            return _missing(plant, found.cost_to_go, time)
     with quiet():
         return _diagnosed(plant._replace(A=model.A), time)
 
 
-def _missed(plant: Plant, P: Array, time: str) -> Obstacle | None:
-    """A growing mode that Q does not weigh, found in the states' units of equal cost."""
-    values = np.linalg.eigvals(plant.A).astype(np.complex128)
-    if not growing(values, time).any():
-        return None
+def _missing(plant: Plant, P: Array, time: str) -> Obstacle | None:
+    """A mode that does not decay and that inputs reach, or Q weighs, by rounding alone, in whichever units.
+
+    An optimum that is found then is one of that rounding; or it lets a mode be that grows at no cost.
+    """
     root = np.sqrt(np.maximum(np.diag(P), 0.0))
-    units = 1.0 / np.where(root > 0.0, root, 1.0)
-    A, Q = plant.A / units[:, None] * units, plant.Q * units * units[:, None]
-    least, value = _least_reach(A.T, Q, values[growing(values, time)])
-    return Obstacle(UNSEEN, value, least) if least <= UNSEEN_DIGITS * len(A) else None
+    reach, weight = [], []
+    for units in (1.0 / np.where(root > 0.0, root, 1.0), *_units(plant)):
+        A, B, Q = _in_units(plant, units)
+        values = _slow(A, time, ROUNDED)
+        if not values.size:
+            return None
+        reach.append(_least_reach(A, B, values))
+        weight.append(_least_reach(A.T, Q, values))
+    for kind, found in ((UNREACHED, reach), (UNSEEN, weight)):
+        least, value = max(found, key=_first)
+        if least <= ROUNDED * len(plant.A):
+            return Obstacle(kind, value, least)
+    return None
 
 
 def _diagnosed(plant: Plant, time: str) -> Obstacle:
     """The likeliest reason, in whichever units make it clearest: a distance is one in any."""
     reach, weight = [], []
     for units in _units(plant):
-        A = plant.A / units[:, None] * units
-        B, Q = plant.B / units[:, None], plant.Q * units * units[:, None]
-        values = _slow(A, time)
+        A, B, Q = _in_units(plant, units)
+        values = _slow(A, time, SLOW)
+        values = values if values.size else np.linalg.eigvals(A).astype(np.complex128)
         reach.append(_least_reach(A, B, values))
         weight.append(_least_reach(A.T, Q, values))
     values = np.linalg.eigvals(plant.A).astype(np.complex128)
@@ -113,6 +123,11 @@ def _diagnosed(plant: Plant, time: str) -> Obstacle:
 
 def _first(pair: tuple[float, complex]) -> float:
     return pair[0]
+
+
+def _in_units(plant: Plant, units: Array) -> tuple[Array, Array, Array]:
+    """A, B and Q for the states x_i / units_i."""
+    return plant.A / units[:, None] * units, plant.B / units[:, None], plant.Q * units * units[:, None]
 
 
 def _units(plant: Plant) -> Iterator[Array]:
@@ -138,17 +153,17 @@ def _units(plant: Plant) -> Iterator[Array]:
     yield np.exp2(np.round(found[:n] / np.log(2.0)))
 
 
-def _slow(A: Array, time: str) -> NDArray[np.complex128]:
-    """Where a mode may not decay: such eigenvalues, and the means of those that may be one multiple eigenvalue."""
+def _slow(A: Array, time: str, slack: float) -> NDArray[np.complex128]:
+    """Where a mode may not decay: such eigenvalues, or means of some that may be one; decays up to `slack` are none."""
     values = np.linalg.eigvals(A).astype(np.complex128)
     size = max(float(np.max(np.abs(values))), float(np.finfo(np.float64).tiny))
     edge, unit = (0.0, size) if time == "continuous" else (1.0, 1.0)
     distance = np.abs(values[:, None] - values)
     means = np.array([values[row <= CLUSTER * unit].mean() for row in distance])
-    inside = values.real < -SLOW * unit if time == "continuous" else np.abs(values) < 1.0 - SLOW
     near = [complex(edge)] if np.any(np.abs(values - edge) <= 10.0 * CLUSTER * unit) else []
-    chosen = np.r_[values[~inside], means[~inside], near]
-    return chosen if chosen.size else values
+    chosen = np.r_[values, means, near].astype(np.complex128)
+    inside = chosen.real < -slack * unit if time == "continuous" else np.abs(chosen) < 1.0 - slack
+    return np.asarray(chosen[~inside])
 
 
 def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[float, complex]:

@@ -13,9 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from lqrpg.lqr.extended import held
 from lqrpg.lqr.lyapunov import WORTHWHILE, quiet
 from lqrpg.lqr.plant import Array
 
+FEW = 12
+"""States and inputs up to which a plant is sampled in extended precision: a second, or less."""
+MOST_GROWTH = 1000.0
+"""Norm of A times the sample time up to which it is: more may grow beyond all numbers."""
 LOGARITHM_TOLERANCE = 1e-8
 """Part of a sampled plant's norm by which its continuous counterpart may miss it."""
 
@@ -46,8 +51,9 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     .. math:: \\Phi = e^{F dt}, \\quad W_d = \\int_0^{dt} e^{F's} W e^{Fs} ds, \\quad
         N_d = \\int_0^{dt} e^{As} N e^{A's} ds.
 
-    Each integral is taken over a short step by the exponential of a block matrix (Van Loan, 1978) and then doubled,
-    so that no growing exponential of -F is formed.
+    Each integral is taken over a short step and then doubled, so that no growing exponential of -F is formed. Small
+    plants are sampled in extended precision: then a conserved quantity or an undamped oscillation stays one, up to the
+    rounding of the entries. For larger ones a step's integral is the exponential of a block matrix (Van Loan, 1978).
 
     Parameters
     ----------
@@ -71,20 +77,28 @@ def _sampled(model: LinearModel, dt: float) -> LinearModel:
     n, m = model.B.shape
     F = np.block([[model.A, model.B], [np.zeros((m, n + m))]])
     weight = np.block([[model.Q, model.S], [model.S.T, model.R]])
-    halvings = max(0, math.ceil(math.log2(max(float(np.linalg.norm(F, 1)) * dt, 1e-300))))
-    step = dt / 2.0**halvings
-    transition, cost = linalg.expm(F * step), _integral(F, weight, step)
-    noise = _integral(model.A.T, model.noise, step)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(halvings):
-            noise = noise + transition[:n, :n] @ noise @ transition[:n, :n].T
-            cost = cost + transition.T @ cost @ transition
-            transition = transition @ transition
+    exactly = n + m <= FEW and float(np.linalg.norm(F, 1)) * dt <= MOST_GROWTH
+    transition, cost, noise = (held if exactly else _doubled)(F, weight, model.noise, dt)
     if not all(np.all(np.isfinite(part)) for part in (noise, cost, transition)):
         raise ValueError("a mode of A grows beyond all numbers within one sample; sample more often")
     return LinearModel(
         transition[:n, :n], transition[:n, n:], _even(cost[:n, :n]), cost[:n, n:], _even(cost[n:, n:]), _even(noise)
     )
+
+
+def _doubled(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array, Array]:
+    """As `extended.held`, in double precision."""
+    n = len(noise)
+    halvings = max(0, math.ceil(math.log2(max(float(np.linalg.norm(F, 1)) * dt, 1e-300))))
+    step = dt / 2.0**halvings
+    transition, cost = linalg.expm(F * step), _integral(F, weight, step)
+    noise = _integral(F[:n, :n].T, noise, step)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(halvings):
+            noise = noise + transition[:n, :n] @ noise @ transition[:n, :n].T
+            cost = cost + transition.T @ cost @ transition
+            transition = transition @ transition
+    return transition, cost, noise
 
 
 def _in_balanced_units(model: LinearModel) -> tuple[Array, LinearModel]:

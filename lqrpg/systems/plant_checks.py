@@ -29,9 +29,8 @@ def require_weights(model: LinearModel) -> None:
     for key in ("Q", "noise"):
         require_semidefinite(f"system.{key}", getattr(model, key))
     _require_symmetric("system.R", model.R)
-    smallest = float(np.linalg.eigvalsh(model.R)[0])
-    right = smallest > ROUNDING * float(np.linalg.norm(model.R, 2))
-    if not right:
+    if not (np.all(np.diag(model.R) > 0.0) and _least_in_equal_units(model.R) > ROUNDING):
+        smallest = float(np.linalg.eigvalsh(model.R)[0])
         raise SettingError(f"system.R: expected a positive definite matrix; its smallest eigenvalue is {smallest:.3g}")
     whole = np.block([[model.Q, model.S], [model.S.T, model.R]])
     _require_floor("system.S: expected [[Q, S], [S', R]] to be positive semidefinite", whole)
@@ -50,8 +49,20 @@ def _require_symmetric(key: str, value: Array) -> None:
 
 def _require_floor(message: str, value: Array) -> None:
     smallest = float(np.linalg.eigvalsh(0.5 * (value + value.T))[0])
-    if smallest < -ROUNDING * float(np.linalg.norm(value, 2)):
+    rounded = 8.0 * len(value) * stability.ROUNDING * float(np.linalg.norm(value, 2))
+    if smallest < -rounded and _least_in_equal_units(value) < -ROUNDING:
         raise SettingError(f"{message}; its smallest eigenvalue is {smallest:.3g}")
+
+
+def _least_in_equal_units(value: Array) -> float:
+    """The least eigenvalue in units in which the diagonal is 1, or 0 where it is 0: whether it is negative is the same.
+
+    Where it is 0, so must be the row: an entry of it counts with the largest unit that others have.
+    """
+    root = np.sqrt(np.abs(np.diag(value)))
+    units = np.where(root > 0.0, root, max(float(np.max(root)), float(np.finfo(np.float64).tiny)))
+    scaled = value / units / units[:, None]
+    return float(np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[0])
 
 
 def require_solvable(model: LinearModel, time: str) -> None:

@@ -133,7 +133,7 @@ def optimum(room, plant):
 def test_an_optimum_is_stable_or_there_is_none(time):
     """Modes that an input hardly reaches, that cost next to nothing, or neither, on either side of the limit."""
     room, found, lost = (discrete if time == "discrete" else continuous), 0, 0
-    for seed in range(300):
+    for seed in range(120):
         rng = np.random.default_rng(seed)
         n = int(rng.integers(2, 5))
         A, B = rng.normal(size=(n, n)), rng.normal(size=(n, 1))
@@ -151,5 +151,5 @@ def test_an_optimum_is_stable_or_there_is_none(time):
         found += 1
         assert np.isfinite(room.cost(plant, gain))
         assert_decided(True, plant.closed_loop(gain), time)
-    assert found > 100
+    assert found > 60
     assert lost > 0

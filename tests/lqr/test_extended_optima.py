@@ -205,7 +205,7 @@ def test_optima_of_one_state_over_many_decades(room, time):
         with mp.workdps(DIGITS):
             best = closed_form(plant, time)
         assert abs(exact(plant, gain, time).cost / float(best) - 1.0) <= 1e-6
-        assert abs(riccati.stabilising_solution(room.EQUATION, plant)[0, 0] / float(best) - 1.0) <= 1e-6
+        assert abs(riccati.optimum(room.EQUATION, plant).cost_to_go[0, 0] / float(best) - 1.0) <= 1e-6
     assert found > 450
 
 
@@ -217,7 +217,7 @@ def test_optima_of_hard_plants_in_far_units(room, time):
         plant, _ = hard_case(rng, int(rng.integers(1, 4)), 1, time, rng.uniform(0.0, 12.0))
         plant = plant._replace(B=plant.B * 10.0 ** rng.uniform(-8, 8), Q=plant.Q * 10.0 ** rng.uniform(-8, 8))
         try:
-            P = riccati.stabilising_solution(room.EQUATION, plant)
+            P = riccati.optimum(room.EQUATION, plant).cost_to_go
         except np.linalg.LinAlgError:
             continue
         found += 1
