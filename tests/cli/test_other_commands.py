@@ -243,7 +243,7 @@ def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
     assert ended.code == 0
     assert "those that need a larger run than this are not tested" in ended.err
     assert (
-        "not computed: no finished run of azopg clock=mpi in results: lqrpg run experiment=azopg scale=smoke"
+        "not computed: no finished run of azopg clock=mpi of scale smoke in results: lqrpg run experiment=azopg scale=smoke"
         in ended.out
     )
     assert "1 experiment(s) in" in ended.out
