@@ -72,11 +72,11 @@ def run_shown(spec: FigureSpec, selection: Selection) -> FinishedRun:
     """
     run = selection.meeting(spec.condition)
     if run is None:
-        scale = f"scale={selection.run.scale} " if selection.run else ""
+        scale = selection.run.scale if selection.run else "paper"
         wanted = " ".join(f"{key}={values[0]}" for key, values in spec.condition.items())
         raise MissingRunError(
-            f"no finished run of {spec.experiment} {wanted} in {selection.results}: "
-            f"lqrpg run experiment={spec.experiment} {scale}{wanted}"
+            f"no finished run of {spec.experiment} {wanted} of scale {scale} in {selection.results}: "
+            f"lqrpg run experiment={spec.experiment} scale={scale} {wanted}"
         )
     return run
 

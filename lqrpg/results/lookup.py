@@ -173,12 +173,12 @@ class Selection:
     def meeting(self, condition: Condition) -> FinishedRun | None:
         """The run for what needs certain settings: `run` itself, else one that differs in these alone, else the newest.
 
-        None if no run has the settings. A run that was asked for by name is taken as it is.
+        None if no run of the same scale has the settings. A run that was asked for by name is taken as it is.
         """
         if self.run is None or self.name is not None or self.run.meets(condition):
             return self.run
         found = sorted(
-            (run for run in self.runs if run.meets(condition)),
+            (run for run in self.runs if run.scale == self.run.scale and run.meets(condition)),
             key=lambda run: (not self._is_beside(run, condition), self._preference(run, condition)),
         )
         return found[0] if found else None

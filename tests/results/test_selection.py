@@ -79,6 +79,7 @@ def test_what_needs_a_setting_is_read_from_the_run_that_differs_in_it_alone(tmp_
     assert selection.meeting(CLOCK).name == "paper-2"
     assert selection.is_full_size(selection.meeting(CLOCK), CLOCK)
     assert select(tmp_path, "azopg", "paper-3").meeting(CLOCK).name == "paper-3"
+    assert selection.taking("smoke-4").meeting({"clock": ("virtual",)}) is None  # of its own scale or none
 
 
 def test_a_run_with_other_settings_serves_only_where_there_is_no_better_and_is_not_of_full_size(tmp_path):
