@@ -14,6 +14,7 @@ from scipy import linalg
 from lqrpg.algorithms.qsa import require_positive
 from lqrpg.lqr.continuous import spectral_abscissa
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.stability import is_hurwitz
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ConstantGain:
     def __post_init__(self) -> None:
         require_positive("gain alpha", self.alpha)
         require_positive("frequency", self.frequency)
-        abscissa = spectral_abscissa(self.A)
-        if not abscissa < 0.0:
+        if not is_hurwitz(self.A):
+            abscissa = spectral_abscissa(self.A)
             raise ValueError(f"the linearization must be Hurwitz, its spectral abscissa is {abscissa:.3g}")
 
     @property

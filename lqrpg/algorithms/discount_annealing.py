@@ -180,4 +180,5 @@ def anneal(family: Family, *, nodes: Nodes | None = None, max_rounds: int = 100)
         discount = following
     last = rounds[-1]
     bound = round_bound(rounds[0].discount, max(each.conditioning for each in rounds))
-    return Annealing(rounds, bound, last.discount >= 1.0 and last.spectral_radius_max < 1.0)
+    stabilises = all(discrete.is_stabilising(family.plant(point), last.gain) for point in points)
+    return Annealing(rounds, bound, last.discount >= 1.0 and stabilises)

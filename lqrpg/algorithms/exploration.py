@@ -15,7 +15,7 @@ import numpy as np
 from lqrpg.algorithms.probing import random_sinusoids
 from lqrpg.algorithms.qsa import require_positive
 from lqrpg.lqr.compiled import njit
-from lqrpg.lqr.continuous import spectral_abscissa
+from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
 METHODS = ("qsa", "sa_equal_variance", "sa_equal_density")
@@ -125,8 +125,8 @@ def require_stabilising(plant: Plant, gain: Array, role: str) -> Array:
     if matrix.shape != (plant.n_inputs, plant.n_states):
         expected = (plant.n_inputs, plant.n_states)
         raise ValueError(f"the {role} policy's gain must have shape {expected}, got {matrix.shape}")
-    abscissa = spectral_abscissa(plant.closed_loop(matrix)) if np.all(np.isfinite(matrix)) else math.nan
-    if not abscissa < 0.0:
+    if not is_stabilising(plant, matrix):
+        abscissa = spectral_abscissa(plant.closed_loop(matrix)) if np.all(np.isfinite(matrix)) else math.nan
         raise ValueError(
             f"the {role} policy u = -K x with K = {matrix.tolist()} does not stabilise the plant: "
             f"A - B K has an eigenvalue with real part {abscissa:.3g}"

@@ -16,13 +16,15 @@ from lqrpg.checks import SettingError, require
 from lqrpg.experiments.base import repeated
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
-from lqrpg.lqr.discrete import optimum
+from lqrpg.lqr.discrete import optimum, spectral_radius
 from lqrpg.lqr.discrete_small import cost_to_go
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.results.rows import Rows
 
 LARGEST_ERROR = 1e-6
 """Of the optimum's cost: gaps below it would be rounding, some of them negative."""
+LARGEST_GROWTH = 100.0
+"""Factor within a sample that is the reason where digits are lost."""
 TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
 OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
 RUN_TABLES: Mapping[str, Sequence[str]] = {
@@ -112,9 +114,12 @@ def _require_digits(plant: Plant) -> None:
     found, exact = np.trace(cost_to_go(plant, best.gain)), np.trace(best.cost_to_go)
     error = abs(found / exact - 1.0) if plant.Q.any() else 0.0
     if not error <= LARGEST_ERROR:
+        growth = spectral_radius(plant.A)
+        cause = f"a mode grows by a factor of {growth:.3g} within a sample; sample more often"
+        other = "entries of A and B are far apart; scale states and inputs so that they are nearer to one another"
         raise SettingError(
-            f"system: the cost of the optimal gain has a relative error of {error:.1g} in working precision; scale "
-            "states and inputs so that the entries of A, B, Q and R are nearer to one another"
+            f"system: the cost of the optimal gain has a relative error of {error:.1g} in working precision: "
+            f"{cause if growth > LARGEST_GROWTH else other}"
         )
 
 

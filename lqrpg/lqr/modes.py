@@ -33,8 +33,8 @@ SLOW = 1e-6
 """Part by which a mode must decay to be left alone."""
 CLUSTER = 1e-3
 """Relative distance of eigenvalues that may be one, multiple, eigenvalue: their mean is accurate then."""
-MOST_GROWTH = 1e6
-"""Factor within a sample that double precision can still undo: the gain must cancel it to one part in its square."""
+MOST_GROWTH = 100.0
+"""Factor within a sample that is the reason where digits are lost: a gain must cancel it to one part in its square."""
 ROUNDED = 1e-14
 """Relative distance, for each state, that the rounding of a plant's entries makes."""
 
@@ -101,7 +101,7 @@ def _missing(plant: Plant, P: Array, time: str) -> Obstacle | None:
 
 
 def _diagnosed(plant: Plant, time: str) -> Obstacle:
-    """The likeliest reason, in whichever units make it clearest: a distance is one in any."""
+    """The likeliest reason: what is near in all units, as careless ones make any mode seem out of reach."""
     reach, weight = [], []
     for units in _units(plant):
         A, B, Q = _in_units(plant, units)
@@ -111,7 +111,7 @@ def _diagnosed(plant: Plant, time: str) -> Obstacle:
         weight.append(_least_reach(A.T, Q, values))
     values = np.linalg.eigvals(plant.A).astype(np.complex128)
     fastest = values[np.argmax(np.abs(values))]
-    (unreached, at), (unseen, there) = min(reach, key=_first), min(weight, key=_first)
+    (unreached, at), (unseen, there) = max(reach, key=_first), max(weight, key=_first)
     if min(unreached, unseen) > EXACT and time == "discrete" and abs(fastest) > MOST_GROWTH:
         return Obstacle(GROWTH, complex(fastest), float(abs(fastest)))
     if min(unreached, unseen) > NEAR:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lqrpg.lqr.plant import Array, Plant
 
 ROUNDING = float(np.finfo(np.float64).eps)
-LIMIT = 1.0 / (8.0 * ROUNDING)
-"""Of n rho(T): the margin holds for entries that are uncertain by 8/3 units of rounding."""
+LIMIT = 1.0 / (2.0 * ROUNDING)
+"""Of n rho(T): the margin holds for entries that are uncertain by 2/3 of the spacing of numbers, more than rounding."""
 SOUND = 1e-10
 """Uncertainty of entries for which a loop must be stable if its cost is to have six digits in double precision."""
 REAL = 1e-9

@@ -1,9 +1,9 @@
 """The one decision on which all modules agree near the limit of stability: a Schur stable loop, with a margin.
 
-A loop F is known up to the rounding of its entries: |E| <= u H entry by entry, H = |A| + |B||K| + I, with a few units
-of rounding u. It counts as stable if Lyapunov's theorem proves all F + E stable. For noise of covariance diag(w) the
-states' variances are v = G w, G_ij the sum over k of (F^k)_ij^2; a perturbation takes at most 3 n u (H sqrt(v))_i^2 of
-w_i. So some w is enough for all perturbations if and only if
+A loop F is known up to the rounding of its entries: |E| <= u H entry by entry, H = |A| + |B||K| + I, with u a little
+above the rounding of a number. It counts as stable if Lyapunov's theorem proves all F + E stable. For noise of
+covariance diag(w) the states' variances are v = G w, G_ij the sum over k of (F^k)_ij^2; a perturbation takes at most
+3 n u (H sqrt(v))_i^2 of w_i. So some w is enough for all perturbations if and only if
 
 .. math:: 3 n u \\rho(T) < 1, \\qquad T(v) = G (H \\sqrt{v})^2,
 
@@ -91,7 +91,7 @@ def _contracts(power, G):  # type: ignore[no-untyped-def]
 def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
-    The rounding is 8/3 units for the usual limit, `stability.LIMIT`, and more for smaller ones.
+    The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones.
     """
     return margin_holds(F, H, limit, np.empty((len(F) + SCRATCH, len(F), len(F))))
 
