@@ -13,8 +13,8 @@ import pytest
 
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.lqr import continuous, discrete, extended
+from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Plant
-from lqrpg.lqr.sampling import without_cross_weight
 from lqrpg.systems.custom import Custom
 from tests import soak
 from tests.lqr.extended import EPS, exact

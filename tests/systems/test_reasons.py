@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.experiments.plants import require_start
 from lqrpg.lqr import continuous, discrete
-from lqrpg.lqr.sampling import without_cross_weight
+from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.systems.custom import Custom
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "days": 86400.0}
