@@ -80,6 +80,17 @@ def held(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array
     noise : (n, n) N.
     dt : length of the interval; entries beyond double precision are infinite.
     """
+    transition, W, N = _held(*_key((F, weight, noise)), len(F), len(noise), float(dt))
+    return transition.copy(), W.copy(), N.copy()
+
+
+@lru_cache(maxsize=64)
+def _held(F: bytes, W: bytes, N: bytes, total: int, n: int, dt: float) -> tuple[Array, Array, Array]:
+    shapes = (F, (total, total)), (W, (total, total)), (N, (n, n))
+    return _integrals(*(np.frombuffer(raw).reshape(shape) for raw, shape in shapes), dt)
+
+
+def _integrals(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array, Array]:
     n, size = len(noise), float(np.linalg.norm(F, 1)) * dt
     halvings = max(0, int(np.ceil(np.log2(max(size, 1e-300)))) + 2)
     with mp.workdps(40 + int(np.ceil(size))):  # what grows may cancel
