@@ -87,7 +87,8 @@ def held(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array
 @lru_cache(maxsize=64)
 def _held(F: bytes, W: bytes, N: bytes, total: int, n: int, dt: float) -> tuple[Array, Array, Array]:
     shapes = (F, (total, total)), (W, (total, total)), (N, (n, n))
-    return _integrals(*(np.frombuffer(raw).reshape(shape) for raw, shape in shapes), dt)
+    F_, W_, N_ = (np.frombuffer(raw).reshape(shape) for raw, shape in shapes)
+    return _integrals(F_, W_, N_, dt)
 
 
 def _integrals(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array, Array]:
