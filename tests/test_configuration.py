@@ -70,7 +70,6 @@ def test_an_experiment_declares_the_columns_that_its_tables_get():
             assert list(collect([], name, columns, columns[:1]).columns) == list(columns)
 
 
-@pytest.mark.filterwarnings("ignore:found for this plant")
 @pytest.mark.parametrize("system", choices("system"))
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_any_system_is_taken_or_refused_in_one_line(experiment, system):

@@ -8,6 +8,7 @@ import numpy as np
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr.definite import is_definite, is_semidefinite, least_eigenvalue
 from lqrpg.lqr.plant import Array, Plant
 
 TIMES = ("discrete", "continuous")
@@ -34,11 +35,10 @@ def checked_plant(plant: Plant) -> Plant:
     for name, matrix, shape in (("A", A, (n, n)), ("B", B, (n, m)), ("Q", Q, (n, n)), ("R", R, (m, m))):
         require(matrix.shape == shape, f"plant.{name}", matrix.shape, f"a matrix of shape {shape}")
     require(Sigma.shape == (n, n), "plant.Sigma", Sigma.shape, f"a matrix of shape {(n, n)}")
-    for name, matrix in (("Q", Q), ("Sigma", Sigma)):
-        least = _least_eigenvalue(f"plant.{name}", matrix)
-        require(least >= 0.0, f"plant.{name}", least, "least eigenvalue not below 0")
-    least = _least_eigenvalue("plant.R", R)
-    require(least > 0.0, "plant.R", least, "least eigenvalue above 0")
+    _require_semidefinite("plant.Q", Q)
+    _require_semidefinite("plant.Sigma", Sigma)
+    _require_symmetric("plant.R", R)
+    require(is_definite(R), "plant.R", least_eigenvalue(R), "least eigenvalue above 0")
     S = _checked_cross_weight(plant.S, Q, R)
     return Plant(A, B, Q, R, Sigma, S, _checked_sample_time(plant.sample_time))
 
@@ -49,8 +49,9 @@ def _checked_cross_weight(S: Any, Q: Array, R: Array) -> Array | None:
         return None
     matrix, shape = _matrix("plant.S", S), (len(Q), len(R))
     require(matrix.shape == shape, "plant.S", matrix.shape, f"a matrix of shape {shape}")
-    least = _least_eigenvalue("plant.S", np.block([[Q, matrix], [matrix.T, R]]))
-    require(least >= 0.0, "plant.S", least, "least eigenvalue of [[Q, S], [S', R]] not below 0")
+    whole = np.block([[Q, matrix], [matrix.T, R]])
+    expected = "least eigenvalue of [[Q, S], [S', R]] not below 0"
+    require(is_semidefinite(whole), "plant.S", least_eigenvalue(whole), expected)
     return matrix
 
 
@@ -140,8 +141,7 @@ def checked_covariance(plant: Plant, covariance: Any) -> Array:
         return plant.Sigma
     matrix = _matrix("initial_covariance", covariance)
     require(matrix.shape == plant.A.shape, "initial_covariance", matrix.shape, f"a matrix of shape {plant.A.shape}")
-    least = _least_eigenvalue("initial_covariance", matrix)
-    require(least >= 0.0, "initial_covariance", least, "least eigenvalue not below 0")
+    _require_semidefinite("initial_covariance", matrix)
     return matrix
 
 
@@ -158,9 +158,12 @@ def _matrix(key: str, value: Any) -> Array:
     return matrix
 
 
-def _least_eigenvalue(key: str, matrix: Array) -> float:
-    """The least eigenvalue of a symmetric matrix, rounding taken for zero."""
+def _require_symmetric(key: str, matrix: Array) -> None:
     scale = float(np.abs(matrix).max())
     require(bool(np.abs(matrix - matrix.T).max() <= _ROUNDING * scale), key, "not symmetric", "a symmetric matrix")
-    least = float(np.linalg.eigvalsh(matrix)[0])
-    return 0.0 if abs(least) <= _ROUNDING * scale else least
+
+
+def _require_semidefinite(key: str, matrix: Array) -> None:
+    """Refuse a matrix that is not symmetric and positive semidefinite, up to rounding."""
+    _require_symmetric(key, matrix)
+    require(is_semidefinite(matrix), key, least_eigenvalue(matrix), "least eigenvalue not below 0")

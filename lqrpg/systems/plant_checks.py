@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lqrpg.checks import SettingError
 from lqrpg.lqr import continuous, discrete, modes, stability
 from lqrpg.lqr.cross_weight import without_cross_weight
+from lqrpg.lqr.definite import ROUNDING, is_definite, is_semidefinite, least_eigenvalue
 from lqrpg.lqr.modes import Obstacle, find_obstacle, growing
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled
@@ -20,8 +21,6 @@ HEAVIER = 40.0
 """A first gain that nobody gave is the optimum for this multiple of Q, as in Song et al., Section 6."""
 SHORTER = (0.5, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
 """Parts of a refused sample time that are tried in its place."""
-ROUNDING = 1e-9
-"""Part of a weight's norm by which an eigenvalue may lie below zero, or entries differ from their mirror images."""
 
 
 def require_weights(model: LinearModel) -> None:
@@ -29,8 +28,8 @@ def require_weights(model: LinearModel) -> None:
     for key in ("Q", "noise"):
         require_semidefinite(f"system.{key}", getattr(model, key))
     _require_symmetric("system.R", model.R)
-    if not (np.all(np.diag(model.R) > 0.0) and _least_in_equal_units(model.R) > ROUNDING):
-        smallest = float(np.linalg.eigvalsh(model.R)[0])
+    if not is_definite(model.R):
+        smallest = least_eigenvalue(model.R)
         raise SettingError(f"system.R: expected a positive definite matrix; its smallest eigenvalue is {smallest:.3g}")
     whole = np.block([[model.Q, model.S], [model.S.T, model.R]])
     _require_floor("system.S: expected [[Q, S], [S', R]] to be positive semidefinite", whole)
@@ -48,21 +47,8 @@ def _require_symmetric(key: str, value: Array) -> None:
 
 
 def _require_floor(message: str, value: Array) -> None:
-    smallest = float(np.linalg.eigvalsh(0.5 * (value + value.T))[0])
-    rounded = 8.0 * len(value) * stability.ROUNDING * float(np.linalg.norm(value, 2))
-    if smallest < -rounded and _least_in_equal_units(value) < -ROUNDING:
-        raise SettingError(f"{message}; its smallest eigenvalue is {smallest:.3g}")
-
-
-def _least_in_equal_units(value: Array) -> float:
-    """The least eigenvalue in units in which the diagonal is 1, or 0 where it is 0: whether it is negative is the same.
-
-    Where it is 0, so must be the row: an entry of it counts with the largest unit that others have.
-    """
-    root = np.sqrt(np.abs(np.diag(value)))
-    units = np.where(root > 0.0, root, max(float(np.max(root)), float(np.finfo(np.float64).tiny)))
-    scaled = value / units / units[:, None]
-    return float(np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[0])
+    if not is_semidefinite(value):
+        raise SettingError(f"{message}; its smallest eigenvalue is {least_eigenvalue(value):.3g}")
 
 
 def require_solvable(model: LinearModel, time: str) -> None:

@@ -11,8 +11,9 @@ import warnings
 import numpy as np
 import pytest
 
+from lqrpg import cost, optimal_gain
 from lqrpg.checks import SettingError, SettingWarning
-from lqrpg.lqr import continuous, discrete, extended
+from lqrpg.lqr import extended
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Plant
 from lqrpg.systems.custom import Custom
@@ -42,15 +43,13 @@ def taken(case: Case) -> Custom | str:
 def assert_right(case: Case, system: Custom) -> None:
     """Gain and cost of the optimum, and the first gain."""
     model, plant = case.given(), system.plant()
-    module = continuous if case.time == "continuous" else discrete
-    _, shift = without_cross_weight(model)
-    gain = module.optimal_gain(plant)
-    best, cost, P = exact_optimum(model, gain + shift, case.time)
+    gain = optimal_gain(plant)
+    best, least, P = exact_optimum(model, gain, case.time)
     root = np.sqrt(np.maximum(np.diag(P), 1e-300))
-    size, error = np.abs(best) / root, np.abs(gain + shift - best) / root
+    size, error = np.abs(best) / root, np.abs(gain - best) / root
     assert np.all(error <= RIGHT * np.max(size, axis=1, keepdims=True) + 1e-300)
-    assert abs(module.cost(plant, gain) - cost) <= RIGHT * cost
-    assert np.isfinite(module.cost(plant, system.initial_gain()))
+    assert abs(cost(plant, gain) - least) <= RIGHT * least
+    assert np.isfinite(cost(plant, system.initial_gain()))
 
 
 def lost_digits(case: Case) -> float:

