@@ -6,10 +6,11 @@ sizes are chosen by pilot runs as in `shootout`. What is found stands among the 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,6 +38,8 @@ RADII = 40
 """Halvings of ||K0|| among which the smoothing radius of one-point estimates is searched."""
 
 
+_found: dict[str, dict[str, Any]] = {}
+"""What this process has found, by experiment, settings and keys: pilot runs are made once."""
 Finders = Mapping[str, tuple[Any, Callable[[Any], Any]]]
 """By the key of a setting that may be `auto`, with dots between groups: what stands in for it until it is found, and
 how it is found from the settings so far; in this order."""
@@ -67,11 +70,15 @@ def with_placeholders(finders: Finders, content: Mapping[str, Any], keys: list[s
 
 def found(finders: Finders, settings: Settings, keys: list[str]) -> Settings:
     """The settings with those of the keys found one after another, checked together at the end, and announced."""
-    values: dict[str, Any] = {}
-    for key in keys:
-        values[key] = finders[key][1](_changed(_unchecked, settings, values))
-    if not values:
+    if not keys:
         return settings
+    identity = json.dumps([type(settings).__name__, asdict(settings), keys], sort_keys=True)  # type: ignore[call-overload]
+    if identity not in _found:
+        values: dict[str, Any] = {}
+        for key in keys:
+            values[key] = finders[key][1](_changed(_unchecked, settings, values))
+        _found[identity] = values
+    values = _found[identity]
     shown = " ".join(f"{key}={value:g}" for key, value in values.items())
     warn(f"found for this plant: {shown} (docs/plants.md#settings-that-depend-on-the-plant)")
     checked: Settings = _changed(replace, settings, values)

@@ -182,7 +182,7 @@ def test_more_runs_change_no_other():
         ("qsa_policy_evaluation", "exploration.gain=[1,-2]", "exploration.gain=.*stabilises"),
         ("qsa_policy_evaluation", "exploration.gain=[1e6,1]", "step_s=.*unstable"),
         ("qsa_policy_evaluation", "ridge=0", "ridge"),
-        ("qsa_policy_evaluation", "system=mass_spring", "4 rows of 8 finite numbers"),
+        ("qsa_policy_evaluation", "system=mass_spring gain=[1.0,0.0]", "4 rows of 8 finite numbers"),
         ("qsa_policy_evaluation", "system.friction=-1", "system.friction"),
         ("qsa_policy_iteration", "gain=[0,0]", "^gain=.*stabilises"),
         ("qsa_policy_iteration", "noise=qsa", "sa_equal_variance"),
@@ -200,5 +200,5 @@ def test_more_runs_change_no_other():
 )
 def test_bad_settings_are_refused_with_one_line_that_names_the_key(name, override, words):
     with pytest.raises(SettingError, match=words) as caught:
-        experiment(name, override)
+        experiment(name, *override.split())
     assert "\n" not in str(caught.value)
