@@ -39,7 +39,7 @@ def test_exact_descent_with_a_small_constant_step_is_monotone(system, step):
     assert run.gaps[0] == pytest.approx(relative_gap(system.plant(), system.initial_gain()))
     assert run.final_gap == run.min_gap == run.gaps[-1] > 0.0
     assert run.gaps[-1] == pytest.approx(relative_gap(system.plant(), run.gain), rel=1e-6)
-    assert OUTCOMES[run.outcome] == "finished"
+    assert OUTCOMES[run.outcome] == "completed"
     assert run.fail_step == -1
 
 

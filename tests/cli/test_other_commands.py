@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -60,6 +61,7 @@ def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
 def test_a_newer_run_is_named_and_not_taken(lqrpg, tmp_path):
     monte_carlo = ("run", "experiment=qsa_monte_carlo", "backend=serial")
     lqrpg(*monte_carlo, "scale=small")
+    time.sleep(1.1)  # a run says to the second when it ended
     lqrpg(*monte_carlo, "scale=smoke")
     other = lqrpg(*monte_carlo, "scale=small", "seed=3").out.strip().rpartition("/")[2]
     told = f"qsa_monte_carlo: from results/qsa_monte_carlo/small; newer, not taken without --run: {other}, smoke"

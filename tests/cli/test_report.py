@@ -133,7 +133,7 @@ def test_comments_become_notes():
 def test_every_parameter_of_the_package_has_a_tag_and_a_reason(choice):
     text = (config_folders()[0] / f"{choice}.yaml").read_text(encoding="utf-8")
     found = notes(text)
-    untold = ("name", "defaults", "scales")
+    untold = ("name", "defaults", "plant", "plants", "scales")
     content = {key: value for key, value in yaml.safe_load(text).items() if key not in untold}
     assert [key for key in flat(content) if not (found[key].tag and found[key].reason)] == []
 
