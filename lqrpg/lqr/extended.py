@@ -50,7 +50,7 @@ def optimum(plant: Plant, time: str) -> Optimum:
     numpy.linalg.LinAlgError
         If doubling does not converge: the plant is not stabilisable, or an undetectable mode is at the limit.
     """
-    return _optimum(*_key(plant[:4]), plant.n_states, time)
+    return _optimum(*_key(plant.matrices[:4]), plant.n_states, time)
 
 
 def solutions(plant: Plant, gain: Array, time: str) -> Solutions:
@@ -61,7 +61,7 @@ def solutions(plant: Plant, gain: Array, time: str) -> Solutions:
     numpy.linalg.LinAlgError
         If doubling does not converge: A - B K is not stable.
     """
-    return _solutions(*_key((*plant, gain)), plant.n_states, time)
+    return _solutions(*_key((*plant.matrices, gain)), plant.n_states, time)
 
 
 def where_needed(plant: Plant, gain: Array, time: str) -> Solutions | None:

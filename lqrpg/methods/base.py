@@ -143,7 +143,7 @@ class Method(ABC):
     >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
     >>> found = minimise(SignDescent(step_size=0.01), plant, 0.3 * np.eye(2), steps=30)
     >>> bool(found.history["gap"].iloc[-1] < 0.001), str(found.status)
-    (True, 'running')
+    (True, 'completed')
     """
 
     given: ClassVar[str] = "the model"
