@@ -76,7 +76,7 @@ def solve(inverse: Any, right: Any) -> Any:
 def exact(plant: Plant, gain: Array, time: str) -> Exact:
     """Solutions for a stable loop."""
     with mp.workdps(DIGITS):
-        A, B, Q, R, Sigma = (precise(part) for part in plant)
+        A, B, Q, R, Sigma = (precise(part) for part in plant.matrices)
         K = precise(gain)
         F = A - B * K
         inverse = mp.inverse(operator(F, time))

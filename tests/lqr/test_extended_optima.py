@@ -23,7 +23,7 @@ NORM = np.linalg.norm
 
 def improved(plant: Plant, gain: Any, time: str) -> tuple[Any, Any]:
     """One step of policy iteration (Kleinman; Hewer) in extended precision: the next gain, and this one's P."""
-    A, B, Q, R, _ = (precise(part) for part in plant)
+    A, B, Q, R, _ = (precise(part) for part in plant.matrices)
     F = A - B * gain
     P = solve(mp.inverse(operator(F, time)).T, Q + gain.T * R * gain)
     if time == "continuous":
@@ -85,7 +85,7 @@ def exact_hessian(plant: Plant, gain: Array) -> Array:
     """The derivative of the gradient in extended precision, by central differences with a step of 1e-25."""
     columns = []
     with mp.workdps(DIGITS):
-        A, B, Q, R, Sigma = (precise(part) for part in plant)
+        A, B, Q, R, Sigma = (precise(part) for part in plant.matrices)
 
         def slope(K: Any) -> Any:
             F = A - B * K
@@ -172,9 +172,9 @@ def test_rollouts_in_discrete_time():
             plant = plant._replace(A=plant.A * rng.uniform(1.0, 1.5))
         length = int(rng.integers(1, 40))
         with mp.workdps(DIGITS):
-            A, B, Q, R, Sigma, K = (precise(part) for part in (*plant, gain))
+            A, B, Q, R, Sigma, K = (precise(part) for part in (*plant.matrices, gain))
             expected = recursion(A - B * K, Q + K.T * R * K, Sigma, mp.eye(3), length)
-            A, B, Q, R, Sigma, K = (precise(np.abs(part)) for part in (*plant, gain))
+            A, B, Q, R, Sigma, K = (precise(np.abs(part)) for part in (*plant.matrices, gain))
             size = recursion(A + B * K, Q + K.T * R * K, Sigma, mp.eye(3), length)
         cost, _ = rollout_gradient(plant, np.eye(3), gain, length)
         assert abs(cost - expected) <= 2.0 * (3 + 3 + 1) * (length + 2) * EPS * size
