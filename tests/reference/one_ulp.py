@@ -76,10 +76,11 @@ def _sooner(*arguments: Any, options: dict[str, Any], **others: Any) -> Any:
 def _moved_plant(exact: Callable[[Any], Plant], rng: Callable[[], np.random.Generator]) -> Callable[[Any], Plant]:
     def plant(self: Any) -> Plant:
         source = rng()
-        A, B, Q, R, Sigma = exact(self)
+        given = exact(self)
+        A, B, Q, R, Sigma = given.matrices
         # the covariance as a whole: the root of a multiple of I is not unique, and random numbers go through it
         Sigma = Sigma * moved(np.ones(()), source)
-        return Plant(moved(A, source), moved(B, source), moved(Q, source), moved(R, source), Sigma)
+        return Plant(*(moved(part, source) for part in (A, B, Q, R)), Sigma, sample_time=given.sample_time)
 
     return plant
 
