@@ -50,6 +50,7 @@ def test_a_quoted_text_is_read_back_as_it_was(text):
     assert str(value_of(f"results_dir={quoted(text)}")) == text
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES)
 @example("~draft")
@@ -67,6 +68,7 @@ def test_any_file_name_is_taken_as_it_is_typed(tmp_path, monkeypatch, name):
     assert job_or_mend("system.file", f"{name}.yaml", "system=custom").settings["system"]["K0"] == [[0.0, 0.1]]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES.filter(lambda name: name.strip() and not re.fullmatch(r"'.*'|\".*\"|~|null", name)))
 @example("a$b")

@@ -121,6 +121,7 @@ def test_a_notebook_shows_figures_as_pictures_and_keeps_its_own_way(monkeypatch)
     assert shown(drawn) is drawn
 
 
+@pytest.mark.slow
 def test_matrices_may_be_arrays_and_a_system_one_that_was_loaded(tmp_path):
     """Both are the same settings as words, and give the same run."""
     A, B, K0 = np.array([[1.0, 0.1], [0.0, 1.0]]), np.array([[0.005], [0.1]]), np.array([[1.0, 1.25]])

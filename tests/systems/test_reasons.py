@@ -77,6 +77,7 @@ def outcome(plant: dict) -> tuple[str, np.ndarray | None, bool]:
     return "accepted", optimal_gain(found), not np.any(found.K0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(SECONDS)), st.booleans())
 def test_units_change_neither_verdict_nor_gain(seed, unit, is_sampled):
