@@ -43,6 +43,8 @@ from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.results.rows import Columns, Rows
 
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
+SINGLE = 5
+"""Runs of one iteration, whose time is that of the checks and of the set-up."""
 PAIR_SHARE = 2.0**-7
 """Of one-point's radius: its square, and the rounding unit over it, are far below the noise of a step."""
 
@@ -214,12 +216,13 @@ class Shootout:
             tried = pilots(lambda size: self._pilot_gaps(name, size), self._reference(name))
         step_size = chosen(tried).step_size if tried else 1.0
         self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code: it is not timed
+        single = self._runs(name, step_size, 1, SINGLE, "warm up")
         runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
         return {
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
             "final": final_rows(name, runs),
             "pilots": pilot_rows(name, tried),
-            "runtime": runtime_rows(name, self._method(name, 1.0), runs),
+            "runtime": runtime_rows(name, self._method(name, 1.0), runs, single),
             "gains": self._gain_rows(name, runs),
         }
 

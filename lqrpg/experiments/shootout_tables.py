@@ -64,19 +64,22 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
     )
 
 
-def runtime_rows(name: str, method: Method, runs: Sequence[Run]) -> Columns:
+def runtime_rows(name: str, method: Method, runs: Sequence[Run], single: Sequence[Run]) -> Columns:
     """Median processor times of the runs, from start to end, without the evaluation of the gaps.
 
-    Times of methods of which one is compiled and the other is not compare implementations: `compiled` says which is.
+    The time of an iteration is that of all but the first, over their number: runs of a `single` iteration have the time
+    of checks and set-up, which says nothing of a method. Times of methods of which one is compiled and the other is not compare implementations: `compiled` says which is.
     """
     iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
     seconds = np.array([spent for _, _, spent in runs])
+    fixed = float(np.median([spent for _, _, spent in single]))
+    paces = np.where(iterations > 1, np.maximum(seconds - fixed, 0.0) / np.maximum(iterations - 1, 1), seconds)
     return repeated(
         1,
         method=name,
         iterations=int(np.median(iterations)),
         seconds=float(np.median(seconds)),
-        seconds_per_iteration=float(np.median(seconds / iterations)),
+        seconds_per_iteration=float(np.median(paces)),
         runs=len(runs),
         compiled=method.compiled,
         device=processor(),
