@@ -68,7 +68,8 @@ def runtime_rows(name: str, method: Method, runs: Sequence[Run], single: Sequenc
     """Median processor times of the runs, from start to end, without the evaluation of the gaps.
 
     The time of an iteration is that of all but the first, over their number: runs of a `single` iteration have the time
-    of checks and set-up, which says nothing of a method. Times of methods of which one is compiled and the other is not compare implementations: `compiled` says which is.
+    of checks and set-up, which says nothing of a method. Times of methods of which one is compiled and the other is not
+    compare implementations: `compiled` says which is.
     """
     iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
     seconds = np.array([spent for _, _, spent in runs])
