@@ -25,8 +25,9 @@ def run_request(request: Request, *, force: bool) -> int:
         say(str(path))
         return 1
     lines, code = report_gains(request.job, path)
-    for line in lines:
-        say(line, err=True)
+    with contextlib.suppress(OSError):  # whether anybody reads this is no matter of the run
+        for line in lines:
+            say(line, err=True)
     say(str(path))
     return code
 
