@@ -74,9 +74,16 @@ def _wiggles(tables: Tables) -> pd.Series[bool]:
     return tables["wiggles"].join(lost, on=key)["lost"].astype(bool)
 
 
+def _unusable(tables: Tables) -> pd.Series[bool]:
+    """Gains of runs that ended before their time: there is none to use."""
+    return tables["gains"]["status"] != "completed"
+
+
+GAINS: Mapping[tuple[str, str], list[Rule]] = {("gains", "value"): [_unusable]}
 OUTCOMES: Mapping[tuple[str, str], list[Rule]] = {
     ("outcomes", "final_gap"): [_completed],
     ("outcomes", "min_gap"): [_lost_at_once],
+    **GAINS,
 }
 RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
     "azopg": {
@@ -88,19 +95,25 @@ RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
         ("scaling", "efficiency"): [censored("scaling"), without_reference("scaling", "batch_size", "seed")],
         ("barrier", "speedup"): [without_reference("barrier")],
         ("wall_clock", "throughput_speedup"): [without_reference("wall_clock", "seed", "repeat")],
+        **GAINS,
     },
     "dr_lqr": {
         ("final", ANY): [failed("final")],
         ("curves", ANY): [_too_few_stable],
         ("wiggles", ANY): [_wiggles],
+        **GAINS,
     },
-    "qsa_policy_iteration": {("iteration", "weighted_error"): [lambda tables: ~tables["iteration"]["stabilising"]]},
+    "qsa_policy_iteration": {
+        ("iteration", "weighted_error"): [lambda tables: ~tables["iteration"]["stabilising"]],
+        **GAINS,
+    },
     "sgd_biased": OUTCOMES,
     "sgd_direct": OUTCOMES,
     "sgd_indirect": OUTCOMES,
     "sgd_oracles": {(table, ANY): [censored(table)] for table in ("indirect_oracle", "direct_oracle")},
     "shootout": {
         ("final", "gap"): [failed("final")],
+        **GAINS,
         **{(table, ANY): [censored(table)] for table in ("curves", "pilots", "summary", "targets")},
     },
 }
