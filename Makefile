@@ -6,7 +6,7 @@ READY   := $(VENV)/.ready
 
 # What .ci/run tries under every other Python: the command line, each experiment at its smallest scale against the
 # reference tables, and sweeps with each launcher.
-SHORT   := tests/cli/test_run.py tests/test_experiments.py tests/test_reference.py tests/test_python_versions.py
+SHORT   := tests/cli/test_run.py tests/test_reference.py tests/test_python_versions.py
 SWEEPS  := tests/test_sweeps.py
 
 .PHONY: figures test test-slow test-short soak check bench references dist clean
