@@ -59,10 +59,10 @@ def tmpfs(*command) -> bool:
 
 @pytest.fixture
 def small_disk(place):
-    """A file system of ten pages in the place of `results`."""
+    """A file system of sixteen pages in the place of `results`."""
     disk = place.folder / "results"
     disk.mkdir()
-    if os.geteuid() != 0 or not tmpfs("mount", "-t", "tmpfs", "-o", "size=40k", "lqrpg-test", disk):
+    if os.geteuid() != 0 or not tmpfs("mount", "-t", "tmpfs", "-o", "size=64k", "lqrpg-test", disk):
         pytest.skip("file systems cannot be mounted here")
     yield disk
     place.close()
