@@ -182,7 +182,7 @@ def test_rollouts_in_discrete_time():
 
 def closed_form(plant: Plant, time: str) -> Any:
     """P* of a plant of one state and one input: the positive root of its quadratic equation."""
-    a, b, q, r, _ = (mp.mpf(float(part[0, 0])) for part in plant)
+    a, b, q, r, _ = (mp.mpf(float(part[0, 0])) for part in plant.matrices)
     linear = r * (1 - a**2) - q * b**2 if time == "discrete" else -2 * a * r
     return (-linear + mp.sqrt(linear**2 + 4 * b**2 * q * r)) / (2 * b**2)
 
