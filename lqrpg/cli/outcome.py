@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.experiments.settings import Job
 from lqrpg.rooms import OWN, module_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GAINS = "gains"
-COMPLETED = "completed"
 DIVERGED = 4
 """Exit code of a run on a plant of the user's own of which a method lost all of its runs."""
 _OWN_PLANTS = ("custom", "custom_family")
@@ -22,13 +21,13 @@ _NAMED = 3
 
 def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     """The last lines of a finished run, and its exit code; none, and 0, for an experiment that changes no gains."""
-    if GAINS not in job.experiment.TABLES:
+    if TABLE not in job.experiment.TABLES:
         return [], 0
     from lqrpg.results.lookup import open_run
 
     run = open_run(folder)
-    gains = run.table(GAINS)
-    lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (GAINS + '.parquet')}"]
+    gains = run.table(TABLE)
+    lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost = diverged_methods(gains)
     if not lost:
         shortfall = getattr(job.experiment, "shortfall", None)
