@@ -11,9 +11,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lqrpg
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.experiments.plants import require_start
-from lqrpg.lqr import continuous, discrete
+from lqrpg.lqr import discrete
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.systems.custom import Custom
 
@@ -36,8 +37,7 @@ def refusal(**content) -> str:
 
 def optimal_gain(found: Custom) -> np.ndarray:
     """K of u = -K x for the plant after conversion."""
-    module = continuous if found.time == "continuous" else discrete
-    return module.optimal_gain(found.plant()) + np.array(found.K0) - found.initial_gain()
+    return lqrpg.optimal_gain(found.plant())
 
 
 def natural_plant(rng: np.random.Generator) -> dict:
