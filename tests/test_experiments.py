@@ -96,7 +96,7 @@ def timings_are_missing(spec, tables):
 
 @pytest.mark.parametrize(
     "experiment",
-    [name if name == "azopg" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
+    [name if name == "sgd_biased" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
 )
 def test_figures_are_drawn_and_drawn_again_to_the_same_bytes(experiment, serial, tmp_path):
     tables = RunTables(select(serial(experiment).path.parent.parent, experiment).run)

@@ -115,6 +115,7 @@ KINKED = TWO.replace("c: 0.1", "c: 0.1\n  e: {distribution: uniform, low: -1.0, 
 )
 
 
+@pytest.mark.slow
 def test_where_no_rule_agrees_the_error_says_so(tmp_path):
     settings = family_of(KINKED, tmp_path)
     chosen, _ = rule_and_optimum(settings.family(), settings.initial_gain(), 1e-12)
@@ -122,6 +123,7 @@ def test_where_no_rule_agrees_the_error_says_so(tmp_path):
     assert len(chosen.rule.weights) <= cubature.MAX_NODES
 
 
+@pytest.mark.slow
 def test_an_optimum_that_fails_at_a_corner_has_an_infinite_error(tmp_path):
     """The best gain by any rule gives up a corner of vanishing probability: that is said, and the finest rule taken."""
     settings = family_of(TWO.replace("high: 0.95", "high: 1.2"), tmp_path)

@@ -42,6 +42,7 @@ def test_the_replay_of_a_recorded_fleet_gives_the_same_bits(chain):
     assert 0 < np.median(recorded.exchanges_s) < 0.1
 
 
+@pytest.mark.slow
 def test_estimates_that_arrive_after_the_stop_are_counted_and_not_used(chain):
     recorded = run_ranks(master(chain, tolerance=0.9, limit_s=60.0), estimator(chain), [0.002, 0.002, 0.5])
     assert recorded.late >= 1
@@ -73,11 +74,13 @@ def slow_on_rank_2(ticket, gain, seconds):
     return np.zeros_like(gain)
 
 
+@pytest.mark.slow
 def test_a_worker_with_long_numerics_is_not_taken_for_dead(chain):
     (recorded,) = run_impatiently(chain, seconds=0.3)
     assert set(recorded.schedule().worker) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_fleet_whose_worker_does_not_say_hello_after_the_others_is_given_up_soon(chain):
     begin = time.monotonic()
     with pytest.raises(WorkerLostError, match=r"MPI rank\(s\) \[2\] not ready after 1 s"):

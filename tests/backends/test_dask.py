@@ -44,6 +44,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["garbage", "foo://x:1"])
 def test_an_address_that_is_none_is_one_line(address, tmp_path):
     done = call(*SMOKE, "joblib_backend=dask", cwd=tmp_path, DASK_SCHEDULER_ADDRESS=address)

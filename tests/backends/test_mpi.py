@@ -97,6 +97,7 @@ def test_who_is_busy_with_a_result_still_hears_the_end(number):
     assert list(reports) == []
 
 
+@pytest.mark.slow
 def test_an_end_is_no_death():
     for _ in range(5):
         assert list(direct(release_at_once, 4)) == []
@@ -199,6 +200,7 @@ def test_commands_name_the_program_where_the_shell_would_not_find_it(tmp_path):
     assert f"without mpiexec: {sys.executable} -m lqrpg run experiment=azopg" in done.stderr
 
 
+@pytest.mark.slow
 def test_reproduce_under_mpiexec_is_refused_once_with_the_command_that_shares_the_ranks(tmp_path):
     launcher = (mpi_place.mpiexec(), "-n", "3")
     done = call("reproduce", "azopg", "scale=smoke", cwd=tmp_path, launcher=launcher)
@@ -216,6 +218,7 @@ def test_reproduce_under_mpiexec_computes_on_its_ranks(serial, tmp_path):
     assert tables(tmp_path) == serial
 
 
+@pytest.mark.slow
 def test_a_python_function_under_mpiexec_is_refused_once(tmp_path):
     code = "import lqrpg; lqrpg.run_experiment('azopg', scale='smoke', backend='mpi')"
     command = [mpi_place.mpiexec(), "-n", "3", sys.executable, "-c", code]

@@ -23,6 +23,7 @@ def test_equal_runs_compare_equal_whatever_their_folder(lqrpg):
     assert ended.out.splitlines()[2:] == ["parameters: equal", "versions: equal", "tables: equal"]
 
 
+@pytest.mark.slow
 def test_parameters_and_tables_that_differ_are_named_and_figures_drawn(lqrpg, tmp_path):
     one, other = run_path(lqrpg(*RUN)), run_path(lqrpg(*RUN, "seed=1"))
     ended = lqrpg("compare", one, other, "--figures", "--out", "both")

@@ -19,6 +19,7 @@ from tests.forgery import forge
 SMOKE = ("run", "experiment=azopg", "scale=smoke", "backend=serial")
 
 
+@pytest.mark.slow
 def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
     lqrpg(*SMOKE)
     assert lqrpg("plot", "azopg_fig3", "--out", "one").code == 0
@@ -58,6 +59,7 @@ def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
     assert f"azopg_wall_clock: from {timed.out.strip()}" in ended.err
 
 
+@pytest.mark.slow
 def test_a_newer_run_is_named_and_not_taken(lqrpg, tmp_path):
     monte_carlo = ("run", "experiment=qsa_monte_carlo", "backend=serial")
     lqrpg(*monte_carlo, "scale=small")
@@ -272,6 +274,7 @@ def test_a_figure_that_cannot_be_drawn_stops_no_other_experiment(lqrpg, monkeypa
     assert (tmp_path / "figures/smoke/qsa_fig3.pdf").exists()
 
 
+@pytest.mark.slow
 def test_reproduce_names_the_runs_that_it_does_not_compute_again(lqrpg):
     smoke = ("experiment=sgd_direct", "scale=smoke", "backend=serial")
     beside = lqrpg("run", *smoke, "part=adjusted").out.strip()
@@ -292,6 +295,7 @@ def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_path, monkeypatch):
     every = [dataclasses.replace(claim, needs=()) for claim in claims()]  # also those that a small run is too small for
     monkeypatch.setattr("lqrpg.cli.verify.claims", lambda: every)
@@ -316,6 +320,7 @@ def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_pa
     assert "its command computes it anew" in text
 
 
+@pytest.mark.slow
 def test_the_differences_from_a_paper_stand_on_its_page(lqrpg, tmp_path):
     lqrpg("run", "experiment=qsa_policy_iteration", "scale=smoke", "backend=serial")
     lqrpg("report")

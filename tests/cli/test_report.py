@@ -52,6 +52,7 @@ def test_the_page_loads_and_runs_nothing(lqrpg, tmp_path):
     assert not re.search(r"url\(|@import", re.sub(r'src="data:[^"]*"', "", text))
 
 
+@pytest.mark.slow
 def test_equal_tables_give_equal_pages_but_for_provenance(lqrpg, tmp_path):
     lqrpg(*RUN)
     first = page(lqrpg, tmp_path)

@@ -265,6 +265,7 @@ def test_a_users_own_yaml(lqrpg, tmp_path):
     assert ended.out.startswith("results/azopg/smoke-")
 
 
+@pytest.mark.slow
 def test_a_real_clock_runs_and_replays(lqrpg, tmp_path):
     ended = lqrpg(*SMOKE, "clock=threads", "fleets=[1,2]", "real_clock.rollout_s=0.002", "real_clock.slow_wait_s=0.004")
     assert ended.code == 0

@@ -31,6 +31,7 @@ def requests_settings(settings):
     return asdict(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["system.pole_mass=0.1", "system.pole=rod", "system.dt=0.05"])
 def test_other_cart_poles_simply_work(option):
     tables = tables_of(experiment(option))
@@ -53,6 +54,7 @@ def test_few_nodes_stand_for_all_samples():
     assert nodes.weights.sum() == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_monte_carlo_objective_agrees_within_its_error():
     exact, sampled = (
         tables_of(experiment(f"objective={kind}", "samples=2000")) for kind in ("quadrature", "monte_carlo")
