@@ -72,7 +72,7 @@ class Plant(NamedTuple):
         ValueError
             If the plant has a cross weight, which they do not know: see `lqrpg.lqr.cross_weight`.
         """
-        self._require_no_cross_weight()
+        self.require_no_cross_weight()
         return self[:5]
 
     def closed_loop(self, gain: Array) -> Array:
@@ -82,10 +82,11 @@ class Plant(NamedTuple):
 
     def stage_weight(self, gain: Array) -> Array:
         """The weight Q + K'RK of the closed loop's stage cost, shape (n, n), of a plant without cross weight."""
-        self._require_no_cross_weight()
+        self.require_no_cross_weight()
         return self.Q + gain.T @ self.R @ gain
 
-    def _require_no_cross_weight(self) -> None:
+    def require_no_cross_weight(self) -> None:
+        """Refuse a plant whose cross weight is not zero: formulas that do not know it would forget it."""
         if self.has_cross_weight:
             raise ValueError("the plant has a cross weight: absorb it first (lqrpg.lqr.cross_weight)")
 

@@ -48,13 +48,16 @@ class Equation(NamedTuple):
 
 
 def optimum(equation: Equation, plant: Plant) -> Optimum:
-    """The optimal gain K*, (m, n), and cost-to-go P*, (n, n).
+    """The optimal gain K*, (m, n), and cost-to-go P*, (n, n), of a plant without cross weight.
 
     Raises
     ------
+    ValueError
+        If the plant has a cross weight.
     numpy.linalg.LinAlgError
         If there is none, or the gain in double precision does not stabilise the plant with a margin for rounding.
     """
+    plant.require_no_cross_weight()
     for solve in (_as_it_stands, _in_equal_units):
         with suppress(linalg.LinAlgError, ValueError), quiet():  # ValueError: an overflow on the way
             return _settled(equation, plant, solve(equation, plant))

@@ -15,8 +15,9 @@ from typing import Any
 
 from lqrpg.rooms import OWN, packages
 
-_NUMERICAL_ROOMS = ("lqr", "systems", "algorithms", "methods", "experiments")
 _DRAWING_ROOMS = ("figures", "claims")
+_ROOMS_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "rooms", *_DRAWING_ROOMS)
+"""Rooms of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
 
 
@@ -97,7 +98,7 @@ def _is_numerical(module: str) -> bool:
     if package is None:
         return False
     room = module.removeprefix(f"{package}.").partition(".")[0]
-    return room in _NUMERICAL_ROOMS if package == OWN else room not in _DRAWING_ROOMS
+    return room not in (_ROOMS_WITHOUT_NUMBERS if package == OWN else _DRAWING_ROOMS)
 
 
 def _canonical(node: object) -> str:

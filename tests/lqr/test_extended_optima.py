@@ -226,3 +226,11 @@ def test_optima_of_hard_plants_in_far_units(room, time):
         assert abs(np.trace(exact(plant, gain, time).value) / np.trace(best) - 1.0) <= 1e-6
         assert abs(np.trace(P) / np.trace(best) - 1.0) <= 1e-6
     assert found > 40
+
+
+@pytest.mark.parametrize("module", [continuous, discrete])
+def test_a_cross_weight_is_refused_and_not_forgotten(module):
+    plant = Plant(-np.eye(2), np.eye(2), np.eye(2), np.eye(2), np.eye(2), S=0.1 * np.eye(2))
+    for function in (module.optimal_gain, module.optimal_cost_to_go):
+        with pytest.raises(ValueError, match="has a cross weight"):
+            function(plant)

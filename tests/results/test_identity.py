@@ -72,6 +72,21 @@ def test_the_digest_follows_a_change_in_an_imported_kernel(tmp_path, monkeypatch
     assert sources_digest(["lqrpg.experiments.own"]) != before
 
 
+def test_a_module_in_a_room_that_nobody_listed_counts(tmp_path, monkeypatch):
+    package = tmp_path / "lqrpg"
+    for room in ("experiments", "new_room/inner", "cli"):
+        (package / room).mkdir(parents=True)
+    (package / "experiments" / "own.py").write_text("from lqrpg.new_room.inner import rate\nimport lqrpg.cli.main\n")
+    (package / "new_room" / "inner" / "rate.py").write_text("RATE = 1.0\n")
+    (package / "cli" / "main.py").write_text("WIDTH = 80\n")
+    monkeypatch.setattr(identity, "packages", lambda: {"lqrpg": package})
+    before = sources_digest(["lqrpg.experiments.own"])
+    (package / "cli" / "main.py").write_text("WIDTH = 79\n")
+    assert sources_digest(["lqrpg.experiments.own"]) == before
+    (package / "new_room" / "inner" / "rate.py").write_text("RATE = 1.5\n")
+    assert sources_digest(["lqrpg.experiments.own"]) != before
+
+
 def test_relative_imports_and_packages_in_packages_count(tmp_path, monkeypatch):
     package = tmp_path / "walks"
     (package / "experiments").mkdir(parents=True)
