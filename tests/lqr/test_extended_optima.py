@@ -230,7 +230,7 @@ def test_optima_of_hard_plants_in_far_units(room, time):
 
 @pytest.mark.parametrize("module", [continuous, discrete])
 def test_a_cross_weight_is_refused_and_not_forgotten(module):
-    plant = Plant(-np.eye(2), np.eye(2), np.eye(2), np.eye(2), np.eye(2), S=0.1 * np.eye(2))
+    plant = Plant(-0.5 * np.eye(2), np.eye(2), np.eye(2), np.eye(2), np.eye(2), S=0.1 * np.eye(2))
     for function in (module.optimal_gain, module.optimum, lambda plant: module.cost(plant, np.zeros((2, 2)))):
         with pytest.raises(ValueError, match="has a cross weight"):
             function(plant)
