@@ -22,4 +22,7 @@ def usable_cores() -> int:
     try:
         return int(joblib.cpu_count())
     except ValueError:
-        raise SettingError(f"{_LIMIT}={os.environ.get(_LIMIT)}: expected a whole number of cores") from None
+        raise SettingError(
+            f"{_LIMIT}={os.environ.get(_LIMIT)}: expected a whole number of cores; this variable of the environment is "
+            f"joblib's: unset {_LIMIT}, or export {_LIMIT}=2"
+        ) from None

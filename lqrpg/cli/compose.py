@@ -226,7 +226,9 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         require_no_resolvers(config)
         scale, scales = config.get("scale"), list(config.get("scales") or {})
         if scale not in scales:
-            raise SettingError(f"unknown scale {scale!r}: {suggestion(str(scale), map(str, scales))}")
+            raise SettingError(
+                f"unknown scale {'null' if scale is None else repr(scale)}: {suggestion(str(scale), map(str, scales))}"
+            )
         return config
 
     return _checked(composed, overrides)

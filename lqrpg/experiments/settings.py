@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+import shlex
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -25,7 +27,7 @@ from lqrpg.rooms import module_of
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
 COMPOSER_KEYS = ("scale", "scales", "plant", "plants")
-_FOLDER = "a folder, without control characters"
+_FOLDER = "a folder's name without control characters, such as results_dir=results"
 _ITEMS = {
     int: ("whole numbers", "[1,2]"),
     float: ("numbers", "[0.5,1.0]"),
@@ -33,6 +35,8 @@ _ITEMS = {
     Any: ("numbers, or of lists of them", "[0.5,1.0]"),
 }
 """Entries of lists, and how a list of them looks."""
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", NoneType: "null"}
+"""What is expected of a value of a type."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class RunnerSettings:
         engines = "one of " + ", ".join(JOBLIB_BACKENDS)
         require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
         require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
-        require(_is_folder_name(self.results_dir), "results_dir", self.results_dir, _FOLDER)
+        require(_is_shown(self.results_dir), "results_dir", self.results_dir, _FOLDER)
         if self.workers is not None:
             require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
@@ -88,10 +92,26 @@ class RunnerSettings:
         return here.size - 1 if here and here.size > 1 else self.workers or usable_cores()
 
 
-def _is_folder_name(text: str) -> bool:
+def _is_shown(text: str) -> bool:
     """Whether all of a name can be shown, bytes aside that the locale has no letters for."""
-    shown = all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in text)
-    return shown and bool(text.strip())
+    return all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in text)
+
+
+def _require_folder(value: Any) -> None:
+    """Refuse what is no name of a folder, and show how a folder of that name is written."""
+    shown = isinstance(value, str) and _is_shown(value)
+    if shown and value.strip():
+        return
+    word = value if shown else "null" if value is None else ""
+    mend = f"; a folder of that name is written {shlex.quote(f'results_dir=./{word}')}" if word else ""
+    raise SettingError(f"results_dir={_as_typed(value)}: expected {_FOLDER}{mend}")
+
+
+def _as_typed(value: Any) -> str:
+    """A value as YAML has it; blank text in quotes."""
+    if isinstance(value, str):
+        return shortened(value if value.strip() and value.isprintable() else repr(value))
+    return shortened(json.dumps(value, ensure_ascii=False, default=str))
 
 
 @dataclass(frozen=True)
@@ -199,7 +219,7 @@ def _choose_plant(config: DictConfig) -> None:
 def _runner(content: dict[str, Any]) -> RunnerSettings:
     """How to run; the folder's name is taken as it is, whatever a `$` in it means elsewhere."""
     folder = content.pop("results_dir")
-    require(isinstance(folder, str) and _is_folder_name(folder), "results_dir", folder, _FOLDER)
+    _require_folder(folder)
     path = str(expanded(folder, "results_dir"))
     return _build(RunnerSettings, content, "", results_dir=path)  # type: ignore[no-any-return]
 
@@ -223,7 +243,8 @@ def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
 
 def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
     """An instance of a frozen dataclass from plain values, types checked; `ready` fields are taken as they are."""
-    require(isinstance(content, dict), prefix.rstrip("."), content, "a group of keys")
+    if not isinstance(content, dict):
+        raise SettingError(f"{prefix.rstrip('.')}={_as_typed(content)}: expected a group of keys")
     types = {name: kind for name, kind in get_type_hints(cls).items() if name in _field_names(cls) - set(ready)}
     for key in content:
         if key not in types:
@@ -251,10 +272,29 @@ def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[s
     try:
         merged = _merged(types, values)
     except OmegaConfBaseException as error:
-        raise SettingError(_one_line(error, prefix, _culprit(types, values))) from None
+        name = _culprit(types, values)
+        words = _expected(types[name]) if name else ""
+        if words:
+            raise SettingError(f"{prefix}{name}={_as_typed(values[name])}: expected {words}") from None
+        raise SettingError(_one_line(error, prefix, name)) from None
     return {
         name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
     }
+
+
+def _expected(kind: Any) -> str:
+    """What a value of a type is, in words; empty for a type that has none here."""
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    words = [_list_words(get_args(each)[0]) if get_origin(each) is list else _WORDS.get(each, "") for each in kinds]
+    return ", or ".join(words) if all(words) else ""
+
+
+def _list_words(item: Any, value: Any = None) -> str:
+    """What a list is, with one for an example: that of a value which stands for its only entry."""
+    entries, example = _ITEMS.get(item, ("", ""))
+    if item is str and isinstance(value, str) and value.strip():
+        example = f"[{value}]"
+    return f"a list of {entries}, such as {example}" if entries else ""
 
 
 def _require_flat(key: str, kind: Any, value: Any) -> None:
@@ -262,9 +302,9 @@ def _require_flat(key: str, kind: Any, value: Any) -> None:
     allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
     items = [get_args(each)[0] for each in allowed if get_origin(each) is list]
     if items and items[0] in _ITEMS and not (value is None and NoneType in allowed):
-        entries, example = _ITEMS[items[0]]
         fits = isinstance(value, list) and (items[0] is Any or not any(isinstance(each, list | dict) for each in value))
-        require(fits, key, value, f"a list of {entries}, such as {example}")
+        if not fits:
+            raise SettingError(f"{key}={_as_typed(value)}: expected {_list_words(items[0], value)}")
 
 
 def _merged(types: dict[str, Any], values: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -63,24 +64,25 @@ class Custom:
     convert_to: float | None
 
     @classmethod
-    def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+    def expand(cls, content: Mapping[str, Any], labels: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """The settings with the content of `file` in its place; what is given beside it stands.
 
         Numbers become multiples of the identity, lists diagonals, and a first gain is found where none is given.
+        `labels` are what refusals call keys of the content that were given under another name.
         """
         given = {name: value for name, value in content.items() if is_given(value)}
         file = given.pop("file", None)
-        if file is None:
-            return _completed(given, {})
-        found = named_plant(str(file))
-        given = {**found.values, **given}
-        require_all(given, found, f"system.file={str(file)!r}")
-        found.announce()
-        labels = {key: label for key, label in found.labels.items() if given[key] is found.values[key]}
+        if file is not None:
+            found = named_plant(str(file))
+            given = {**found.values, **given}
+            require_all(given, found, f"system.file={str(file)!r}")
+            found.announce()
+            of_file = {key: label for key, label in found.labels.items() if given[key] is found.values[key]}
+            labels = {**of_file, **labels}
         with called(labels):
             settings = _completed(given, labels)
             if labels:
-                cls(**settings)  # what is refused is called as in the file
+                cls(**settings)  # what is refused is called as it was given
         return settings
 
     def __post_init__(self) -> None:

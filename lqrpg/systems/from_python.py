@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from lqrpg.checks import SettingError
 from lqrpg.lqr.plant import Plant
 from lqrpg.paths import expanded
+from lqrpg.systems import matrices
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.plant_files import write_plant
-from lqrpg.systems.plant_names import PLANT, recognised
+from lqrpg.systems.plant_names import PLANT, Named, called, recognised, require_all
 
 
 def load_system(source: Any, **settings: Any) -> Custom:
@@ -25,8 +27,9 @@ def load_system(source: Any, **settings: Any) -> Custom:
         python-control or scipy.signal; a dictionary, or an object with attributes, by the names of a plant's file; or
         the pair (A, B), together with `sample_time`. All that it holds is taken. A `Plant`'s Sigma is `noise` in
         discrete time and `first_state` in continuous time.
-    settings : `Q`, `R`, `S`, `noise`, `first_state`, `K0`, `sample_time`, `convert_to`, as in `Custom`; they override
-        what the source says.
+    settings : `Q`, `R`, `S`, `noise`, `first_state`, `K0`, `sample_time`, `convert_to`, as in `Custom`, also under the
+        other names that a plant's file may have for them, such as `Ts` and `K`; they override what the source says.
+        None is not given.
 
     Returns
     -------
@@ -35,7 +38,7 @@ def load_system(source: Any, **settings: Any) -> Custom:
     Raises
     ------
     SettingError
-        If no method can take the plant; the message says what would be right.
+        If no method can take the plant; the message says what would be right, and calls a value as the source does.
 
     Examples
     --------
@@ -47,21 +50,17 @@ def load_system(source: Any, **settings: Any) -> Custom:
     ...
     lqrpg.checks.SettingError: system.K0: u = -K0 x does not stabilise the plant in continuous time: ...
     """
-    _require_known(settings)
-    if isinstance(source, str | Path):
-        return Custom(**Custom.expand({"kind": "custom", "file": str(source), **settings}))
-    given = _content(source, settings)
-    if given.get("sample_time") is None:
-        raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
-    return Custom(**Custom.expand({"kind": "custom", **given}))
+    return _loaded(source, settings, "load_system")
 
 
 def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
-    """Write a plant as a YAML file for `lqrpg run system=custom system.file=FILE`, once it has passed all checks.
+    """Write a plant to a file for `lqrpg run system=custom system.file=FILE`, once it has passed all checks.
+
+    All that a plant has is written, to the bit: `load_system` gives the same system.
 
     Parameters
     ----------
-    path : a name that ends in .yaml.
+    path : a name that ends in .yaml, .yml, .mat (MATLAB) or .npz (NumPy), which says the kind of the file.
     source, settings : as for `load_system`.
 
     Returns
@@ -71,7 +70,7 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     Raises
     ------
     SettingError
-        If no method can take the plant, the name does not end in .yaml, or the file cannot be written.
+        If no method can take the plant, the name has another ending, or the file cannot be written.
 
     Examples
     --------
@@ -83,30 +82,45 @@ def save_plant(path: str | Path, source: Any, **settings: Any) -> Path:
     0.1
     """
     path = expanded(path)
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        raise SettingError(f"{path}: expected a name that ends in .yaml")
-    system = load_system(source, **settings)
+    system = _loaded(source, settings, "save_plant")
+    content = {name: getattr(system, name) for name in PLANT.keys}
     try:
-        write_plant(path, {name: _array(getattr(system, name)) for name in PLANT.keys})
+        write_plant(path, {name: np.array(value) for name, value in content.items() if value is not None})
     except OSError as error:
         raise SettingError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
 
 
-def _array(value: Any) -> Any:
-    return np.array(value) if isinstance(value, list) else value
+def _loaded(source: Any, settings: Mapping[str, Any], function: str) -> Custom:
+    """The system that a source and the settings of a function describe."""
+    given = _arguments(settings, function)
+    if isinstance(source, str | Path):
+        content = {"kind": "custom", "file": str(source), **given.values}
+        return Custom(**Custom.expand(content, given.labels))
+    with called(given.labels):
+        held = _content(source, given.values)
+    held.announce()
+    if held.values.get("sample_time") is None:
+        raise SettingError("system.sample_time is missing: give the argument sample_time, 0 for continuous time")
+    labels = {key: label for key, label in held.labels.items() if key not in given.values}
+    return Custom(**Custom.expand({"kind": "custom", **held.values}, {**labels, **given.labels}))
 
 
-def _require_known(settings: Mapping[str, Any]) -> None:
-    for name in settings:
-        if name not in PLANT.keys:
-            raise SettingError(f"unknown name {name!r}: a plant has {', '.join(PLANT.keys)}")
+def _arguments(settings: Mapping[str, Any], function: str) -> Named:
+    """The settings by a plant's own keys, by the rule for files; but an argument that no plant has is refused."""
+    found = recognised(settings, function)
+    unknown = [name for name in settings if name not in PLANT.keys and name not in PLANT.aliases]
+    if unknown:
+        names = f"name{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))}"
+        raise SettingError(f"{function}: unknown {names}: a plant has {', '.join(PLANT.keys)}")
+    return found
 
 
-def _content(source: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _content(source: Any, settings: Mapping[str, Any]) -> Named:
     """All that a source holds, by the names of a plant's file, and the settings in place of what they override."""
     if isinstance(source, Custom):
-        return {**{name: getattr(source, name) for name in PLANT.keys}, **settings}
+        _require_same_time("the system", source.sample_time, settings)
+        return _unnamed({**{name: getattr(source, name) for name in PLANT.keys}, **settings})
     if isinstance(source, Plant):
         return _of_plant(source, settings)
     if hasattr(source, "plant") and hasattr(source, "initial_gain"):
@@ -114,34 +128,48 @@ def _content(source: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         first = {"first_state": covariance()} if covariance is not None else {}
         return _of_plant(source.plant(), {"K0": source.initial_gain(), **first, **settings})
     if isinstance(source, tuple) and len(source) == 2:
-        return {**dict(zip("AB", source, strict=True)), **settings}
-    return {**_named(source), **settings}
-
-
-def _of_plant(plant: Plant, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a `Plant` holds: its Sigma drives discrete time as noise, and continuous time as the first state."""
-    A, B, Q, R, Sigma, S, sample_time = plant
-    given = {"A": A, "B": B, "Q": Q, "R": R, "S": S, "sample_time": sample_time, **settings}
-    drives = "first_state" if given["sample_time"] == 0 else "noise"
-    return {drives: Sigma, **given}
-
-
-def _named(source: Any) -> dict[str, Any]:
-    """What a dictionary, a state-space system or another object with attributes holds."""
+        return _unnamed({**dict(zip("AB", source, strict=True)), **settings})
     if hasattr(source, "to_ss"):
         source = _realised(source)
-    library = type(source).__module__.partition(".")[0]
-    if library in ("control", "scipy") and hasattr(source, "A"):
-        return {"A": source.A, "B": source.B, **_sample_time(source, library)}
-    held = dict(source) if isinstance(source, Mapping) else _attributes(source)
-    if not {"A", "B"} <= set(held):
+    library = _library(source)
+    if library and hasattr(source, "A") and hasattr(source, "B"):
+        return _of_library(source, library, settings)
+    return _named(source, settings)
+
+
+def _unnamed(values: dict[str, Any]) -> Named:
+    return Named(values, {}, (), "")
+
+
+def _of_plant(plant: Plant, settings: Mapping[str, Any]) -> Named:
+    """What a `Plant` holds: its Sigma drives discrete time as noise, and continuous time as the first state."""
+    A, B, Q, R, Sigma, S, sample_time = plant
+    if sample_time is not None:
+        _require_same_time("the Plant", sample_time, settings)
+    given = {"A": A, "B": B, "Q": Q, "R": R, "S": S, "sample_time": sample_time, **settings}
+    drives = "first_state" if given["sample_time"] == 0 else "noise"
+    return _unnamed({drives: Sigma, **given})
+
+
+def _named(source: Any, settings: Mapping[str, Any]) -> Named:
+    """A dictionary or another object with attributes, with the settings in place of what they override."""
+    where = type(source).__name__
+    held = _entries(source) if isinstance(source, Mapping) else _attributes(source)
+    if not (isinstance(source, Mapping) or {"A", "B"} & set(held)):
         raise SettingError(
-            f"a plant cannot be made of {type(source).__name__}: give a file's name, the pair (A, B), a Plant, or a "
+            f"a plant cannot be made of {where}: give a file's name, the pair (A, B), a Plant, a dictionary, or a "
             "state-space system of python-control (control.ss(...)) or scipy.signal"
         )
-    found = recognised(held, type(source).__name__)
-    found.announce()
-    return found.values
+    found = recognised(held, where)
+    values = {**found.values, **settings}
+    if not {"A", "B"} <= set(values):
+        require_all(values, found, where)
+    return replace(found, values=values)
+
+
+def _entries(source: Mapping[Any, Any]) -> dict[str, Any]:
+    """A dictionary's entries; what `scipy.io.loadmat` adds to a file's is left out, as from the file itself."""
+    return {str(name): value for name, value in source.items() if not str(name).startswith("__")}
 
 
 def _attributes(source: Any) -> dict[str, Any]:
@@ -151,12 +179,53 @@ def _attributes(source: Any) -> dict[str, Any]:
     return {name: value for name, value in held.items() if not name.startswith("_")}
 
 
-def _sample_time(source: Any, library: str) -> dict[str, float]:
-    """Sample time of a library's system: python-control's None and True leave it open, SciPy's None is continuous."""
-    time = source.dt
-    if time is True or (time is None and library == "control"):
-        return {}
-    return {"sample_time": 0.0 if time is None else float(time)}
+def _library(source: Any) -> str:
+    """The library of which an object's class, or one that it is derived from, is; empty for any other."""
+    modules = [base.__module__.partition(".")[0] for base in type(source).__mro__]
+    return next((name for name in ("control", "scipy") if name in modules), "")
+
+
+def _of_library(source: Any, library: str, settings: Mapping[str, Any]) -> Named:
+    """A state-space system of a library, with the settings in place of what they override."""
+    values = {"A": source.A, "B": source.B, **settings}
+    what, discrete = f"the {type(source).__name__}", _is_discrete(source, library)
+    if discrete is None:
+        return _unnamed(values)
+    says_seconds = not isinstance(source.dt, bool | np.bool_ | None) and source.dt > 0
+    if discrete and not says_seconds:
+        what = f"{what} with dt={source.dt!r}"
+        if "sample_time" not in settings:
+            raise SettingError(
+                f"system.sample_time is missing: {what} is in discrete time and does not say the seconds between "
+                "samples: give the argument sample_time (1 where time has no unit)"
+            )
+    seconds = (float(source.dt) if says_seconds else 1.0) if discrete else 0.0
+    _require_same_time(what, seconds, settings)
+    return _unnamed({"sample_time": seconds, **values})
+
+
+def _is_discrete(source: Any, library: str) -> bool | None:
+    """Whether a library's system is in discrete time; None if it does not say: python-control's dt=None."""
+    if library == "control":
+        return None if source.dt is None else bool(source.dt)
+    from scipy.signal import dlti
+
+    return isinstance(source, dlti)
+
+
+def _require_same_time(what: str, seconds: float, settings: Mapping[str, Any]) -> None:
+    """Refuse a sample time that would take a plant of one time for one of the other, and say how it is converted."""
+    given = settings.get("sample_time")
+    if given is None:
+        return
+    asked = matrices.seconds("system.sample_time", given)
+    if (asked == 0.0) == (seconds == 0.0):
+        return
+    is_in, other = ("continuous", "discrete") if seconds == 0.0 else ("discrete", "continuous")
+    raise SettingError(
+        f"system.sample_time={asked:g}: {what} is in {is_in} time; to convert it, convert_to={asked:g}; if A and B are "
+        f"in {other} time, give them as the pair (A, B)"
+    )
 
 
 def _realised(source: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +81,44 @@ def _elsewhere(path: Path) -> str:
 
 
 def write_plant(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a plant's numbers and matrices as YAML that `read_plant` reads back to the same bits."""
-    lines = [f"{name}: {_text(value)}\n" for name, value in content.items() if value is not None]
-    path.write_text("".join(lines), encoding="utf-8")
+    """Write numbers and matrices by a plant's own keys; `read_plant` reads them back to the same bits.
+
+    Raises
+    ------
+    SettingError
+        If the name does not end as those of plants' files do.
+    OSError
+        If the file cannot be written.
+    """
+    as_bytes = _WRITERS.get(path.suffix.lower())
+    if as_bytes is None:
+        raise SettingError(f"{path}: expected a name that ends in {', '.join(_WRITERS)}")
+    path.write_bytes(as_bytes(content))
+
+
+def _yaml(content: Mapping[str, Any]) -> bytes:
+    return "".join(f"{name}: {_text(value)}\n" for name, value in content.items()).encode()
+
+
+def _mat(content: Mapping[str, Any]) -> bytes:
+    whole = BytesIO()
+    io.savemat(whole, dict(content))  # type: ignore[arg-type]  # SciPy's stubs know names only
+    return whole.getvalue()
+
+
+def _npz(content: Mapping[str, Any]) -> bytes:
+    whole = BytesIO()
+    np.savez(whole, **content)
+    return whole.getvalue()
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, np.ndarray) and value.ndim == 2:
-        return "".join(f"\n  - {_row(row)}" for row in value)
-    return _row(value) if isinstance(value, np.ndarray) else _number(value)
+    array = np.asarray(value)
+    return "".join(f"\n  - {_row(row)}" for row in array) if array.ndim == 2 else _row(array)
 
 
 def _row(row: Any) -> str:
-    return "[" + ", ".join(_number(entry) for entry in row) + "]"
+    return "[" + ", ".join(_number(entry) for entry in row) + "]" if np.ndim(row) else _number(row)
 
 
 def _number(value: float) -> str:
@@ -166,4 +192,10 @@ _READERS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     ".yml": _read_yaml,
     ".mat": _read_mat,
     ".npz": _read_npz,
+}
+_WRITERS: Mapping[str, Callable[[Mapping[str, Any]], bytes]] = {
+    ".yaml": _yaml,
+    ".yml": _yaml,
+    ".mat": _mat,
+    ".npz": _npz,
 }

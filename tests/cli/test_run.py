@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,20 @@ REFUSED = {
     "key given twice": (["experiment=azopg", "seed=1", "seed=2"], "seed is given twice"),
     "experiment given twice": (["experiment=azopg", "experiment=azopg"], "experiment is given twice"),
     "wrong type": (["experiment=azopg", "batch_size=1.5"], "batch_size"),
-    "text for a number": (["experiment=azopg", "workers=many"], "workers"),
-    "nothing for a number": (["experiment=azopg", "seed="], "seed"),
+    "text for a number": (["experiment=azopg", "workers=many"], "workers=many: expected a whole number, or null"),
+    "nothing for a number": (["experiment=azopg", "seed="], "seed='': expected a whole number"),
+    "null for a number": (["experiment=azopg", "seed=null"], "seed=null: expected a whole number"),
+    "a truth value for a number": (["experiment=azopg", "seed=true"], "seed=true: expected a whole number"),
+    "a list for a number": (["experiment=azopg", "tolerance=[1,2]"], "tolerance=[1, 2]: expected a number"),
+    "null for a name": (["experiment=azopg", "clock=null"], "clock=null: expected a name"),
+    "a list for a name": (["experiment=azopg", "clock=[mpi]"], 'clock=["mpi"]: expected a name'),
+    "null in a list": (
+        ["experiment=azopg", "fleets=[null]"],
+        "fleets=[null]: expected a list of whole numbers, such as",
+    ),
+    "null for a list": (["experiment=azopg", "fleets=null"], "fleets=null: expected a list of whole numbers"),
+    "null for a group": (["experiment=azopg", "service=null"], "service=null: expected a group of keys"),
+    "null for a scale": (["experiment=azopg", "scale=null"], "unknown scale null: known: paper, small, smoke"),
     "a number for a group": (["experiment=azopg", "service=3"], "service"),
     "a scalar for a list": (["experiment=azopg", "fleets=3"], "fleets=3: expected a list of whole numbers"),
     "a name for a list": (["experiment=shootout", "methods=two_point"], "expected a list of names"),
@@ -76,13 +89,35 @@ def test_bad_input_gets_one_line_and_code_2_and_writes_nothing(name, lqrpg, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("value", ["", " ", "   ", "null", "''", "' '", '"\t"'])
+def test_a_folder_without_a_name_is_refused_with_what_works(value, lqrpg):
+    ended = lqrpg("run", "experiment=qsa_monte_carlo", "scale=smoke", "--cfg", "job", f"results_dir={value}")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    found = re.search(
+        r"^lqrpg: results_dir=\S.*: expected a folder's name .*, such as (results_dir=\w+)(.*)$", ended.err
+    )
+    assert found, ended.err
+    quoted = re.search("; a folder of that name is written (.+)", found[2])
+    assert (quoted is not None) == (value not in ("", "''", '"\t"'))
+    for mend in [found[1], *(shlex.split(quoted[1]) if quoted else [])]:
+        assert lqrpg("run", "experiment=qsa_monte_carlo", "scale=smoke", "--cfg", "job", mend).code == 0
+
+
+def test_a_name_for_a_list_is_refused_with_the_list_to_write(lqrpg):
+    ended = lqrpg("run", "experiment=shootout", "scale=smoke", "--cfg", "job", "methods=two_point")
+    mend = re.search(r"methods=two_point: expected a list of names, such as (\S+)\n", ended.err)
+    assert lqrpg("run", "experiment=shootout", "scale=smoke", "--cfg", "job", f"methods={mend[1]}").code == 0
+
+
 def test_a_limit_of_cores_is_heeded_or_refused(lqrpg, monkeypatch, tmp_path):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert re.search("cores +1 usable", lqrpg("info").out)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "some")
     for arguments in (SMOKE, ("plot",), ("info",)):
         ended = lqrpg(*arguments)
-        assert (ended.code, ended.err) == (2, "lqrpg: LOKY_MAX_CPU_COUNT=some: expected a whole number of cores\n")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert ended.err.startswith("lqrpg: LOKY_MAX_CPU_COUNT=some: expected a whole number of cores; this variable")
+        assert "export LOKY_MAX_CPU_COUNT=2" in ended.err
     assert list(tmp_path.iterdir()) == []
 
 

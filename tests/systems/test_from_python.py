@@ -1,11 +1,12 @@
 """Plants from python-control, scipy.signal and arrays."""
 
+import warnings
 from types import SimpleNamespace
 
 import control
 import numpy as np
 import pytest
-from scipy import linalg, signal
+from scipy import io, linalg, signal
 
 from lqrpg import Plant, optimal_gain
 from lqrpg.checks import SettingError, SettingWarning
@@ -16,6 +17,12 @@ from lqrpg.systems.plant_names import PLANT
 A, B = np.array([[0.0, 1.0], [2.0, -0.1]]), np.array([[0.0], [1.0]])
 C = np.eye(2)
 K0 = [4.0, 2.0]
+
+
+def one_line(message):
+    """The refusal that holds a message, from its beginning if that begins with ^, and has one line."""
+    begun = message if message.startswith("^") else rf"^[^\n]*{message}"
+    return pytest.raises(SettingError, match=rf"{begun}[^\n]*\Z")
 
 
 @pytest.mark.parametrize(
@@ -58,10 +65,130 @@ def test_what_is_no_plant_is_refused():
         load_system([[0, 1], [1, 0]])
 
 
-def test_unknown_names_are_refused():
-    for call in (load_system, lambda *given, **more: save_plant("plant.yaml", *given, **more)):
-        with pytest.raises(SettingError, match="unknown name 'Sigma': a plant has sample_time, A, B, Q, R, S, noise"):
-            call((A, B), sample_time=0, K0=K0, Sigma=5.0)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"Sigma": 5.0}, r"Sigma: write noise \("),
+        ({"weight": 1.0}, "unknown name 'weight': a plant has sample_time, A, B, Q, R, S, noise"),
+        ({"weight": None, "C": C}, "unknown names 'weight', 'C': a plant has"),
+        ({"q": 2.0, "firststate": 0.1}, r"q: did you mean Q\?; firststate: did you mean first_state\? \("),
+        ({"Ts": 0, "dt": 0}, "holds both Ts and dt; leave one"),
+        ({"dt": 0, "K": K0, "start_gain": K0}, "holds both K and start_gain; leave one"),
+        ({"Ts": -1}, r"Ts=-1: expected 0 for continuous time, or the seconds between samples; -1 is MATLAB's word"),
+        ({"dt": 0, "K": [1, 2, 3]}, "K: expected a 1x2 matrix, not 3"),
+        ({"dt": 0, "K": [0, 0]}, r"K: u = -K0 x does not stabilise the plant.*: system\.K0=\[\["),
+        ({"dt": 0, "N": [5, 5]}, r"N: expected \[\[Q, S\], \[S', R\]\] to be positive semidefinite"),
+    ],
+)
+def test_arguments_have_the_names_of_files_and_are_called_so(arguments, words, tmp_path):
+    others = {} if {"Ts", "dt"} & set(arguments) else {"sample_time": 0, "K0": K0}
+    for function, first in ((load_system, ()), (save_plant, (tmp_path / "p.yaml",))):
+        with one_line(f"^{function.__name__}: {words}"):
+            function(*first, (A, B), **others, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["Ts", "dt", "sample_time"])
+def test_a_source_and_the_arguments_have_their_names_by_one_rule(name):
+    expected = load_system((A, B), sample_time=0, K0=K0, S=[0.1, 0])
+    assert load_system((A, B), **{name: 0}, K=K0, N=[0.1, 0]) == expected
+    assert load_system({"A": A, "B": B, name: 0, "K": K0, "N": [0.1, 0]}) == expected
+    assert load_system({"A": A, "B": B, name: 0.1, "K": [9, 9], "N": 0}, Ts=0, K=K0, N=[0.1, 0]) == expected
+    assert (
+        load_system(SimpleNamespace(A=A, B=B, **{name: 0}, R=None, Q=[]), start_gain=K0, S=[0.1, 0], R=None) == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Ts": -1}, "Ts=-1: expected 0 for continuous time"),
+        ({"Ts": 0, "dt": 0}, "holds both Ts and dt; leave one"),
+        ({"Ts": 0, "K": [0, 0]}, "K: u = -K0 x does not stabilise"),
+        ({"Ts": 0, "K": [1, 2, 3]}, "K: expected a 1x2 matrix, not 3"),
+        ({"Ts": 0, "N": "much"}, "N='much': expected numbers"),
+        ({"Ts": 0, "Qmat": C, "r": 2.0}, r"Qmat: did you mean Q\?; r: did you mean R\?"),
+        ({"Ts": 0, "B": None, "Bu": B}, r"Bu: did you mean B\?"),
+        ({"Ts": 0, "B": None, "Bode": 3.0}, r"B \(a matrix\) is missing; it holds Bode"),
+    ],
+)
+def test_what_a_source_holds_is_called_as_there(changes, words):
+    held = {"A": A, "B": B, **changes}
+    with one_line(f"^dict: {words}"):
+        load_system(held)
+    with one_line(f"^SimpleNamespace: {words}"):
+        load_system(SimpleNamespace(**held))
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat"])
+def test_what_libraries_read_from_a_file_is_taken_as_the_file_is(kind, tmp_path):
+    path = save_plant(tmp_path / f"p.{kind}", full())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_system(np.load(path) if kind == "npz" else io.loadmat(path)) == full()
+
+
+DISCRETE_OF_NO_SECONDS = {
+    "control": control.ss(A / 4, B, C, 0, dt=True),
+    "control tf": control.tf([1.0], [1.0, 0.5], True),
+    **{
+        f"scipy {dt}": signal.dlti(A / 4, B, C, np.zeros((2, 1)), dt=dt)
+        for dt in (None, True, False, 0, -1, np.bool_(True))
+    },
+}
+
+
+@pytest.mark.parametrize("source", DISCRETE_OF_NO_SECONDS.values(), ids=DISCRETE_OF_NO_SECONDS)
+def test_discrete_time_without_seconds_is_said_and_asked_for(source):
+    with one_line(r"^system\.sample_time is missing: .* is in discrete time .*: give the argument sample_time \(1"):
+        load_system(source, K0=0)
+    assert load_system(source, K0=0, sample_time=1).time == "discrete"
+    with one_line(r"^system\.sample_time=0: the StateSpace.* is in discrete time; to convert it, convert_to=0"):
+        load_system(source, K0=0, sample_time=0)
+
+
+def test_python_controls_time_is_taken_as_there():
+    """0 and False are continuous; None is either."""
+    for dt in (0, 0.0, False):
+        assert load_system(control.ss(A, B, C, 0, dt=dt), K0=K0).time == "continuous"
+    either = control.ss(np.diag([-0.5, -0.2]), B, C, 0, dt=None)
+    for seconds, time in ((0, "continuous"), (0.1, "discrete")):
+        assert load_system(either, K0=0, Ts=seconds).time == time
+
+
+DECAYING = np.array([[0.9, 0.1], [0.0, 0.8]])
+SAMPLED_PLANT = Plant(DECAYING, B, np.eye(2), np.eye(1), np.eye(2), sample_time=0.1)
+
+
+@pytest.mark.parametrize(
+    ("source", "seconds", "words"),
+    [
+        (
+            control.ss(A, B, C, 0),
+            0.05,
+            "StateSpace.* is in continuous time; to convert it, convert_to=0.05; .* in discrete time",
+        ),
+        (
+            signal.StateSpace(A, B, C, np.zeros((2, 1))),
+            0.05,
+            "StateSpace.* is in continuous time; to convert it, convert_to=0.05",
+        ),
+        (
+            control.ss(DECAYING, B, C, 0, 0.1),
+            0,
+            "StateSpace is in discrete time; to convert it, convert_to=0; .* in continuous time",
+        ),
+        (SAMPLED_PLANT, 0, "Plant is in discrete time"),
+        (SAMPLED_PLANT._replace(A=A, sample_time=0), 0.1, "Plant is in continuous time"),
+    ],
+)
+def test_a_plant_that_knows_its_time_is_not_taken_for_one_in_the_other(source, seconds, words):
+    with one_line(rf"^system\.sample_time={seconds}: the {words}"):
+        load_system(source, sample_time=seconds, K0=K0)
+    with one_line(rf"^load_system: Ts={seconds}: the {words}"):
+        load_system(source, Ts=seconds, K0=K0)
+    with pytest.warns(SettingWarning, match="K0 is not given"):
+        assert load_system(source, convert_to=seconds).convert_to == seconds  # the mend
 
 
 def test_a_saved_plant_is_the_same_on_the_command_line(tmp_path):
@@ -73,7 +200,8 @@ def test_a_saved_plant_is_the_same_on_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("plant.mat", {}, "ends in .yaml"),
+        ("plant.txt", {}, "ends in .yaml, .yml, .mat, .npz"),
+        ("plant", {}, "ends in .yaml"),
         ("p.yaml", {"R": 0}, "R"),
     ],
 )
@@ -81,10 +209,6 @@ def test_nothing_is_saved_that_would_be_refused(tmp_path, name, settings, words)
     with pytest.raises(SettingError, match=words):
         save_plant(tmp_path / name, (A, B), sample_time=0, K0=K0, **settings)
     assert list(tmp_path.iterdir()) == []
-
-
-def one_line(message):
-    return pytest.raises(SettingError, match=rf"^[^\n]*{message}[^\n]*$")
 
 
 @pytest.mark.parametrize(
