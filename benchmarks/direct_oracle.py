@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lqrpg.algorithms.direct_oracle import direct_estimates
 from lqrpg.lqr.plant import Array
+from lqrpg.methods.oracles.direct import direct_estimates
 from lqrpg.systems.boeing747 import Boeing747
 
 SYSTEM = Boeing747()

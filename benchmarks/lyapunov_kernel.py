@@ -14,11 +14,11 @@ from statistics import median
 
 import numpy as np
 
+from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.lanes import lane_array
+from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
-from lqrpg.lqr.compiled import LANES, njit, size_of
-from lqrpg.lqr.discrete_kernel import cost_and_gradient, workspace
-from lqrpg.lqr.evaluation import evaluate
-from lqrpg.lqr.lanes import lane_array
 from lqrpg.lqr.plant import Plant
 
 TURNS = 7

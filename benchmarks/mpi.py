@@ -25,13 +25,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join([_ROOT, *filter(None, [os.environ.get
 
 import numpy as np
 
-from lqrpg.algorithms.azopg import Objective
-from lqrpg.algorithms.azopg_master import Master
-from lqrpg.algorithms.mpi_clock import run_ranks
-from lqrpg.algorithms.zeroth_order import TicketEstimator, TicketSamples
-from lqrpg.backends.mpi_launch import direct
-from lqrpg.experiments.base import stream
-from lqrpg.lqr.rollout import finite_horizon_costs
+from lqrpg.azopg.master import Master
+from lqrpg.azopg.mpi_workers import run_ranks
+from lqrpg.azopg.replay import Objective
+from lqrpg.azopg.two_point import TicketEstimator, TicketSamples
+from lqrpg.backends.mpi.launch import direct
+from lqrpg.kernels.rollout import finite_horizon_costs
+from lqrpg.runner.experiment import stream
 from lqrpg.systems.mass_spring import MassSpring
 
 PLANT = MassSpring("mass_spring", 4, 1.0, 1.0).plant()
@@ -47,7 +47,7 @@ def nothing(ticket: int, gain: np.ndarray) -> np.ndarray:
 
 def idle(comm, seconds):
     """CPU of rank 0 while it waits for a message that does not come, as the master of a fleet does."""
-    from lqrpg.backends.mpi_world import ANYONE, wait
+    from lqrpg.backends.mpi.world import ANYONE, wait
 
     for longest_nap_s in (5e-4, 1e-2):
         before = time.process_time()

@@ -15,15 +15,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from lqrpg.algorithms.bellman import bellman_data, exact_coefficients
-from lqrpg.algorithms.exploration import METHODS, Exploration, explore
-from lqrpg.algorithms.plain_monte_carlo import plain_monte_carlo
-from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
-from lqrpg.algorithms.policy_iteration import model_free_policy_iteration
-from lqrpg.algorithms.qsa import Gain
-from lqrpg.algorithms.qsa_monte_carlo import Integrand, affine_map, literal_estimates
-from lqrpg.algorithms.qsa_rates import simulate_rates, standard_cases
-from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement
+from lqrpg.qsa.bellman import bellman_data, exact_coefficients
+from lqrpg.qsa.exploration import METHODS, Exploration, explore
+from lqrpg.qsa.ode import Gain
+from lqrpg.qsa.plain_monte_carlo import plain_monte_carlo
+from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
+from lqrpg.qsa.policy_iteration import model_free_policy_iteration
+from lqrpg.qsa.qsgd import OneMeasurement, one_measurement
+from lqrpg.qsa.quasi_monte_carlo import Integrand, affine_map, literal_estimates
+from lqrpg.qsa.rates import simulate_rates, standard_cases
 from lqrpg.systems.double_integrator import DoubleIntegrator
 
 PLANT = DoubleIntegrator().plant()

@@ -19,10 +19,10 @@ import control
 import numpy as np
 from scipy.integrate import simpson, solve_ivp
 
-from lqrpg.algorithms.zeroth_order import TicketSamples, two_point_estimates
-from lqrpg.experiments.base import stream
+from lqrpg.azopg.two_point import TicketSamples, two_point_estimates
+from lqrpg.kernels.rollout import finite_horizon_costs
 from lqrpg.lqr.plant import Array
-from lqrpg.lqr.rollout import finite_horizon_costs
+from lqrpg.runner.experiment import stream
 from lqrpg.systems.mass_spring import MassSpring
 
 RADIUS, HORIZON, ACCURACY, REPEATS = 1e-4, 100.0, 1e-3, 7

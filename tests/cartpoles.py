@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lqrpg.rooms import config_folders
+from lqrpg.plugins import config_folders
 from lqrpg.systems.cartpole import CartPole
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from lqrpg.cli.compose import _compose, composer
-from lqrpg.experiments.settings import RUNNER_KEYS
-from lqrpg.rooms import choices
+from lqrpg.plugins import choices
+from lqrpg.runner.settings import RUNNER_KEYS
 
 HIDDEN = ("name", "scales")
 NUMBERS = ("0", "-0.0", "1", "-1", "2", "0.5", "1e-308", "1e-12", "1e12", "1e308", "-1e308", "nan", "inf", "-inf")

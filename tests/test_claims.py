@@ -14,8 +14,8 @@ from lqrpg.claims.extremes import farthest, largest, least
 from lqrpg.claims.needs import computed, decades, distinct, present, setting
 from lqrpg.claims.registry import Claim, Interval, Outcome, claims
 from lqrpg.cli.compose import requests
+from lqrpg.plugins import choices
 from lqrpg.results.intervals import median_ranks
-from lqrpg.rooms import choices
 
 NAMES = {claim.name: claim for claim in claims()}
 

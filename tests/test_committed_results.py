@@ -7,7 +7,7 @@ import pytest
 
 from lqrpg.claims.registry import claims
 from lqrpg.figures.registry import figures
-from lqrpg.rooms import choices
+from lqrpg.plugins import choices
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,8 +9,8 @@ import yaml
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import collect
-from lqrpg.rooms import choices, config_folders
+from lqrpg.plugins import choices, config_folders
+from lqrpg.runner.experiment import collect
 
 EXPERIMENTS = choices("experiment")
 CONF = config_folders()[0]

@@ -23,20 +23,20 @@ from omegaconf import DictConfig, OmegaConf
 from scipy.io import savemat
 
 import lqrpg
-from lqrpg.algorithms.cubature import ladders
 from lqrpg.claims.registry import claims
 from lqrpg.cli.compose import GROUPS, composer, requests
 from lqrpg.cli.init import init
 from lqrpg.cli.main import cli
 from lqrpg.cli.verify import accepted_text
-from lqrpg.experiments.registry import experiment_class
-from lqrpg.experiments.settings import Job, job_from
+from lqrpg.domain_randomization.cubature import ladders
 from lqrpg.experiments.shootout_methods import METHODS
 from lqrpg.figures.registry import figures
+from lqrpg.plugins import choices, config_folders, config_text
 from lqrpg.report.parameters import notes
-from lqrpg.rooms import choices, config_folders, config_text
+from lqrpg.runner.registry import experiment_class
+from lqrpg.runner.settings import Job, job_from
 from lqrpg.systems.custom_family import CustomFamily
-from lqrpg.systems.distributions import KEYS
+from lqrpg.systems.families.distributions import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -45,7 +45,7 @@ PAGES = [
 ]
 FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SINGLE_FILES = {"checks", "paths", "rooms"}
+SINGLE_FILES = {"checks", "paths", "plugins"}
 """Rooms of one module."""
 
 
@@ -315,7 +315,7 @@ def imported_rooms(room: str) -> set[str]:
 
 
 def test_rooms_import_what_the_table_says_and_only_downwards():
-    table = [cells for cells in rows(prose(ROOT / "docs" / "architecture.md")) if cells[0] != "room"]
+    table = [cells for cells in rows(prose(ROOT / "docs" / "architecture.md")) if cells[0] != "module"]
     order = [cells[0].strip("`") for cells in table]
     folders = {path.parent.name for path in (ROOT / "lqrpg").glob("*/__init__.py")}
     assert set(order) == folders | SINGLE_FILES

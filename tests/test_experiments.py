@@ -10,13 +10,13 @@ from lqrpg.backends.loky import LokyBackend
 from lqrpg.backends.serial import SerialBackend
 from lqrpg.cli.compose import requests
 from lqrpg.cli.run_tables import RunTables
-from lqrpg.experiments import execute as execution
-from lqrpg.experiments.execute import Reporter, Result, execute
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style, save
+from lqrpg.plugins import choices
 from lqrpg.results.lookup import EmptyTableError, select
 from lqrpg.results.run_directory import RunDirectory
-from lqrpg.rooms import choices
+from lqrpg.runner import execute as execution
+from lqrpg.runner.execute import Reporter, Result, execute
 
 EXPERIMENTS = choices("experiment")
 QUIET = Reporter(say=lambda line: None, begin=lambda tasks, done: None, advance=lambda title, task: None)

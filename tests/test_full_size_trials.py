@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lqrpg.rooms import choices
+from lqrpg.plugins import choices
 from tests.reference.comparison import table_deviations
 from tests.reference.full_size import SAMPLES, common_rows, keys_of
 

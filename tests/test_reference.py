@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lqrpg.experiments.registry import experiment_class
 from lqrpg.results.comparison import TIMINGS
+from lqrpg.runner.registry import experiment_class
 from tests.reference import runs as reference
 from tests.reference.comparison import deviations, table_deviations
 from tests.reference.one_ulp import effects

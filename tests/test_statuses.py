@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lqrpg.cli.compose import requests
+from lqrpg.plugins import choices
 from lqrpg.results.lookup import finished_runs
-from lqrpg.rooms import choices
 from tests.statuses import ANY, RULES, unexplained
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ def backend(name: str, workers: int) -> Backend:
     names = (*BACKENDS, *JOBLIB_BACKENDS)
     require(name in names, "backend", name, "one of " + ", ".join(names))
     if name == "mpi":
-        from lqrpg.backends.mpi import MpiBackend
+        from lqrpg.backends.mpi.backend import MpiBackend
 
         return MpiBackend(workers)
     if name == "dask":

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from lqrpg import rooms
+from lqrpg import plugins
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -184,6 +184,6 @@ def claim(
 
 def claims() -> list[Claim]:
     """All claims, module by module in the order of their declaration."""
-    for module in rooms.modules("claims"):
-        rooms.load(module)
+    for module in plugins.modules("claims"):
+        plugins.load(module)
     return list(_known.values())

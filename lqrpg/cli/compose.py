@@ -36,10 +36,10 @@ from lqrpg.cli.data_only import (
     require_plain_files,
     require_plain_hydra,
 )
-from lqrpg.experiments.registry import suggestion, system_class
-from lqrpg.experiments.settings import RUNNER_KEYS, Job, escaped, job_from
 from lqrpg.paths import as_it_stands
-from lqrpg.rooms import choices, config_folders, config_text
+from lqrpg.plugins import choices, config_folders, config_text
+from lqrpg.runner.registry import suggestion, system_class
+from lqrpg.runner.settings import RUNNER_KEYS, Job, escaped, job_from
 from lqrpg.systems.plant_names import meant_by
 
 GROUPS = ("experiment", "system")

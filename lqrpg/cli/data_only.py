@@ -23,8 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_yaml_loader
 
 from lqrpg.checks import SettingError, shortened
-from lqrpg.experiments.settings import escaped
 from lqrpg.paths import as_it_stands, expanded, without_variables
+from lqrpg.runner.settings import escaped
 from lqrpg.systems.plain_yaml import use_core_numbers
 
 PATH_KEYS = ("results_dir", "system.file")

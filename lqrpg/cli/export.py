@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import say
 from lqrpg.cli.saved import MISSING_TABLES, tell, tell_missing, tell_outdated
+from lqrpg.cli.selection import chosen
+from lqrpg.plugins import choices
 from lqrpg.results.atomic import DamagedFileError, write_atomically
 from lqrpg.results.lookup import FinishedRun, select
-from lqrpg.rooms import choices
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 

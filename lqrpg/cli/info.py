@@ -13,7 +13,7 @@ import click
 
 from lqrpg import __version__
 from lqrpg.backends.cores import usable_cores
-from lqrpg.backends.mpi_place import library, mpiexec, place, wheels
+from lqrpg.backends.mpi.env import library, mpiexec, place, wheels
 from lqrpg.cli.console import say
 
 _LIBRARIES = (
@@ -70,7 +70,7 @@ def _mpi() -> dict[str, str]:
 
 
 def _kernels() -> dict[str, str]:
-    from lqrpg.lqr.compiled import cache_folder
+    from lqrpg.compiler.jit import cache_folder
 
     folder = cache_folder()
     compiled = len(list(folder.rglob("*.nbc")))

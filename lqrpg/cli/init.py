@@ -14,8 +14,8 @@ import click
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
+from lqrpg.plugins import choices
 from lqrpg.results.atomic import write_atomically
-from lqrpg.rooms import choices
 
 _FILES = {"README.md": "README.md", "plant.yaml": "plant.yaml", "experiment/study.yaml": "experiment/{name}.yaml"}
 """Files of `lqrpg/study`, and where they go."""

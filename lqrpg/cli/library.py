@@ -59,7 +59,7 @@ def run_experiment(
     from lqrpg.cli.one_run import failures_explained
     from lqrpg.cli.progress import reporter
     from lqrpg.cli.run import require_runnable
-    from lqrpg.experiments.execute import Result, execute, run_directory
+    from lqrpg.runner.execute import Result, execute, run_directory
 
     words = [*_words({"experiment": name, "scale": scale, **overrides})]
     (request,) = requests(words, None, multirun=False)
@@ -141,11 +141,11 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     lqrpg.checks.SettingError: unknown figure 'azopg_fig33': did you mean 'azopg_fig3'?
     """
     from lqrpg.cli.run_tables import RunTables, drawn, run_shown
-    from lqrpg.experiments.registry import suggestion
     from lqrpg.figures.notebook import shown
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
     from lqrpg.results.lookup import EmptyTableError, MissingRunError, select
+    from lqrpg.runner.registry import suggestion
 
     require(isinstance(name, str), "name", name, "the name of a figure, such as 'azopg_fig3'")
     known = figures()

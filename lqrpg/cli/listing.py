@@ -13,11 +13,11 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.compose import composer, request
 from lqrpg.cli.console import plain
 from lqrpg.cli.saved import is_outdated, tell
-from lqrpg.experiments.registry import methods_declared
 from lqrpg.figures.registry import figures
+from lqrpg.plugins import choices, config_text
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
-from lqrpg.rooms import choices, config_text
+from lqrpg.runner.registry import methods_declared
 
 
 def listing(results: Path, *, as_json: bool) -> int:

@@ -17,7 +17,7 @@ from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
 from lqrpg.cli.console import os_reason, say
-from lqrpg.cli.surroundings import (
+from lqrpg.cli.process import (
     BROKEN_PIPE,
     Interruption,
     forget_output,
@@ -253,7 +253,7 @@ def main() -> None:
     heed_signals()
     os.environ["LQRPG_TYPED"] = json.dumps(sys.argv[1:])  # see `results.provenance.command`
     code = _flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
-    if world := sys.modules.get("lqrpg.backends.mpi_world"):
+    if world := sys.modules.get("lqrpg.backends.mpi.world"):
         world.leave(code)
     sys.exit(code)
 

@@ -12,9 +12,9 @@ from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.outcome import report_gains
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.ranks import launched_as_typed
-from lqrpg.experiments.execute import Result, execute_all, run_directory
 from lqrpg.results.provenance import command
 from lqrpg.results.run_directory import BusyError
+from lqrpg.runner.execute import Result, execute_all, run_directory
 
 
 def run_request(request: Request, *, force: bool) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lqrpg.experiments.gains import COMPLETED, TABLE
-from lqrpg.experiments.settings import Job
-from lqrpg.rooms import OWN, module_of
+from lqrpg.plugins import OWN, module_of
+from lqrpg.runner.settings import Job
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,10 +19,10 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
 from lqrpg.cli.run_tables import RunTables, drawn, run_shown
 from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_missing, tell_outdated, tell_taken
-from lqrpg.experiments.registry import suggestion
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
+from lqrpg.runner.registry import suggestion
 
 Share = Sequence[FigureSpec]
 """Figures that one process draws."""

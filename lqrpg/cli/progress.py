@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lqrpg.cli.console import plain, say
-from lqrpg.experiments.attempt import Task
-from lqrpg.experiments.execute import Reporter
+from lqrpg.runner.attempt import Task
+from lqrpg.runner.execute import Reporter
 
 if TYPE_CHECKING:
     from rich.progress import Progress

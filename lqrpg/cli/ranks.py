@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from lqrpg.backends.mpi_place import Place, has_entered, mpiexec, place, require_mpi, require_mpiexec
+from lqrpg.backends.mpi.env import Place, has_entered, mpiexec, place, require_mpi, require_mpiexec
 from lqrpg.checks import SettingError
-from lqrpg.experiments.settings import Job
+from lqrpg.runner.settings import Job
 
 
 def serves_another() -> bool:
@@ -26,7 +26,7 @@ def serves_another() -> bool:
     try:
         require_mpi(f"a run on {here.size} ranks")
         warnings.filterwarnings("ignore", "suspicious MPI")  # mpi4py's word on what `enter` refuses
-        from lqrpg.backends.mpi_world import enter
+        from lqrpg.backends.mpi.world import enter
 
         return not enter(here)
     except SettingError:

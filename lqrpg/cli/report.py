@@ -22,13 +22,13 @@ from lqrpg.cli.saved import MISSING_TABLES, command_of, tell, tell_missing, tell
 from lqrpg.cli.verify import accepted_text, check, measured_text
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
+from lqrpg.plugins import choices, config_text
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
 from lqrpg.report.images import image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
 from lqrpg.results.lookup import FinishedRun, Selection, select
-from lqrpg.rooms import choices, config_text
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ import yaml
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import request
 from lqrpg.cli.listing import state
+from lqrpg.plugins import choices, config_text
 from lqrpg.report.parameters import Note, Parameter, notes, parameters
 from lqrpg.results.lookup import FinishedRun
-from lqrpg.rooms import choices, config_text
 
 _FULL = "paper"
 _STATES = {

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
-from lqrpg.cli.chosen import chosen
 from lqrpg.cli.compose import Request, requests, with_plain_paths
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
@@ -18,11 +17,12 @@ from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.run_tables import run_beside, run_shown
 from lqrpg.cli.saved import command_of
+from lqrpg.cli.selection import chosen
 from lqrpg.cli.verify import Judged, judge
-from lqrpg.experiments.execute import Result
 from lqrpg.figures.registry import FigureSpec, figures
+from lqrpg.plugins import choices
 from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, select
-from lqrpg.rooms import choices
+from lqrpg.runner.execute import Result
 
 _PAPER = "paper"
 

@@ -17,7 +17,7 @@ from lqrpg.cli.console import plain, say
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
-from lqrpg.experiments.execute import is_settled, run_directory
+from lqrpg.runner.execute import is_settled, run_directory
 
 
 def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Path | None, force: bool) -> int:

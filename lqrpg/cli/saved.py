@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
-from lqrpg.experiments.settings import sources_of
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection
+from lqrpg.runner.settings import sources_of
 
 MISSING_TABLES = 3
 """Exit code where tables are missing, or damaged."""

@@ -16,10 +16,10 @@ from lqrpg.cli.compose import Request, composer, quoted, request, search_path
 from lqrpg.cli.console import say
 from lqrpg.cli.help_texts import help_texts_accepted
 from lqrpg.cli.one_run import run_request
-from lqrpg.experiments.execute import run_directory
-from lqrpg.experiments.settings import escaped
+from lqrpg.plugins import config_folders
 from lqrpg.results.run_directory import State
-from lqrpg.rooms import config_folders
+from lqrpg.runner.execute import run_directory
+from lqrpg.runner.settings import escaped
 
 _FORCE = "LQRPG_SWEEP_FORCE"
 _CONFIG_DIR = "LQRPG_SWEEP_CONFIG_DIR"

@@ -14,12 +14,12 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, Verdict, claims
-from lqrpg.cli.chosen import chosen
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.run_tables import RunTables
 from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_missing, tell_outdated, tell_taken
+from lqrpg.cli.selection import chosen
+from lqrpg.plugins import choices
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, select
-from lqrpg.rooms import choices
 
 if TYPE_CHECKING:
     from rich.table import Table

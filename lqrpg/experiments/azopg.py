@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.azopg import (
+from lqrpg.azopg.master import Master
+from lqrpg.azopg.replay import (
     Objective,
     Replay,
     Schedule,
@@ -19,22 +20,21 @@ from lqrpg.algorithms.azopg import (
     slowed_workers,
     virtual_schedule,
 )
-from lqrpg.algorithms.azopg_master import Master
-from lqrpg.algorithms.barrier import SCHEMES, time_per_update
-from lqrpg.algorithms.zeroth_order import RolloutCosts, TicketEstimator, TicketSamples
+from lqrpg.azopg.synchronous import SCHEMES, time_per_update
+from lqrpg.azopg.two_point import RolloutCosts, TicketEstimator, TicketSamples
 from lqrpg.checks import require
-from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.azopg_automatic import FINDERS
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
 from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
-from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
+from lqrpg.kernels.rollout import finite_horizon_costs
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
-from lqrpg.lqr.rollout import finite_horizon_costs
 from lqrpg.lqr.simulate import simulated_plant_costs
 from lqrpg.results.rows import Columns, Rows, stacked
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
 
 CLOCKS = ("virtual", *REAL_CLOCKS)
 ROLLOUTS = ("exact", "step")

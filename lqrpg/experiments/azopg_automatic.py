@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.experiments import automatic
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.tuning import chosen, pilots
+from lqrpg.runner import automatic
 
 if TYPE_CHECKING:
     from lqrpg.experiments.azopg import Azopg

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.algorithms.azopg import Replay, ServiceTimes, virtual_schedule
-from lqrpg.algorithms.azopg_master import Master
-from lqrpg.algorithms.mpi_clock import run_ranks
-from lqrpg.algorithms.thread_clock import Estimator, run_fleet
+from lqrpg.azopg.master import Master
+from lqrpg.azopg.mpi_workers import run_ranks
+from lqrpg.azopg.replay import Replay, ServiceTimes, virtual_schedule
+from lqrpg.azopg.thread_workers import Estimator, run_fleet
 
 REAL_CLOCKS = ("threads", "mpi")
 WALL_CLOCK = (

@@ -13,22 +13,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lqrpg.algorithms.descent_lanes import RUNNING, Descent
-from lqrpg.algorithms.discount_annealing import anneal
-from lqrpg.algorithms.domain_randomization import METHODS, descend
-from lqrpg.algorithms.lane_random import State, random_states
-from lqrpg.algorithms.mean_cost import MeanCost, mean_cost
-from lqrpg.algorithms.quadrature import Nodes, Optimum, family_cost
 from lqrpg.checks import require
-from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
+from lqrpg.compiler.jit import LANES
+from lqrpg.domain_randomization.descent import METHODS, descend
+from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent
+from lqrpg.domain_randomization.discount_annealing import anneal
+from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
+from lqrpg.domain_randomization.quadrature import Nodes, Optimum, family_cost
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family, with_start_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows
-from lqrpg.lqr.compiled import LANES
+from lqrpg.kernels.lane_random import State, random_states
 from lqrpg.lqr.plant import Array
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows, stacked
-from lqrpg.systems.length_family import LengthFamily
-from lqrpg.systems.parameter_family import ParameterFamily
+from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.systems.families.length import LengthFamily
+from lqrpg.systems.families.parameters import ParameterFamily
 
 OBJECTIVES = ("quadrature", "monte_carlo")
 AXES = ("excess", "absolute")

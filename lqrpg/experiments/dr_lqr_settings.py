@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.algorithms.cubature import coarse
-from lqrpg.algorithms.discount_annealing import anneal
-from lqrpg.algorithms.quadrature import Nodes, unstable_points
 from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.domain_randomization.cubature import coarse
+from lqrpg.domain_randomization.discount_annealing import anneal
+from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
 from lqrpg.systems.custom_family import CustomFamily
 
 ANNEALING_ROUNDS = 40

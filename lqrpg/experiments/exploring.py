@@ -19,7 +19,7 @@ MAX_OBSERVED = 40_000_000
 
 @dataclass(frozen=True)
 class ExploringPolicy:
-    """The exploring policy u = -K0 x + xi; see `lqrpg.algorithms.exploration.Exploration` for xi.
+    """The exploring policy u = -K0 x + xi; see `lqrpg.qsa.exploration.Exploration` for xi.
 
     A gain of None is the plant's own first gain, a start of None the state at rest.
     """

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lqrpg.experiments.base import Parts, collect, repeated
 from lqrpg.experiments.plants import working_plant
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Status
 from lqrpg.results.rows import Columns
+from lqrpg.runner.experiment import Parts, collect, repeated
 
 TABLE = "gains"
 GAINS = ("method", "replicate", "row", "column", "value", "optimum", "status")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.experiments import automatic
 from lqrpg.experiments.exploring import MAX_OBSERVED
 from lqrpg.experiments.plants import working_plant
+from lqrpg.runner import automatic
 
 BANDWIDTH = 40.0
 """Highest frequency of the probing over the modulus of the fastest mode of the exploring loop."""

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.plain_monte_carlo import plain_monte_carlo
-from lqrpg.algorithms.probing import Sawtooth
-from lqrpg.algorithms.qsa import Gain
-from lqrpg.algorithms.qsa_monte_carlo import Integrand, affine_map, literal_estimates, running_mean
 from lqrpg.checks import require
-from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
 from lqrpg.experiments.exploring import LARGEST, LEAST, require_steps
+from lqrpg.qsa.ode import Gain
+from lqrpg.qsa.plain_monte_carlo import plain_monte_carlo
+from lqrpg.qsa.probing import Sawtooth
+from lqrpg.qsa.quasi_monte_carlo import Integrand, affine_map, literal_estimates, running_mean
 from lqrpg.results.rows import Rows, stacked
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
 
 RULES = {"left": 0.0, "midpoint": 0.5}
 RECURSIONS = ("affine", "literal")

@@ -9,25 +9,25 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.bellman import (
+from lqrpg.checks import require
+from lqrpg.experiments import qsa_automatic
+from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.plants import require_time, working_plant
+from lqrpg.lqr.cross_weight import WorkingPlant, q_function
+from lqrpg.lqr.plant import Array
+from lqrpg.qsa.bellman import (
     BellmanData,
     bellman_data,
     coefficients,
     exact_coefficients,
     quadratic_form,
 )
-from lqrpg.algorithms.exploration import METHODS, Exploration, explore
-from lqrpg.algorithms.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
-from lqrpg.algorithms.qsa import Gain
-from lqrpg.checks import require
-from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.automatic import Finders
-from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
-from lqrpg.experiments.plants import require_time, working_plant
-from lqrpg.lqr.cross_weight import WorkingPlant, q_function
-from lqrpg.lqr.plant import Array
+from lqrpg.qsa.exploration import METHODS, Exploration, explore
+from lqrpg.qsa.ode import Gain
+from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
 from lqrpg.results.rows import Rows
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
 
 RECURSIONS = ("moments", "literal")
 

@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.exploration import METHODS, Exploration, explore
-from lqrpg.algorithms.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.checks import require
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.automatic import Finders
-from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated
 from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
+from lqrpg.qsa.exploration import METHODS, Exploration, explore
+from lqrpg.qsa.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
 from lqrpg.results.rows import Rows
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
 
 NOISES = METHODS[1:]
 

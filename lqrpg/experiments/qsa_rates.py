@@ -10,10 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.constant_gain import ConstantGain
-from lqrpg.algorithms.probing import Sinusoids
-from lqrpg.algorithms.qsa import Gain, ruppert_polyak
-from lqrpg.algorithms.qsa_rates import (
+from lqrpg.checks import require
+from lqrpg.experiments.exploring import LARGEST, LEAST, require_size, require_steps, small_plant
+from lqrpg.experiments.plants import working_plant
+from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
+from lqrpg.kernels.rollout import infinite_horizon_costs
+from lqrpg.lqr.continuous import is_stabilising, optimal_gain
+from lqrpg.lqr.plant import Array
+from lqrpg.qsa.constant_gain import ConstantGain
+from lqrpg.qsa.ode import Gain, ruppert_polyak
+from lqrpg.qsa.probing import Sinusoids
+from lqrpg.qsa.qsgd import OneMeasurement, one_measurement, predicted_slope, stochastic_error, two_measurement
+from lqrpg.qsa.rates import (
     RK4_STABILITY,
     RateCase,
     envelope_slope,
@@ -21,16 +29,8 @@ from lqrpg.algorithms.qsa_rates import (
     simulate_rates,
     standard_cases,
 )
-from lqrpg.algorithms.qsgd import OneMeasurement, one_measurement, predicted_slope, stochastic_error, two_measurement
-from lqrpg.checks import require
-from lqrpg.experiments.base import Parts, Trial, collect, generator, repeated, stream
-from lqrpg.experiments.exploring import LARGEST, LEAST, require_size, require_steps, small_plant
-from lqrpg.experiments.plants import working_plant
-from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
-from lqrpg.lqr.continuous import is_stabilising, optimal_gain
-from lqrpg.lqr.plant import Array
-from lqrpg.lqr.rollout import infinite_horizon_costs
 from lqrpg.results.rows import Rows, stacked
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
 
 DESCENTS = ("qsgd", "spsa")
 TWO_MEASUREMENTS = {"lqr_two_measurement": 1.0, "lqr_two_measurement_half": 0.5}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lqrpg.algorithms.qsa import Gain
-from lqrpg.algorithms.qsgd import OneMeasurement
 from lqrpg.checks import require
 from lqrpg.experiments.exploring import LARGEST, require_size, require_steps
+from lqrpg.qsa.ode import Gain
+from lqrpg.qsa.qsgd import OneMeasurement
 
 
 @dataclass(frozen=True)

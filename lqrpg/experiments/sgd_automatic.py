@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
-from lqrpg.experiments import automatic
-from lqrpg.experiments.base import stream
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import gradient, is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
+from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.methods.tuning import chosen, pilots, reference_step
+from lqrpg.runner import automatic
+from lqrpg.runner.experiment import stream
 from lqrpg.systems.boeing747 import Boeing747
 
 PILOTS = 3

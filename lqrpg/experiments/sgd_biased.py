@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lqrpg.algorithms.sgd import BiasedOracle
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
-from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
+from lqrpg.methods.sgd import BiasedOracle
+from lqrpg.runner.automatic import Finders
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from lqrpg.algorithms.schedules import schedule
-from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.checks import require
-from lqrpg.experiments.automatic import Finders
-from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.sgd_automatic import piloted, same_as
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
@@ -24,7 +20,11 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.methods.schedules import schedule
+from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.results.rows import Rows
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, stream
 
 
 class Comparison(ABC):

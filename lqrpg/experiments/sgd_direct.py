@@ -10,14 +10,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from lqrpg.algorithms.direct_oracle import unstable_fraction
-from lqrpg.algorithms.schedules import schedule
-from lqrpg.algorithms.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
-from lqrpg.algorithms.short_rollouts import smoothed_optimum
 from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments import sgd_automatic
-from lqrpg.experiments.automatic import Finders
-from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
     SORT_KEYS,
@@ -27,7 +21,13 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.methods.oracles.direct import unstable_fraction
+from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
+from lqrpg.methods.schedules import schedule
+from lqrpg.methods.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
 from lqrpg.results.rows import Rows
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
 
 PARTS = {
     "default": ("printed", "surrogate"),

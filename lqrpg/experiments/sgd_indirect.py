@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lqrpg.algorithms.sgd import IndirectOracle
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
-from lqrpg.experiments.automatic import Finders
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import Steps
+from lqrpg.methods.sgd import IndirectOracle
+from lqrpg.runner.automatic import Finders
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.direct_oracle import direct_estimates, unstable_fraction
-from lqrpg.algorithms.indirect_oracle import indirect_estimates, oracle_moments
-from lqrpg.algorithms.sgd import log_spaced
-from lqrpg.algorithms.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
-from lqrpg.experiments.automatic import Finders
-from lqrpg.experiments.base import Parts, Trial, collect, repeated, stream
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
-from lqrpg.lqr.discrete_small import gradient, make_loop
-from lqrpg.lqr.finite_horizon import rollout_moments
+from lqrpg.kernels.discrete_small import gradient, make_loop
+from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.oracles.direct import direct_estimates, unstable_fraction
+from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
+from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
+from lqrpg.methods.sgd import log_spaced
 from lqrpg.results.rows import Rows
+from lqrpg.runner.automatic import Finders
+from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
 
 READINGS = ("noise", "initial")
 BEYOND, RANGE = 2.0, 24.0

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.algorithms.direct_oracle import require_stabilising
-from lqrpg.algorithms.schedules import KINDS, Schedule, schedule
-from lqrpg.algorithms.sgd import OUTCOMES, SgdRun
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.base import repeated
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
+from lqrpg.kernels.discrete_small import cost_to_go
 from lqrpg.lqr.discrete import optimum, spectral_radius
-from lqrpg.lqr.discrete_small import cost_to_go
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.oracles.direct import require_stabilising
+from lqrpg.methods.schedules import KINDS, Schedule, schedule
+from lqrpg.methods.sgd import OUTCOMES, SgdRun
 from lqrpg.results.rows import Rows
+from lqrpg.runner.experiment import repeated
 
 LARGEST_ERROR = 1e-6
 """Of the optimum's cost: gaps below it would be rounding, some of them negative."""

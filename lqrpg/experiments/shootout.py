@@ -17,10 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require, warn
-from lqrpg.experiments import automatic
-from lqrpg.experiments.base import Parts, Trial, collect, stream
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
@@ -39,8 +36,11 @@ from lqrpg.experiments.shootout_tables import (
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.minimise import Optimum, Result, minimise
+from lqrpg.methods.sgd import log_spaced
 from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.results.rows import Columns, Rows
+from lqrpg.runner import automatic
+from lqrpg.runner.experiment import Parts, Trial, collect, stream
 
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 SINGLE = 5

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.registry import method_class, methods_declared
 from lqrpg.methods.base import Method
 from lqrpg.methods.exact_gradient import ExactGradient
 from lqrpg.methods.indirect_gradient import IndirectGradient
@@ -21,6 +20,7 @@ from lqrpg.methods.natural_gradient import NaturalGradient
 from lqrpg.methods.policy_iteration import PolicyIteration
 from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
 from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
+from lqrpg.runner.registry import method_class, methods_declared
 
 METHODS = (
     "exact_gradient",

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lqrpg.experiments.base import repeated
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method, Status
 from lqrpg.methods.minimise import Result
 from lqrpg.methods.tuning import Pilot, chosen
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns
+from lqrpg.runner.experiment import repeated
 
 QUARTILES = ("p25", "median", "p75")
 

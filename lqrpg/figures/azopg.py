@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from lqrpg.figures.diagram import arrow, box
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.sketch import arrow, box
 from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
 
 if TYPE_CHECKING:

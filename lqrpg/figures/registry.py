@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from lqrpg import rooms
+from lqrpg import plugins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,6 +62,6 @@ def figure(
 
 def figures() -> dict[str, FigureSpec]:
     """All figures by name, in the order of their names."""
-    for module in rooms.modules("figures"):
-        rooms.load(module)
+    for module in plugins.modules("figures"):
+        plugins.load(module)
     return dict(sorted(_known.items()))

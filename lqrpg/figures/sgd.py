@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lqrpg.figures.diagram import arrow, box
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import GAP, fate, gap_curve, iterations_axis
-from lqrpg.figures.sketch import arrow, box
 from lqrpg.figures.style import panel_letters
 from lqrpg.results.lookup import MissingRunError
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lqrpg.lqr.compiled import njit, njit_borrowing
+from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
 
 ITERATIONS = 200

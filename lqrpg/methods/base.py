@@ -21,12 +21,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.algorithms.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.checks import checked_covariance, checked_gain, discrete_plant
+from lqrpg.methods.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING
 
 Seed = np.random.SeedSequence | int
 Marks = NDArray[np.int64]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lqrpg.algorithms.exact_descent import exact_loop
-from lqrpg.lqr.compiled import size_of
-from lqrpg.lqr.discrete_small import make_loop
+from lqrpg.compiler.jit import size_of
+from lqrpg.kernels.discrete_small import make_loop
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive
+from lqrpg.methods.exact_descent import exact_loop
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from lqrpg.algorithms.direct_oracle import covariance_root
-from lqrpg.algorithms.indirect_oracle import identify_first
-from lqrpg.algorithms.model_descent import Identification, model_loop
 from lqrpg.checks import require
-from lqrpg.lqr.compiled import size_of
-from lqrpg.lqr.discrete_small import make_loop
-from lqrpg.lqr.normals import make_source
+from lqrpg.compiler.jit import size_of
+from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.normals import make_source
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
+from lqrpg.methods.model_descent import Identification, model_loop
+from lqrpg.methods.oracles.direct import covariance_root
+from lqrpg.methods.oracles.indirect import identify_first
 
 
 @dataclass(frozen=True)

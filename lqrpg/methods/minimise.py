@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lqrpg.algorithms.sgd import log_spaced
 from lqrpg.checks import SettingError, require
+from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import cost_to_go
-from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Marks, Method, Seed, State, Status, checked_marks, require_whole
 from lqrpg.methods.problem import optimal_gain
+from lqrpg.methods.sgd import log_spaced
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,15 +8,15 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lqrpg.algorithms.bellman import basis_pairs, improved_gain
-from lqrpg.algorithms.direct_oracle import covariance_root
-from lqrpg.algorithms.model_descent import copied
-from lqrpg.algorithms.probing import Sinusoids, random_sinusoids
-from lqrpg.algorithms.q_moments import Moments, evaluate_policy, no_samples, probe
 from lqrpg.checks import require
-from lqrpg.lqr.normals import Source, make_source
+from lqrpg.kernels.normals import Source, make_source
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
+from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
+from lqrpg.methods.model_descent import copied
+from lqrpg.methods.oracles.direct import covariance_root
+from lqrpg.qsa.bellman import basis_pairs, improved_gain
+from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 
 _BLOCK = 16384  # samples worked on at a time: bounds the memory, and changes bits, so it is fixed
 
@@ -40,7 +40,7 @@ class QsaPolicyIteration(Method):
     """Policy iteration whose evaluations are least squares on one trajectory; no step size.
 
     The first gain explores for ever, u = -K0 x + xi with a mixture of sinusoids xi. Every iteration takes some more
-    samples, evaluates the current policy from all samples so far, and improves it; see `lqrpg.algorithms.q_moments`.
+    samples, evaluates the current policy from all samples so far, and improves it; see `lqrpg.methods.lstd`.
 
     Attributes
     ----------

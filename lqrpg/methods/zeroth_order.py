@@ -8,15 +8,15 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lqrpg.algorithms.direct_oracle import covariance_root
-from lqrpg.algorithms.rollout_descent import rollout_loop
 from lqrpg.checks import require
-from lqrpg.lqr.compiled import size_of
-from lqrpg.lqr.discrete_small import make_loop
-from lqrpg.lqr.normals import State as Streams
-from lqrpg.lqr.normals import seed_streams
+from lqrpg.compiler.jit import size_of
+from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.normals import State as Streams
+from lqrpg.kernels.normals import seed_streams
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
+from lqrpg.methods.oracles.direct import covariance_root
+from lqrpg.methods.rollout_descent import rollout_loop
 
 
 class _Rollouts(NamedTuple):

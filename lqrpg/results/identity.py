@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lqrpg.rooms import OWN, packages
+from lqrpg.plugins import OWN, packages
 
 _DRAWING_ROOMS = ("figures", "claims")
-_ROOMS_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "rooms", *_DRAWING_ROOMS)
+_ROOMS_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING_ROOMS)
 """Rooms of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
 

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from lqrpg.plugins import config_text
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
-from lqrpg.rooms import config_text
 
 Tell = Callable[[str], None]
 Condition = Mapping[str, Sequence[str]]

@@ -29,8 +29,8 @@ from lqrpg.results.atomic import (
     write_sealed,
 )
 from lqrpg.results.rows import Rows, decode, encode
-from lqrpg.results.strangers import is_record, read_json
 from lqrpg.results.tables import is_whole, read_table, write_table
+from lqrpg.results.untrusted import is_record, read_json
 
 
 class BusyError(RuntimeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lqrpg.systems.heavier_start import HeavierStart, Rows
+from lqrpg.systems.scaled_q_start import HeavierStart, Rows
 
 _A = (
     (1.0, -1.13, -0.65, -0.807, 1.59),

@@ -21,7 +21,7 @@ from scipy import linalg
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.systems.length_family import LengthFamily, fit_family
+from lqrpg.systems.families.length import LengthFamily, fit_family
 
 POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
 """Centre of mass and inertia of each kind of pole, as fractions of L and of m L^2."""

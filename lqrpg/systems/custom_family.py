@@ -16,9 +16,9 @@ import numpy as np
 
 from lqrpg.checks import SettingError, require, warn
 from lqrpg.lqr.plant import Array
-from lqrpg.systems import family_file
-from lqrpg.systems.expression import Expression
-from lqrpg.systems.parameter_family import ParameterFamily, first_unstabilisable
+from lqrpg.systems.families import file as family_file
+from lqrpg.systems.families.expression import Expression
+from lqrpg.systems.families.parameters import ParameterFamily, first_unstabilisable
 
 _HERE = "system"
 _LARGEST = 1e100

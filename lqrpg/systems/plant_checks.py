@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError
-from lqrpg.lqr import continuous, discrete, modes, stability
+from lqrpg.lqr import continuous, discrete, pbh, stability
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.definite import ROUNDING, is_definite, is_semidefinite, least_eigenvalue
-from lqrpg.lqr.modes import Obstacle, find_obstacle, growing
+from lqrpg.lqr.pbh import Obstacle, find_obstacle, growing
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled
 
@@ -63,17 +63,17 @@ def _reason(obstacle: Obstacle) -> str:
     distance, lost = f"{obstacle.distance:.1g}", "the cost of the optimal gain is lost in rounding"
     mode = f"mode with eigenvalue {_words(np.array([obstacle.eigenvalue]))}"
     reasons = {
-        modes.UNREACHED: f"system.B: to working precision no input reaches the {mode}, which does not decay, so no "
+        pbh.UNREACHED: f"system.B: to working precision no input reaches the {mode}, which does not decay, so no "
         "gain stabilises the plant; leave the mode out or add an input",
-        modes.UNSEEN: f"system.Q: the {mode} does not decay and costs nothing, so the problem has no stabilising "
+        pbh.UNSEEN: f"system.Q: the {mode} does not decay and costs nothing, so the problem has no stabilising "
         "optimum; give it some weight",
-        modes.NEARLY_UNREACHED: f"system.B: inputs hardly reach the {mode}: a relative change of the plant by "
+        pbh.NEARLY_UNREACHED: f"system.B: inputs hardly reach the {mode}: a relative change of the plant by "
         f"{distance} puts it out of reach, and {lost}; leave the mode out or add an input",
-        modes.NEARLY_UNSEEN: f"system.Q: the {mode} costs next to nothing: a relative change of the plant by "
+        pbh.NEARLY_UNSEEN: f"system.Q: the {mode} costs next to nothing: a relative change of the plant by "
         f"{distance} leaves it without a cost, and {lost}; give it more weight",
-        modes.GROWTH: f"system.A: the {mode} grows by a factor of {distance} within a sample, more than double "
+        pbh.GROWTH: f"system.A: the {mode} grows by a factor of {distance} within a sample, more than double "
         "precision can undo; sample more often",
-        modes.NO_MARGIN: f"system.A: rates are too far apart, up to that of the {mode}: {lost}, though inputs reach "
+        pbh.NO_MARGIN: f"system.A: rates are too far apart, up to that of the {mode}: {lost}, though inputs reach "
         "and Q weighs what does not decay; leave fast modes out",
     }
     return reasons[obstacle.kind]
@@ -86,12 +86,12 @@ def require_kept(model: LinearModel, time: str, converted: LinearModel, convert_
     if lost is None or find_obstacle(model, other) is not None:
         return
     value = _words(np.array([lost.eigenvalue]))
-    if lost.kind == modes.UNREACHED:
+    if lost.kind == pbh.UNREACHED:
         reason = (
             f"no input reaches the mode of the converted plant with eigenvalue {value}, though the plant as it was "
             "given has none such; take another sample time"
         )
-    elif lost.kind == modes.GROWTH:
+    elif lost.kind == pbh.GROWTH:
         reason = (
             f"a mode grows by a factor of {lost.distance:.1g} within a sample, more than double precision can undo; "
             "sample more often"

@@ -12,10 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lqrpg.backends import mpi_launch, mpi_place
 from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi import MpiBackend
-from lqrpg.backends.mpi_launch import direct
+from lqrpg.backends.mpi import env as mpi_place
+from lqrpg.backends.mpi import launch as mpi_launch
+from lqrpg.backends.mpi.backend import MpiBackend
+from lqrpg.backends.mpi.launch import direct
 from lqrpg.checks import SettingError
 
 SMOKE = ["run", "experiment=azopg", "scale=smoke"]
@@ -123,7 +124,7 @@ def test_a_run_that_is_given_up_ends_its_ranks():
 
 
 def idle_cpu(comm):
-    from lqrpg.backends.mpi_world import ANYONE, wait
+    from lqrpg.backends.mpi.world import ANYONE, wait
 
     before = time.process_time()
     assert wait(comm, ANYONE, 99, timeout_s=1.0) is None
@@ -272,7 +273,7 @@ def test_a_launcher_that_fails_is_one_line(tmp_path, monkeypatch):
     broken = tmp_path / "mpiexec"
     broken.write_text("#!/bin/sh\necho 'error: no slots'\nexit 3\n")
     broken.chmod(0o755)
-    monkeypatch.setattr("lqrpg.backends.mpi_launch.require_mpiexec", lambda why: str(broken))
+    monkeypatch.setattr("lqrpg.backends.mpi.launch.require_mpiexec", lambda why: str(broken))
     with pytest.raises(SettingError, match="mpiexec: error: no slots"):
         MpiBackend(2).alone(abs, -1)
 
@@ -281,7 +282,7 @@ def test_a_launcher_that_is_killed_while_it_starts_is_a_worker_that_died(tmp_pat
     killed = tmp_path / "mpiexec"
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
-    monkeypatch.setattr("lqrpg.backends.mpi_launch.require_mpiexec", lambda why: str(killed))
+    monkeypatch.setattr("lqrpg.backends.mpi.launch.require_mpiexec", lambda why: str(killed))
     with pytest.raises(WorkerLostError, match="killed while its world started"):
         MpiBackend(2).alone(abs, -1)
 

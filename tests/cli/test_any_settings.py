@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from lqrpg.rooms import choices
+from lqrpg.plugins import choices
 from tests.driven import Driven, Ended
 from tests.settings_space import commands, keys_of, short_runs
 from tests.soak import SOAKING, times

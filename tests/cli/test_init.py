@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lqrpg.cli import init
+from lqrpg.plugins import choices
 from lqrpg.results.atomic import write_atomically
-from lqrpg.rooms import choices
 
 
 def commands(readme: Path) -> list[list[str]]:

@@ -177,7 +177,7 @@ def test_list_shows_experiments_figures_scales_and_results(lqrpg):
 
 def test_tables_of_other_code_are_called_outdated_and_computed_again(lqrpg, monkeypatch):
     lqrpg(*SMOKE)
-    monkeypatch.setattr("lqrpg.experiments.settings.sources_digest", lambda modules: "other")
+    monkeypatch.setattr("lqrpg.runner.settings.sources_digest", lambda modules: "other")
     assert json.loads(lqrpg("list", "--json").out)[0]["results"][0]["state"] == "outdated"
     ended = lqrpg(*SMOKE)
     assert ended.code == 0

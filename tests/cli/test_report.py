@@ -12,8 +12,8 @@ import yaml
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import claims
 from lqrpg.figures.registry import figures
+from lqrpg.plugins import choices, config_folders
 from lqrpg.report.parameters import Note, about, flat, notes
-from lqrpg.rooms import choices, config_folders
 from tests.forgery import forge
 
 RUN = ("run", "experiment=qsa_monte_carlo", "scale=smoke", "backend=serial")

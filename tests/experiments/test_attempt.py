@@ -4,9 +4,9 @@ import pytest
 
 from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.checks import SettingError
-from lqrpg.experiments.attempt import Attempt, Task
-from lqrpg.experiments.base import Trial
 from lqrpg.results.run_directory import RunDirectory
+from lqrpg.runner.attempt import Attempt, Task
+from lqrpg.runner.experiment import Trial
 
 
 class Recording:

@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from lqrpg.algorithms.quadrature import family_cost, sampled_lengths, sampled_nodes
 from lqrpg.cli.compose import requests
+from lqrpg.domain_randomization.quadrature import family_cost, sampled_lengths, sampled_nodes
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style
-from lqrpg.lqr.evaluation import evaluate
+from lqrpg.kernels.evaluation import evaluate
 from tests.cartpoles import START_GAIN, cartpole
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lqrpg.algorithms.bellman import exact_coefficients
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import claims
 from lqrpg.cli.compose import composer, request
 from lqrpg.figures.registry import figures
 from lqrpg.lqr.continuous import optimal_gain
+from lqrpg.qsa.bellman import exact_coefficients
 from lqrpg.results.rows import decode, encode
 from lqrpg.systems.double_integrator import DoubleIntegrator
 

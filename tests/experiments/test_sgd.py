@@ -9,9 +9,9 @@ import pytest
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.claims.registry import claims
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import Trial
 from lqrpg.results.lookup import FinishedRun, MissingRunError, find_companion
 from lqrpg.results.parts import part_table
+from lqrpg.runner.experiment import Trial
 
 
 def experiment(name, *overrides):

@@ -9,13 +9,13 @@ import pytest
 from lqrpg import cost_gradient
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import Trial
 from lqrpg.experiments.shootout_methods import METHODS
 from lqrpg.figures.shootout import curves, summary
 from lqrpg.figures.style import house_style
 from lqrpg.lqr.discrete import cost, optimal_gain
 from lqrpg.methods.minimise import Optimum
 from lqrpg.methods.tuning import FLOOR, HIGHEST, PATIENCE, chosen, pilots, reference_step
+from lqrpg.runner.experiment import Trial
 from lqrpg.systems.three_state import ThreeState
 
 

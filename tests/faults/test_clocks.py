@@ -26,7 +26,7 @@ time.time_ns = lambda: int(_wall() * 1e9)
 # Ranks that take their time to start, while the clock of the process that waits for them leaps.
 LATE_RANKS = """
 import sys, time
-if "lqrpg.backends.mpi_rank" in sys.orig_argv:
+if "lqrpg.backends.mpi.rank" in sys.orig_argv:
     time.sleep(3.0)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lqrpg.lqr.compiled import cache_folder
+from lqrpg.compiler.jit import cache_folder
 from tests.faults.runs import RUN, wait_for
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ def test_a_cache_on_a_full_disk(place, expected, warm):
     shutil.rmtree(warm)
     patch = (
         "import errno\n"
-        "from lqrpg.lqr.sealed_cache import SealedFiles\n"
+        "from lqrpg.compiler.cache import SealedFiles\n"
         "def full(self, path, content):\n"
         "    raise OSError(errno.ENOSPC, 'No space left on device')\n"
         "SealedFiles._write = full\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lqrpg.backends.mpi_place import mpiexec
+from lqrpg.backends.mpi.env import mpiexec
 from tests.faults import heed_interrupts
 
 pytestmark = pytest.mark.slow

@@ -8,11 +8,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from lqrpg.kernels import discrete_small as small
+from lqrpg.kernels.evaluation import evaluate
+from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr import continuous, discrete
-from lqrpg.lqr import discrete_small as small
-from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.rollout import infinite_horizon_costs
 from tests.lqr.extended import DIGITS, EPS, is_stable, operator, precise
 
 CONSTANT = 8.0

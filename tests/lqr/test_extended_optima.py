@@ -8,10 +8,10 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from lqrpg.kernels.finite_horizon import rollout_gradient
+from lqrpg.kernels.rollout import finite_horizon_costs
 from lqrpg.lqr import continuous, discrete, riccati
-from lqrpg.lqr.finite_horizon import rollout_gradient
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.rollout import finite_horizon_costs
 from tests.lqr.extended import DIGITS, EPS, doubles, exact, hard_case, is_stable, operator, precise, solve, trace
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lqrpg.kernels import discrete_small as small
+from lqrpg.kernels.evaluation import evaluate
+from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr import continuous, discrete
-from lqrpg.lqr import discrete_small as small
-from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.rollout import infinite_horizon_costs
 from tests.lqr.extended import EPS, Exact, exact, hard_case, is_stable
 
 pytestmark = pytest.mark.slow

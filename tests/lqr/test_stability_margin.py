@@ -12,11 +12,11 @@ from scipy import linalg
 
 from lqrpg import cost, solve
 from lqrpg.checks import SettingWarning
+from lqrpg.kernels import discrete_small as small
+from lqrpg.kernels.evaluation import evaluate
+from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr import continuous, discrete
-from lqrpg.lqr import discrete_small as small
-from lqrpg.lqr.evaluation import evaluate
 from lqrpg.lqr.plant import Plant
-from lqrpg.lqr.rollout import infinite_horizon_costs
 from lqrpg.lqr.sampling import LinearModel, sampled
 from lqrpg.lqr.stability import REAL, is_hurwitz, is_schur, is_stable
 from lqrpg.systems.custom import Custom

@@ -25,12 +25,12 @@ from lqrpg import (
     optimal_gain,
     plot_history,
 )
-from lqrpg.algorithms.q_moments import evaluate_policy
-from lqrpg.algorithms.rollout_descent import two_point_estimates
-from lqrpg.algorithms.schedules import Constant
-from lqrpg.algorithms.sgd import BiasedOracle, DirectOracle, IndirectOracle, run_sgd
-from lqrpg.algorithms.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.lqr.discrete import state_covariance
+from lqrpg.methods.lstd import evaluate_policy
+from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
+from lqrpg.methods.rollout_descent import two_point_estimates
+from lqrpg.methods.schedules import Constant
+from lqrpg.methods.sgd import BiasedOracle, DirectOracle, IndirectOracle, run_sgd
 from lqrpg.systems.three_state import ThreeState
 
 SYSTEM = ThreeState()

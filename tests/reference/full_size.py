@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.results.lookup import FinishedRun, finished_runs
+from lqrpg.runner.experiment import Experiment, Trial
 from tests.reference.runs import Tables, compute, experiment_name, experiment_of
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "results"

@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from lqrpg.algorithms import policy_evaluation
-from lqrpg.experiments.base import Experiment
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.qsa import policy_evaluation
+from lqrpg.runner.experiment import Experiment
 from tests.reference.full_size import SAMPLES
 from tests.reference.runs import Tables, compute, experiment_of, runs
 

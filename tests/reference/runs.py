@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from lqrpg.cli.complete import choices
 from lqrpg.cli.compose import requests
-from lqrpg.experiments.base import Experiment, Trial
 from lqrpg.results.comparison import TIMINGS
+from lqrpg.runner.experiment import Experiment, Trial
 
 FOLDER = Path(__file__).resolve().parent / "tables"
 RENEW = "make references WRITE=--write"

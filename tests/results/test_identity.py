@@ -52,7 +52,7 @@ def test_empty_texts_that_some_python_versions_add_to_f_strings_do_not_matter():
 
 def test_the_closure_holds_the_kernels_and_not_the_figures():
     modules = set(identity._closure(["lqrpg.experiments.azopg"]))
-    assert {"lqrpg.algorithms.azopg", "lqrpg.lqr.rollout", "lqrpg.lqr.compiled"} <= modules
+    assert {"lqrpg.azopg.replay", "lqrpg.kernels.rollout", "lqrpg.compiler.jit"} <= modules
     assert not any(
         name.startswith(("lqrpg.figures", "lqrpg.claims", "lqrpg.cli", "lqrpg.backends")) for name in modules
     )

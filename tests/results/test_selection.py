@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lqrpg.plugins import choices
 from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, find_companion, finished_runs, select
 from lqrpg.results.run_directory import RunDirectory
-from lqrpg.rooms import choices
 
 SCALES = ("smoke", "small", "paper")
 

@@ -15,7 +15,7 @@ from scipy import linalg
 
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.systems.custom_family import CustomFamily
-from lqrpg.systems.parameter_family import first_unstabilisable
+from lqrpg.systems.families.parameters import first_unstabilisable
 from tests.cartpoles import cartpole
 from tests.families import CART_POLE, TWO, family_of
 

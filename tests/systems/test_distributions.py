@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from lqrpg.checks import SettingError
-from lqrpg.systems.distributions import distribution
+from lqrpg.systems.families.distributions import distribution
 
 CASES = {
     "uniform": ({"distribution": "uniform", "low": 0.5, "high": 2.0}, stats.uniform(0.5, 1.5)),

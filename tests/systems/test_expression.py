@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lqrpg.checks import SettingError
-from lqrpg.systems.expression import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, no_name, parse
+from lqrpg.systems.families.expression import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, no_name, parse
 
 NAMES = ("M", "m", "L")
 VALUES = {"M": 1.5, "m": 0.25, "L": 2.0}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lqrpg.lqr.compiled import njit
+from lqrpg.compiler.jit import njit
 
 STEP = 1.0
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from walkers.walk import walk
 
-from lqrpg.experiments.base import Trial, collect, generator, repeated
+from lqrpg.runner.experiment import Trial, collect, generator, repeated
 
 
 @dataclass(frozen=True)

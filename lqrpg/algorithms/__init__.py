@@ -1,1 +1,0 @@
-"""The papers' algorithms, one a module: arrays in, arrays out."""

@@ -1,0 +1,71 @@
+"""A rank of a world that `mpi_launch` has started: `python -m mpi4py -m lqrpg.backends.mpi.rank SOCKET SIZE`."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+import threading
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+
+from lqrpg.backends.base import LauncherError, WorkerLostError
+from lqrpg.backends.mpi.world import Comm, forget_shared_memory, join, release, serve
+
+
+def main() -> None:
+    """Rank 0 takes a director from the launching process, and sends back what it yields; the others serve."""
+    socket, size = sys.argv[1], int(sys.argv[2])
+    try:
+        comm = join(size)
+    except LauncherError as error:
+        sys.exit(f"lqrpg: {error}")
+    if comm.rank:
+        serve(comm)
+        return
+    forget_shared_memory()
+    with Client(socket) as channel:
+        _direct(comm, channel, Path(socket).parent)
+
+
+def _direct(comm: Comm, channel: Connection, folder: Path) -> None:
+    director = channel.recv()
+    launcher = threading.Thread(target=_end_with_the_launcher, args=(comm, channel, folder), daemon=True)
+    launcher.start()
+    try:
+        for result in director(comm):
+            channel.send(("result", result))
+    except WorkerLostError as error:
+        channel.send(("error", error))
+        comm.Abort(1)
+    except Exception as error:
+        release(comm)
+        channel.send(("error", _portable(error)))
+    else:
+        release(comm)
+        channel.send(("end", None))
+    launcher.join()  # it has heard the last word: a channel that closes before would look like a death
+
+
+def _end_with_the_launcher(comm: Comm, channel: Connection, folder: Path) -> None:
+    """End the whole world, and its folder, when the launching process goes away, which may be without a word."""
+    try:
+        done = channel.recv()
+    except (EOFError, OSError):
+        done = False
+    if not done:
+        shutil.rmtree(folder, ignore_errors=True)
+        comm.Abort(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself if it can be sent to another process, else its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+if __name__ == "__main__":
+    main()

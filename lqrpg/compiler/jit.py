@@ -1,0 +1,160 @@
+"""The one way in which this package compiles: `njit`, strict IEEE arithmetic, cached on disk.
+
+Numba's cache does not notice that a *callee* in another file has changed. The cache folder is therefore named after
+a hash of every module that holds a kernel and of all modules that these import: an edit to any of them starts a fresh
+folder, an edit elsewhere does not.
+
+Lane kernels. Small matrices are too short for vector units, so a kernel treats `LANES` systems side by side: arrays
+end with an axis of that length, and the innermost loop runs over it. Every lane sees the same operations in the same
+order whatever its neighbours hold, hence a result never depends on how systems were grouped. Matrix sizes reach a
+kernel as the *length of a tuple* (`size_of`), which the compiler knows, so that it can unroll the loops over them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+try:
+    from numba.core.caching import NullCache
+
+    from lqrpg.compiler.cache import SealedCache
+except ImportError:  # parts that Numba does not promise to keep
+    SealedCache = NullCache = None  # type: ignore[assignment, misc]
+
+LANES = 16
+"""Systems that a lane kernel treats side by side."""
+
+_KERNEL = re.compile(r"\b(njit|intrinsic)\b")
+_IMPORT = re.compile(r"^[ \t]*(?:from (lqrpg[\w.]*) import (\([^)]*\)|[^\n]*)|import (lqrpg[\w.]*))", re.MULTILINE)
+
+
+def size_of(length: int) -> tuple[int, ...]:
+    """A matrix size as a tuple of that many zeros: its length is part of its type, so kernels unroll over it."""
+    return (0,) * length
+
+
+def kernel_sources(folder: Path) -> dict[str, str]:
+    """Names and texts of the modules below a package's folder that may change a kernel.
+
+    These are the modules that hold one, in any subfolder, and those that they import, directly or not: a kernel may
+    call their functions and holds the values of their constants.
+    """
+    texts = {_dotted(source, folder): source.read_text(encoding="utf-8") for source in folder.rglob("*.py")}
+    found: dict[str, str] = {}
+    waiting = [module for module, text in texts.items() if _KERNEL.search(text)]
+    while waiting:
+        module = waiting.pop()
+        if module in texts and module not in found:
+            found[module] = texts[module]
+            waiting += _imported(texts[module])
+    return dict(sorted(found.items()))
+
+
+def _dotted(source: Path, folder: Path) -> str:
+    parts = source.relative_to(folder.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(text: str) -> list[str]:
+    """Dotted names of what may be a module of this package among a module's imports."""
+    modules = []
+    for origin, names, plain in _IMPORT.findall(text):
+        modules += [plain] if plain else [origin, *(f"{origin}.{name}" for name in re.findall(r"\w+", names))]
+    return modules
+
+
+def _kernel_sources_hash(package: str) -> str:
+    """Digest of this package's kernel sources, and of all of another package that has kernels of its own."""
+    own = Path(__file__).resolve().parent.parent
+    sources = kernel_sources(own)
+    if package != own.name:
+        folders = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", [])]
+        others = [(folder, source) for folder in folders for source in sorted(folder.rglob("*.py"))]
+        sources |= {_dotted(source, folder): source.read_text(encoding="utf-8") for folder, source in others}
+    digest = hashlib.sha256()
+    for module, text in sources.items():
+        digest.update(f"{module}\0{text}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Make the folder if need be; true if this user owns it and can write there (a cache holds code to be run)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
+    except OSError:
+        return False
+
+
+def _wanted_root() -> Path:
+    """What the user asks for; a home that is not known stays `~`, and is then made nowhere."""
+    chosen = os.environ.get("LQRPG_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, pathlib's raises
+    return Path(chosen) if chosen else Path(base) / "lqrpg"
+
+
+def _spare_root() -> Path:
+    return Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"
+
+
+@cache
+def cache_folder(package: str = "lqrpg") -> Path:
+    """Folder of a package's kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
+    kernels = f"kernels-{_kernel_sources_hash(package)}"
+    for place in (_wanted_root, _spare_root):
+        root = place()
+        if _is_ours(root) and _is_ours(root / kernels):
+            return root / kernels
+    return Path(tempfile.mkdtemp(prefix="lqrpg-"))
+
+
+def njit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function in nopython mode, without fast-math, so that its bits depend on its inputs alone."""
+    return _compile(function)
+
+
+def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a function that makes no array and keeps none: it borrows its caller's, and counts no references.
+
+    Counting them, atomically, would take a fifth of the time of a small kernel.
+    """
+    return _compile(function, _nrt=False)
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    settings: Any = numba.config
+    outside = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
+    try:
+        options = {"error_model": "numpy", "fastmath": False, **options}
+        compiled: Any = numba.njit(**options)(function)
+        if not _seal(compiled, function):
+            compiled = numba.njit(cache=True, **options)(function)
+    finally:
+        settings.CACHE_DIR = outside
+    kernel: Callable[..., Any] = compiled
+    return kernel
+
+
+def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
+    """Have a function's compiled forms kept in sealed files; false if this Numba is not made as that needs.
+
+    Numba's own files then take their place: kernels are kept, but a damaged file is not noticed.
+    """
+    if SealedCache is None or not isinstance(getattr(compiled, "_cache", None), NullCache):
+        return False
+    try:
+        compiled._cache = SealedCache(function)
+    except (AttributeError, TypeError):
+        return False
+    return True

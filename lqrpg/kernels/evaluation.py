@@ -1,0 +1,74 @@
+"""Costs, gradients and stability of many discrete-time systems and gains: the kernel as seen from Python."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.lanes import lane_array
+from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.lqr.plant import Array, contiguous
+
+
+class Evaluation(NamedTuple):
+    """Costs (count,), gradients (count, m, n), state covariances (count, n, n) and stability (count,) of
+    systems.
+    """
+
+    cost: Array
+    gradient: Array
+    covariance: Array
+    stable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+@njit
+def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
+    n, m, count = len(size), len(inputs), max(A.shape[0], K.shape[0])
+    work = workspace(Sigma, size, inputs)
+    a, b, k = np.empty((n, n, LANES)), np.empty((n, m, LANES)), np.empty((m, n, LANES))
+    cost, gradient, stable = np.empty(LANES), np.empty((m, n, LANES)), lane_array(1)[0]
+    costs, gradients = np.empty(count), np.empty((count, m, n))
+    covariances, stables = np.empty((count, n, n)), np.empty(count, np.bool_)
+    for first in range(0, count, LANES):
+        for lane in range(LANES):
+            # spare lanes repeat the last system; a lone system or gain is shared by all
+            a[:, :, lane] = A[min(first + lane, A.shape[0] - 1)]
+            b[:, :, lane] = B[min(first + lane, B.shape[0] - 1)]
+            k[:, :, lane] = K[min(first + lane, K.shape[0] - 1)]
+        cost_and_gradient(a, b, k, Q, R, Sigma, work, cost, gradient, stable, size, inputs)
+        for lane in range(min(LANES, count - first)):
+            costs[first + lane] = cost[lane]
+            gradients[first + lane] = gradient[:, :, lane]
+            covariances[first + lane] = work.covariance[:, :, lane]
+            stables[first + lane] = stable[lane] > 0.0
+    return costs, gradients, covariances, stables
+
+
+def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array) -> Evaluation:
+    """Costs, gradients and stability of many systems under many gains (Nguyen-Le et al., eq. (1) and Section
+    II).
+
+    Parameters
+    ----------
+    A, B : (count, n, n) and (count, n, m) systems; or one system, shapes (n, n) and (n, m), for all gains.
+    gains : (count, m, n) gains; or one gain, shape (m, n), for all systems.
+    Q, R, Sigma : (n, n), (m, m) and (n, n) weights and noise covariance, common to all.
+
+    Returns
+    -------
+    Evaluation with infinite costs and NaN gradients where the closed loop is not Schur stable.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of systems and of gains differ.
+    """
+    n, m = B.shape[-2:]
+    A, B, gains = A.reshape(-1, n, n), B.reshape(-1, n, m), gains.reshape(-1, m, n)
+    counts = {A.shape[0], B.shape[0], gains.shape[0]} - {1}
+    if len(counts) > 1 or A.shape[0] != B.shape[0]:
+        raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
+    A, B, gains, Q, R, Sigma = contiguous(A, B, gains, Q, R, Sigma)
+    return Evaluation(*_evaluate(A, B, gains, Q, R, Sigma, size_of(n), size_of(m)))

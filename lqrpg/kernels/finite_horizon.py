@@ -1,0 +1,342 @@
+"""The mean stage cost of a finite rollout in discrete time: value, gradient and variance, exactly.
+
+.. math:: C_l(K) = \\frac1l \\sum_{t<l} tr((Q + K'RK) S_t), \\quad S_{t+1} = F S_t F' + \\Sigma,
+          \\quad F = A - BK
+
+from S_0 = Sigma_0. It is a polynomial in K, defined whether or not K stabilises the plant. `rollout_gradient`
+runs the recursion, l steps; `stable_rollout_gradient` needs a stable loop and takes log2(l) steps. With S and
+P the stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
+
+.. math:: l C_l = l\\, tr(P\\Sigma) - tr((P - T'PT) D).
+"""
+
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+import numpy as np
+
+from lqrpg.compiler.jit import njit, size_of
+from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, solve_cost_to_go, solve_covariance
+from lqrpg.lqr.plant import Array, Plant, contiguous
+
+FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
+
+
+@njit
+def multiply(a, b, out):  # type: ignore[no-untyped-def]
+    """out = a b."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            total = 0.0
+            for k in range(b.shape[0]):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
+    """out = a' b."""
+    for i in range(a.shape[1]):
+        for j in range(b.shape[1]):
+            total = 0.0
+            for k in range(b.shape[0]):
+                total += a[k, i] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def square_step(F, X, M, work, out):  # type: ignore[no-untyped-def]
+    """out = F X F' + M."""
+    multiply(F, X, work)
+    for i in range(F.shape[0]):
+        for j in range(F.shape[0]):
+            total = M[i, j]
+            for k in range(F.shape[0]):
+                total += work[i, k] * F[j, k]
+            out[i, j] = total
+
+
+@njit
+def costs_to_go(F, weight, work, P):  # type: ignore[no-untyped-def]
+    """Fill P, shape (l + 1, n, n), with the costs-to-go of 0, ..., l steps: P_j = W + F'P_{j-1}F."""
+    P[0] = 0.0
+    n = F.shape[0]
+    for step in range(1, P.shape[0]):
+        multiply(P[step - 1], F, work)
+        for i in range(n):
+            for j in range(n):
+                total = weight[i, j]
+                for k in range(n):
+                    total += F[k, i] * work[k, j]
+                P[step, i, j] = total
+
+
+@njit
+def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):  # type: ignore[no-untyped-def]
+    """C_l, its gradient into `out`: 2/l sum_t (R K - B'P_{l-1-t}F) S_t; P has l + 1 slices."""
+    length = P.shape[0] - 1
+    m, n = K.shape
+    costs_to_go(F, weight, work[0], P)
+    S[:, :] = Sigma0
+    out[:, :] = 0.0
+    total = 0.0
+    for t in range(length):
+        multiply(P[length - 1 - t], F, work[0])
+        for p in range(m):
+            for j in range(n):
+                value = 0.0
+                for q in range(m):
+                    value += R[p, q] * K[q, j]
+                for k in range(n):
+                    value -= B[k, p] * work[0, k, j]
+                E[p, j] = value
+        for p in range(m):
+            for j in range(n):
+                for k in range(n):
+                    out[p, j] += 2.0 / length * E[p, k] * S[k, j]
+        for i in range(n):
+            for j in range(n):
+                total += weight[i, j] * S[i, j]
+        square_step(F, S, Sigma, work[0], work[1])
+        S[:, :] = work[1]
+    return total / length
+
+
+@njit
+def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-untyped-def]
+    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1
+    slices."""
+    length, n = P.shape[0] - 1, F.shape[0]
+    costs_to_go(F, weight, work[0], P)
+    S[:, :] = Sigma0
+    total = 0.0
+    for t in range(length):
+        multiply(weight, S, work[0])
+        for i in range(n):
+            for j in range(n):
+                value = 0.0
+                for k in range(n):
+                    value += (2.0 * P[length - t, i, k] - weight[i, k]) * S[k, j]
+                work[1, i, j] = value
+        for i in range(n):
+            for j in range(n):
+                total += work[0, i, j] * work[1, j, i]
+        square_step(F, S, Sigma, work[0], work[1])
+        S[:, :] = work[1]
+    return 2.0 * total / length**2
+
+
+@njit
+def multiply_square(a, b, out, n_size):  # type: ignore[no-untyped-def]
+    """out = a b for matrices whose size the compiler knows."""
+    n = len(n_size)
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for k in range(n):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def multiply_square_transposed(a, b, out, n_size):  # type: ignore[no-untyped-def]
+    """out = a' b for matrices whose size the compiler knows."""
+    n = len(n_size)
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for k in range(n):
+                total += a[k, i] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def]
+    """T = F^l and Y = sum_j F^j X F^(l-1-j), by squaring the block matrix [[F, X], [0, F]]."""
+    n = len(n_size)
+    base, corner, left, right = work[0], work[1], work[2], work[3]
+    base[:, :] = F
+    corner[:, :] = X
+    T[:, :] = 0.0
+    Y[:, :] = 0.0
+    for i in range(n):
+        T[i, i] = 1.0
+    remaining = length
+    while remaining > 0:
+        if remaining % 2 == 1:
+            multiply_square(T, corner, left, n_size)
+            multiply_square(Y, base, right, n_size)
+            for i in range(n):
+                for j in range(n):
+                    Y[i, j] = left[i, j] + right[i, j]
+            multiply_square(T, base, left, n_size)
+            T[:, :] = left
+        remaining //= 2
+        if remaining > 0:
+            multiply_square(base, corner, left, n_size)
+            multiply_square(corner, base, right, n_size)
+            for i in range(n):
+                for j in range(n):
+                    corner[i, j] = left[i, j] + right[i, j]
+            multiply_square(base, base, left, n_size)
+            base[:, :] = left
+
+
+@njit
+def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
+    """T = F^l."""
+    n = len(n_size)
+    base, left = work[0], work[1]
+    base[:, :] = F
+    T[:, :] = 0.0
+    for i in range(n):
+        T[i, i] = 1.0
+    remaining = length
+    while remaining > 0:
+        if remaining % 2 == 1:
+            multiply_square(T, base, left, n_size)
+            T[:, :] = left
+        remaining //= 2
+        if remaining > 0:
+            multiply_square(base, base, left, n_size)
+            base[:, :] = left
+
+
+@njit
+def _size(T):  # type: ignore[no-untyped-def]
+    """Frobenius norm."""
+    total = 0.0
+    for i in range(T.shape[0]):
+        for j in range(T.shape[1]):
+            total += T[i, j] ** 2
+    return np.sqrt(total)
+
+
+@njit
+def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):  # type: ignore[no-untyped-def]
+    """C_l and its gradient into `out`, for a closed, stable loop whose P is solved; `work` is (12, n, n).
+
+    With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
+    gradient = 2 (R K - B'PF) N + (2/l) B'(H F S - Y').
+    """
+    n, m = len(n_size), B.shape[1]
+    F, P, S = loop.closed, loop.P, loop.S
+    D, T, G, N, H, Y, left, right = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
+    scratch = work[8:]
+    solve_covariance(Sigma, loop, S, n_size)
+    power_of(F, length, T, scratch, n_size)
+    for i in range(n):
+        for j in range(n):
+            D[i, j] = S[i, j] - Sigma0[i, j]
+    multiply_square(P, T, left, n_size)
+    multiply_square_transposed(T, left, G, n_size)  # T'PT
+    multiply_square(left, D, right, n_size)  # P T D
+    for i in range(n):
+        for j in range(n):
+            Y[i, j] = right[j, i]  # D T'P, the seed of the sum
+    multiply_square(T, D, left, n_size)
+    total = 0.0
+    for i in range(n):
+        for j in range(n):
+            value = D[i, j]
+            for k in range(n):
+                value -= left[i, k] * T[j, k]
+            N[i, j] = Sigma[i, j] - value / length
+            G[i, j] = P[i, j] - G[i, j]
+            total += P[i, j] * Sigma[i, j] - G[i, j] * D[i, j] / length
+    solve_covariance(N, loop, N, n_size)
+    solve_cost_to_go(G, loop, H, n_size)
+    if _size(T) > FORGOTTEN:
+        right[:, :] = Y
+        _power_sum(F, right, length, T, Y, scratch, n_size)
+    else:
+        Y[:, :] = 0.0
+    multiply_square(H, F, left, n_size)
+    multiply_square(left, S, right, n_size)
+    multiply_square(P, F, left, n_size)
+    for p in range(m):
+        for j in range(n):
+            value = 0.0
+            for q in range(m):
+                value += R[p, q] * K[q, j]
+            for k in range(n):
+                value -= B[k, p] * left[k, j]
+            loop.residual[p, j] = value
+    for p in range(m):
+        for j in range(n):
+            value, tail = 0.0, 0.0
+            for k in range(n):
+                value += loop.residual[p, k] * N[k, j]
+                tail += B[k, p] * (right[k, j] - Y[j, k])
+            out[p, j] = 2.0 * (value + tail / length)
+    return total
+
+
+@njit
+def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):  # type: ignore[no-untyped-def]
+    """Mean of C_l(K + U) over the offsets U, (count, m, n); the mean gradient into `out`."""
+    n, m = B.shape
+    P, S, work = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))
+    F, weight, E, gradient = np.empty((n, n)), np.empty((n, n)), np.empty((m, n)), np.empty((m, n))
+    gain, RK = np.empty((m, n)), np.empty((m, n))
+    out[:, :] = 0.0
+    total = 0.0
+    for sample in range(offsets.shape[0]):
+        gain[:, :] = K + offsets[sample]
+        multiply(R, gain, RK)
+        multiply_transposed(gain, RK, weight)
+        multiply(B, gain, F)
+        for i in range(n):
+            for j in range(n):
+                weight[i, j] += Q[i, j]
+                F[i, j] = A[i, j] - F[i, j]
+        total += _recursive_gradient(B, R, Sigma, Sigma0, gain, F, weight, P, S, work, E, gradient)
+        out += gradient
+    out /= offsets.shape[0]
+    return total / offsets.shape[0]
+
+
+def rollout_gradient(
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, offsets: Array | None = None
+) -> tuple[float, Array]:
+    """Expected mean stage cost C_l of a rollout and its gradient, for any gain.
+
+    Parameters
+    ----------
+    plant : discrete-time plant.
+    initial_covariance : (n, n) covariance Sigma_0 of the first state.
+    gain : (m, n) gain.
+    length : steps of the rollout, l.
+    offsets : (count, m, n) perturbations of the gain to average over; none by default.
+
+    Returns
+    -------
+    The cost (its mean over the offsets) and its gradient, (m, n).
+    """
+    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
+    (shifts,) = contiguous(np.zeros((1, *K.shape)) if offsets is None else offsets)
+    out = np.empty_like(K)
+    return float(average_gradient(A, B, Q, R, Sigma, Sigma0, K, shifts, int(length), out)), out
+
+
+def rollout_moments(
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop
+) -> tuple[float, float, Array]:
+    """Mean and variance of a rollout's mean stage cost, and the gradient of the mean, at a stabilising gain.
+
+    Raises
+    ------
+    ValueError
+        If the gain does not stabilise the plant.
+    """
+    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
+    n_size = size_of(plant.n_states)
+    if not close_loop(A, B, Q, R, K, loop, n_size):
+        raise ValueError("the gain does not stabilise the plant")
+    cost_trace(loop, n_size)
+    n, out = plant.n_states, np.empty_like(K)
+    mean = stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, np.empty((12, n, n)), out, n_size)
+    buffers = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))
+    variance = rollout_variance(loop.closed, loop.weight, Sigma, Sigma0, *buffers)
+    return float(mean), float(variance), out

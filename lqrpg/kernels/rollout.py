@@ -1,0 +1,275 @@
+"""Exact costs of rollouts of linear plants in continuous time: a Taylor step, then doublings, in vector lanes.
+
+The cost of a noiseless rollout over [0, tau] is x0' W_tau x0 (Sha et al., eq. (6)) with
+
+.. math:: W_\\tau = \\int_0^\\tau e^{A_K't}(Q + K'RK)e^{A_K t} dt, \\qquad W_{2h} = W_h + e^{A_K'h} W_h e^{A_K h}.
+
+A simulator approximates this integral; here it comes out to rounding, truncation at tau included. The first step h is
+so short that a Taylor series of `TAYLOR_TERMS` terms reaches rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.lanes import fused, lane_array, read, splat, where_greater, write
+from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import is_stable
+
+TAYLOR_TERMS = 12
+FIRST_STEP = 0.2  # bound on ||A_K||_F h: the first neglected terms are then below 1e-16, relative
+MIN_DOUBLINGS = 9
+MAX_DOUBLINGS = 64
+SETTLED = 1e-12  # ||e^{A_K t}|| below which a further doubling changes the cost by less than rounding
+FEW_DOUBLINGS, SMALL_GROWTH = 20, 100.0
+"""Doublings, and sizes of e^{A_K t}, up to which rounding cannot decide whether a loop decays: see `stability`."""
+
+
+@njit
+def _product(a, b, out, size):  # type: ignore[no-untyped-def]
+    """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
+    n = len(size)
+    for i in range(n):
+        for j in range(0, n - 1, 2):
+            left = splat(0.0)
+            right = splat(0.0)
+            for k in range(n):
+                shared = read(a, (i, k))
+                left = fused(shared, read(b, (k, j)), left)
+                right = fused(shared, read(b, (k, j + 1)), right)
+            write(out, (i, j), left)
+            write(out, (i, j + 1), right)
+        if n % 2 == 1:
+            last = splat(0.0)
+            for k in range(n):
+                last = fused(read(a, (i, k)), read(b, (k, n - 1)), last)
+            write(out, (i, n - 1), last)
+
+
+@njit
+def _transposed_product(a, b, out, size):  # type: ignore[no-untyped-def]
+    """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
+    n = len(size)
+    for i in range(n):
+        for j in range(i, n):
+            total = splat(0.0)
+            for k in range(n):
+                total = fused(read(a, (k, i)), read(b, (k, j)), total)
+            write(out, (i, j), total)
+
+
+@njit
+def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type: ignore[no-untyped-def]
+    """Fill the lanes with A - B K and Q + K'RK of the gains from `first` on; spare lanes repeat the last gain."""
+    n, m = len(size), B.shape[1]
+    for lane in range(LANES):
+        gain = gains[min(first + lane, gains.shape[0] - 1)]
+        for p in range(m):
+            for j in range(n):
+                K[p, j, lane] = gain[p, j]
+    for p in range(m):
+        for j in range(n):
+            total = splat(0.0)
+            for q in range(m):
+                total = fused(splat(R[p, q]), read(K, (q, j)), total)
+            write(RK, (p, j), total)
+    for i in range(n):
+        for j in range(n):
+            loop, stage = splat(A[i, j]), splat(Q[i, j])
+            for p in range(m):
+                loop = fused(splat(-B[i, p]), read(K, (p, j)), loop)
+                stage = fused(read(K, (p, i)), read(RK, (p, j)), stage)
+            write(closed, (i, j), loop)
+            write(weight, (i, j), stage)
+
+
+@njit
+def _first_step(closed, weight, steps, transition, work, term, product, size):  # type: ignore[no-untyped-def]
+    """Taylor series of e^{A_K h} into `transition` and of W_h into `weight`, h the lane's entry of `steps`."""
+    n = len(size)
+    h = read(steps, (0,))
+    for i in range(n):
+        for j in range(n):
+            write(closed, (i, j), read(closed, (i, j)) * h)
+            scaled = read(weight, (i, j)) * h
+            write(weight, (i, j), scaled)
+            write(work, (i, j), scaled)
+            unit = splat(1.0 if i == j else 0.0)
+            write(term, (i, j), unit)
+            write(transition, (i, j), unit)
+    for order in range(1, TAYLOR_TERMS + 1):
+        of_transition, of_weight = 1.0 / order, 1.0 / (order + 1)
+        _product(term, closed, product, size)
+        for i in range(n):
+            for j in range(n):
+                following = read(product, (i, j)) * of_transition
+                write(term, (i, j), following)
+                write(transition, (i, j), read(transition, (i, j)) + following)
+        _product(work, closed, product, size)
+        for i in range(n):
+            for j in range(n):
+                following = (read(product, (i, j)) + read(product, (j, i))) * of_weight
+                write(work, (i, j), following)
+                write(weight, (i, j), read(weight, (i, j)) + following)
+
+
+@njit
+def _double(transition, weight, active, work, product, size):  # type: ignore[no-untyped-def]
+    """W <- W + E'WE and E <- E^2 where `active` is 1 and not 0, the horizon twice as long there afterwards."""
+    n = len(size)
+    on = read(active, (0,))
+    half = splat(0.5)
+    _product(weight, transition, work, size)
+    _transposed_product(transition, work, product, size)
+    for i in range(n):
+        for j in range(i, n):
+            before = read(weight, (i, j))
+            after = where_greater(on, half, before + read(product, (i, j)), before)
+            write(weight, (i, j), after)
+            write(weight, (j, i), after)
+    _product(transition, transition, product, size)
+    for i in range(n):
+        for j in range(n):
+            write(transition, (i, j), where_greater(on, half, read(product, (i, j)), read(transition, (i, j))))
+
+
+@njit
+def _frobenius(matrix, lane):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            total += matrix[i, j, lane] ** 2
+    return np.sqrt(total)
+
+
+@njit
+def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
+    """Number of doublings that leads from a first step with ||A_K|| h <= FIRST_STEP to the horizon."""
+    count = MIN_DOUBLINGS
+    while norm * horizon / 2.0**count > FIRST_STEP and count < MAX_DOUBLINGS:
+        count += 1
+    return count
+
+
+@njit
+def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ignore[no-untyped-def]
+    n, m = len(size), B.shape[1]
+    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
+    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
+    closed, weight, transition = buffers[0], buffers[1], buffers[2]
+    work, term, product = buffers[3], buffers[4], buffers[5]
+    steps, active = lane_array(1), lane_array(1)
+    count = np.empty(LANES, np.int64)
+    costs = np.empty(gains.shape[0])
+    for first in range(0, gains.shape[0], LANES):
+        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
+        for lane in range(LANES):
+            count[lane] = _doublings(_frobenius(closed, lane), horizon)
+            steps[0, lane] = horizon / 2.0 ** count[lane]
+        _first_step(closed, weight, steps, transition, work, term, product, size)
+        for doubling in range(np.max(count)):
+            for lane in range(LANES):
+                active[0, lane] = 1.0 if doubling < count[lane] else 0.0
+            _double(transition, weight, active, work, product, size)
+        for lane in range(min(LANES, gains.shape[0] - first)):
+            x0 = starts[first + lane]
+            total = 0.0
+            for i in range(n):
+                for j in range(n):
+                    total += x0[i] * weight[i, j, lane] * x0[j]
+            costs[first + lane] = total if np.isfinite(total) else np.inf
+    return costs
+
+
+@njit
+def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-untyped-def]
+    n, m = len(size), B.shape[1]
+    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
+    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
+    closed, weight, transition = buffers[0], buffers[1], buffers[2]
+    work, term, product = buffers[3], buffers[4], buffers[5]
+    steps, active, done, largest = lane_array(1), lane_array(1), lane_array(1)[0], lane_array(1)[0]
+    costs, clear = np.empty(gains.shape[0]), np.empty(gains.shape[0], np.bool_)
+    for first in range(0, gains.shape[0], LANES):
+        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
+        done[:], largest[:] = 0.0, 0.0
+        for lane in range(LANES):
+            steps[0, lane] = FIRST_STEP / max(_frobenius(closed, lane), 1e-300)
+        _first_step(closed, weight, steps, transition, work, term, product, size)
+        for _ in range(MAX_DOUBLINGS):
+            for lane in range(LANES):
+                norm = _frobenius(transition, lane)
+                active[0, lane] = 1.0 if norm > SETTLED and np.isfinite(norm) else 0.0
+                done[lane] += active[0, lane]
+                largest[lane] = max(largest[lane], norm)
+            if not np.any(active > 0.5):
+                break
+            _double(transition, weight, active, work, product, size)
+        for lane in range(min(LANES, gains.shape[0] - first)):
+            total = 0.0
+            for i in range(n):
+                for j in range(n):
+                    total += weight[i, j, lane] * Sigma[j, i]
+            settled = _frobenius(transition, lane) <= SETTLED and np.isfinite(total)
+            costs[first + lane] = total if settled else np.inf
+            clear[first + lane] = done[lane] <= FEW_DOUBLINGS and largest[lane] <= SMALL_GROWTH
+    return costs, clear
+
+
+def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: float) -> Array:
+    """Exact costs x0' W_tau x0 of noiseless rollouts over [0, horizon] (Sha et al., eq. (6)).
+
+    Parameters
+    ----------
+    plant : continuous-time plant.
+    gains : (count, m, n) feedback gains, one a rollout.
+    starts : (count, n) initial states, one a rollout.
+    horizon : length tau of the rollouts, in seconds.
+
+    Returns
+    -------
+    (count,) costs; infinite where the cost overflows (a gain that is far from stabilising).
+    """
+    A, B, Q, R, gains, starts = contiguous(*plant.matrices[:4], gains, starts)
+    costs: Array = _finite_horizon_costs(A, B, Q, R, gains, starts, float(horizon), size_of(plant.n_states))
+    return costs
+
+
+def infinite_horizon_costs(plant: Plant, gains: Array) -> Array:
+    """Costs tr(P_K Sigma) of many gains at once (Sha et al., eq. (2)).
+
+    Parameters
+    ----------
+    plant : continuous-time plant.
+    gains : (count, m, n) feedback gains.
+
+    Returns
+    -------
+    (count,) costs; infinite where the gain is not stabilising, as `continuous.is_stabilising` decides.
+    """
+    return _stable_costs(plant, gains, plant, gains)
+
+
+def excess_costs(plant: Plant, best: Array, gains: Array) -> Array:
+    """Costs above that of the optimal gain K* = `best`, (m, n), of many gains at once, without a difference of costs.
+
+    .. math:: tr(P_K - P^*)\\Sigma = tr(K - K^*)'R(K - K^*)X_K
+
+    This is the cost of the gain K - K* for the plant (A - BK*, B) with Q = 0.
+
+    Returns
+    -------
+    (count,) costs; infinite where the gain is not stabilising.
+    """
+    return _stable_costs(plant, gains, plant._replace(A=plant.A - plant.B @ best, Q=0.0 * plant.Q), gains - best)
+
+
+def _stable_costs(plant: Plant, gains: Array, other: Plant, other_gains: Array) -> Array:
+    """Costs of gains for a plant with the same closed loops as those that decide which gains stabilise."""
+    A, B, Q, R, Sigma, K = contiguous(*other.matrices, other_gains)
+    costs, clear = _infinite_horizon_costs(A, B, Q, R, Sigma, K, size_of(plant.n_states))
+    for doubtful in np.flatnonzero(np.isfinite(costs) & ~clear):
+        if not is_stable(plant, gains[doubtful], "continuous"):
+            costs[doubtful] = np.inf
+    return np.asarray(costs)

@@ -1,0 +1,1 @@
+"""Estimates of the policy gradient of P4, an oracle a module."""

@@ -1,0 +1,309 @@
+"""The direct gradient oracle (Algorithm 2): a zeroth-order estimate from the costs of perturbed, noisy
+rollouts.
+
+.. math:: \\hat g = \\frac{n_x n_u}{n v^2} \\sum_{k=1}^n \\hat C_k U_k, \\qquad
+          \\hat C_k = \\frac1l \\sum_{t=0}^{l-1} x_t'(Q + K_k'RK_k)x_t, \\quad K_k = K + U_k
+
+(eqs. (31), (32)) with U_k uniform on the Frobenius sphere of radius v. Rollouts run side by side in vector
+lanes; each has noise of its own.
+"""
+
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+import numpy as np
+
+from lqrpg.compiler.jit import njit, size_of
+from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
+from lqrpg.lqr.discrete import is_stabilising
+from lqrpg.lqr.plant import Array, Plant, contiguous
+
+
+@njit
+def _perturb(state, words, radius, norms, U):  # type: ignore[no-untyped-def]
+    """Fill U, shape (m n, LANES), with directions uniform on the sphere of the radius, one a lane."""
+    fill_normals(state, words, U)
+    norms[:] = 0.0
+    for p in range(U.shape[0]):
+        for lane in range(LANES):
+            norms[lane] += U[p, lane] ** 2
+    for lane in range(LANES):
+        norms[lane] = radius / np.sqrt(norms[lane])
+    for p in range(U.shape[0]):
+        for lane in range(LANES):
+            U[p, lane] *= norms[lane]
+
+
+@njit
+def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):  # type: ignore[no-untyped-def]
+    """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
+    n, m = len(n_size), len(m_size)
+    for p in range(m):
+        for j in range(n):
+            for lane in range(LANES):
+                gains[p, j, lane] = K[p, j] + U[p * n + j, lane]
+    for p in range(m):
+        for j in range(n):
+            for lane in range(LANES):
+                total = 0.0
+                for q in range(m):
+                    total += R[p, q] * gains[q, j, lane]
+                RK[p, j, lane] = total
+    for i in range(n):
+        for j in range(n):
+            for lane in range(LANES):
+                total = A[i, j]
+                for p in range(m):
+                    total -= B[i, p] * gains[p, j, lane]
+                closed[i, j, lane] = total
+    for i in range(n):
+        for j in range(i, n):
+            fold = 1.0 if i == j else 2.0
+            for lane in range(LANES):
+                total = Q[i, j]
+                for p in range(m):
+                    total += gains[p, i, lane] * RK[p, j, lane]
+                weight[i, j, lane] = fold * total
+
+
+@njit
+def _color(root, z, out, n_size):  # type: ignore[no-untyped-def]
+    """out = root z, lane by lane, for a lower triangular root of a covariance."""
+    n = len(n_size)
+    for i in range(n):
+        for lane in range(LANES):
+            total = 0.0
+            for j in range(i + 1):
+                total += root[i, j] * z[j, lane]
+            out[i, lane] = total
+
+
+@njit
+def _stage_costs(weight, x, costs, n_size):  # type: ignore[no-untyped-def]
+    """Add x'Wx to the costs, lane by lane."""
+    n = len(n_size)
+    for lane in range(LANES):
+        total = 0.0
+        for i in range(n):
+            row = 0.0
+            for j in range(i, n):
+                row += weight[i, j, lane] * x[j, lane]
+            total += row * x[i, lane]
+        costs[lane] += total
+
+
+@njit
+def _step(closed, x, w, out, n_size):  # type: ignore[no-untyped-def]
+    """out = F x + w, lane by lane."""
+    n = len(n_size)
+    for i in range(n):
+        for lane in range(LANES):
+            total = w[i, lane]
+            for j in range(n):
+                total += closed[i, j, lane] * x[j, lane]
+            out[i, lane] = total
+
+
+@njit
+def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):  # type: ignore[no-untyped-def]
+    """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see
+    `make_work`)."""
+    words, U, gains, RK, closed, weight, states, costs, _ = work
+    x, following, z, w = states[0], states[1], states[2], states[3]
+    _perturb(state, words, radius, costs, U)
+    _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size)
+    fill_normals(state, words, z)
+    _color(start_root, z, x, n_size)
+    costs[:] = 0.0
+    for _ in range(length - 1):
+        _stage_costs(weight, x, costs, n_size)
+        fill_normals(state, words, z)
+        _color(noise_root, z, w, n_size)
+        _step(closed, x, w, following, n_size)
+        x, following = following, x
+    _stage_costs(weight, x, costs, n_size)
+    for lane in range(LANES):
+        costs[lane] /= length
+
+
+@njit
+def make_work(n, m):  # type: ignore[no-untyped-def]
+    """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES),
+    costs, sums."""
+    return (
+        np.empty(LANES, np.uint64),
+        np.empty((m * n, LANES)),
+        np.empty((m, n, LANES)),
+        np.empty((m, n, LANES)),
+        np.empty((n, n, LANES)),
+        np.empty((n, n, LANES)),
+        np.empty((4, n, LANES)),
+        np.empty(LANES),
+        np.empty((2, m * n, LANES)),
+    )
+
+
+@njit
+def direct_gradient(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size
+):
+    """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the
+    others."""
+    n, m = len(n_size), len(m_size)
+    U, costs, plain, directions = work[1], work[7], work[8][0], work[8][1]
+    plain[:] = 0.0
+    directions[:] = 0.0
+    total = 0.0
+    for first in range(0, count, LANES):
+        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        used = min(LANES, count - first)
+        costs[used:] = 0.0
+        for lane in range(used):
+            total += costs[lane]
+        for p in range(m * n):
+            for lane in range(LANES):
+                plain[p, lane] += costs[lane] * U[p, lane]
+        if baseline:
+            for p in range(m * n):
+                for lane in range(used):
+                    directions[p, lane] += U[p, lane]
+    scale = m * n / (count * radius * radius)
+    for p in range(m):
+        for j in range(n):
+            product = np.sum(plain[p * n + j])
+            if baseline:  # sum_k (C_k - mean of the others) U_k = (n sum C_k U_k - sum C sum U) / (n - 1)
+                product = (count * product - total * np.sum(directions[p * n + j])) / (count - 1)
+            out[p, j] = scale * product
+
+
+@njit
+def _estimates(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size
+):
+    work = make_work(len(n_size), len(m_size))
+    for sample in range(out.shape[0]):
+        direct_gradient(
+            A,
+            B,
+            Q,
+            R,
+            start_root,
+            noise_root,
+            K,
+            radius,
+            count,
+            length,
+            baseline,
+            state,
+            work,
+            out[sample],
+            n_size,
+            m_size,
+        )
+
+
+@njit
+def _single_rollout_estimates(  # type: ignore[no-untyped-def]
+    A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size
+):
+    """Estimates from one rollout each: a full set of lanes gives LANES of them."""
+    n, m = len(n_size), len(m_size)
+    work = make_work(n, m)
+    U, costs = work[1], work[7]
+    scale = m * n / (radius * radius)
+    for first in range(0, out.shape[0], LANES):
+        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        for lane in range(min(LANES, out.shape[0] - first)):
+            for p in range(m):
+                for j in range(n):
+                    out[first + lane, p, j] = scale * costs[lane] * U[p * n + j, lane]
+
+
+def covariance_root(covariance: Array, name: str = "covariance") -> Array:
+    """A lower triangular L with L L' = covariance, for a symmetric positive semidefinite matrix, (n, n).
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not symmetric positive semidefinite.
+    """
+    symmetric = np.allclose(covariance, covariance.T)
+    values, vectors = np.linalg.eigh(covariance)
+    if not symmetric or values[0] < -1e-12 * max(1.0, values[-1]):
+        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    _, triangular = np.linalg.qr(root.T)
+    return np.ascontiguousarray(np.tril(triangular.T))
+
+
+def check_direct(count: int, length: int, radius: float, baseline: str) -> None:
+    """Raise ValueError, with one line, for settings of the oracle that make no sense."""
+    if count < 1 or length < 1:
+        raise ValueError(f"a gradient needs at least one rollout of one step, got {count} of {length}")
+    if not (np.isfinite(radius) and radius > 0.0):
+        raise ValueError(f"the smoothing radius must be positive and finite, got {radius}")
+    if baseline not in ("none", "mean"):
+        raise ValueError(f"baseline must be 'none' or 'mean', got {baseline!r}")
+    if baseline == "mean" and count < 2:
+        raise ValueError("baseline 'mean' compares a rollout with the others: it needs at least 2 rollouts")
+
+
+def direct_estimates(
+    plant: Plant,
+    initial_covariance: Array,
+    gain: Array,
+    *,
+    radius: float,
+    rollouts: int,
+    length: int,
+    samples: int,
+    seed: np.random.SeedSequence | int,
+    baseline: str = "none",
+) -> Array:
+    """Independent estimates (32) of the policy gradient at one gain, shape (samples, m, n).
+
+    Parameters
+    ----------
+    plant : discrete-time plant.
+    initial_covariance : (n, n) covariance Sigma_0 of a rollout's first state.
+    gain : (m, n) gain.
+    radius, rollouts, length : v, n and l of Algorithm 2.
+    samples : number of estimates.
+    seed : the seed of all of them.
+    baseline : "none" as in the paper; "mean" subtracts from each cost the mean of the other rollouts.
+    """
+    check_direct(rollouts, length, radius, baseline)
+    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
+    start_root = covariance_root(initial_covariance, "the covariance of the first state")
+    noise_root = covariance_root(plant.Sigma, "the covariance of the process noise")
+    out = np.empty((samples, *K.shape))
+    sizes = size_of(plant.n_states), size_of(plant.n_inputs)
+    plain = (A, B, Q, R, start_root, noise_root, K, float(radius))
+    if rollouts == 1:
+        _single_rollout_estimates(*plain, length, seed_streams(seed), out, *sizes)
+    else:
+        _estimates(*plain, rollouts, length, baseline == "mean", seed_streams(seed), out, *sizes)
+    return out
+
+
+def unstable_fraction(
+    plant: Plant, gain: Array, radius: float, samples: int = 2000, seed: np.random.SeedSequence | int = 0
+) -> float:
+    """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant."""
+    directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
+    directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
+    loops = plant.A - plant.B @ (gain + directions)
+    return float(np.mean(np.max(np.abs(np.linalg.eigvals(loops)), axis=1) >= 1.0))
+
+
+def require_stabilising(plant: Plant, gain: Array) -> None:
+    """Raise ValueError if a gain has the wrong shape, is not finite or does not stabilise the plant."""
+    shape = (plant.n_inputs, plant.n_states)
+    if gain.shape != shape:
+        raise ValueError(f"the initial gain must have shape {shape}, got {gain.shape}")
+    if not np.all(np.isfinite(gain)):
+        raise ValueError("the initial gain has entries that are not finite")
+    if not is_stabilising(plant, gain):
+        radius = np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))))
+        raise ValueError(f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}")

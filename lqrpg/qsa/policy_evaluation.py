@@ -1,0 +1,125 @@
+"""Policy evaluation by QSA: steepest descent (31), (32) and the matrix gain (34) (Chen et al., Section 2.3).
+
+With a_t = 1/(1 + t) and Rhat_0 = delta I the matrix gain is ridge least squares,
+
+.. math:: \\Big(\\delta I + \\int_0^t \\zeta\\zeta'\\Big)\\Theta_t = \\delta\\Theta_0 - \\int_0^t \\zeta b,
+
+so moments are accumulated and a system of order d is solved only where a value is reported. Euler's method
+keeps the identity to rounding, with (1 - h) delta in place of delta; the recursions themselves are here as
+well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lqrpg.compiler.jit import njit
+from lqrpg.lqr.plant import Array, contiguous
+from lqrpg.qsa.bellman import BellmanData
+from lqrpg.qsa.ode import Gain, require_positive
+
+
+def _moments(data: BellmanData, keep_every: int) -> tuple[Array, Array]:
+    """int zeta zeta' and int zeta b after every `keep_every` samples, shapes (count, d, d) and (count, d)."""
+    d, count = data.zeta.shape[1], len(data.b) // keep_every
+    if count < 1:
+        raise ValueError(f"a trajectory of {len(data.b)} samples has none after {keep_every} to report")
+    zeta = data.zeta[: count * keep_every].reshape(count, keep_every, d)
+    b = data.b[: count * keep_every].reshape(count, keep_every, 1)
+    squares = np.matmul(zeta.transpose(0, 2, 1), zeta)
+    products = np.matmul(zeta.transpose(0, 2, 1), b)[..., 0]
+    return data.step * np.cumsum(squares, axis=0), data.step * np.cumsum(products, axis=0)
+
+
+def ridge_path(data: BellmanData, delta: float, start: Array | None = None, keep_every: int = 1000) -> Array:
+    """The estimates of the matrix gain (34) with a_t = 1/(1 + t), Rhat_0 = delta I, by ridge least squares.
+
+    Parameters
+    ----------
+    data : zeta and b along a trajectory.
+    delta : scale of Rhat_0, greater than zero.
+    start : (d,) Theta_0; zero by default.
+    keep_every : number of samples between reported values.
+
+    Returns
+    -------
+    (count, d) the estimates after keep_every, 2 keep_every, ... samples.
+
+    Raises
+    ------
+    ValueError
+        If delta is not in (0, inf) or the trajectory is shorter than `keep_every`.
+    """
+    require_positive("delta", delta)
+    squares, products = _moments(data, keep_every)
+    d = squares.shape[-1]
+    theta_0 = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
+    ridge = (1.0 - data.step) * delta
+    solution = np.linalg.solve(ridge * np.eye(d) + squares, (ridge * theta_0 - products)[..., None])
+    return np.asarray(solution[..., 0])
+
+
+@njit
+def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):  # type: ignore[no-untyped-def]
+    """Euler's method for (34), the matrix first (see `qsa.matrix_gain_step`)."""
+    path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
+    for k in range(path.shape[0] * keep_every):
+        h = step * gains[k]
+        moment += h * (np.outer(zeta[k], zeta[k]) - moment)
+        residual = b[k] + np.dot(zeta[k], theta)
+        theta -= h * residual * np.linalg.solve(moment, zeta[k])
+        if (k + 1) % keep_every == 0:
+            path[(k + 1) // keep_every - 1] = theta
+    return path
+
+
+def matrix_gain_path(
+    data: BellmanData, gain: Gain, delta: float, start: Array | None = None, keep_every: int = 1000
+) -> Array:
+    """The estimates of the matrix gain (34) by the literal recursion, for any gain; shaped like `ridge_path`.
+
+    Raises
+    ------
+    ValueError
+        If delta is not in (0, inf) or the step makes the recursion of the matrix unstable.
+    """
+    require_positive("delta", delta)
+    gain.require_stable(data.step)
+    zeta, b, gains = contiguous(data.zeta, data.b, gain.at(data.step * np.arange(len(data.b), dtype=np.float64)))
+    theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
+    path: Array = _matrix_gain_path(zeta, b, gains, data.step, theta, delta * np.eye(len(theta)), keep_every)
+    return path
+
+
+@njit
+def _descent_path(zeta, b, gains, step, theta, keep_every):  # type: ignore[no-untyped-def]
+    path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
+    for k in range(path.shape[0] * keep_every):
+        scale = step * gains[k] * (b[k] + np.dot(zeta[k], theta))
+        for i in range(theta.shape[0]):
+            theta[i] -= scale * zeta[k, i]
+        if (k + 1) % keep_every == 0:
+            path[(k + 1) // keep_every - 1] = theta
+    return path
+
+
+def descent_path(data: BellmanData, gain: Gain, start: Array | None = None, keep_every: int = 1000) -> Array:
+    """The estimates of steepest descent (32), dTheta = -a_t zeta (b + zeta'Theta) dt; shape of `ridge_path`.
+
+    Raises
+    ------
+    ValueError
+        If the step makes the recursion unstable: step a_t |zeta_t|^2 must stay below 2 along the trajectory.
+    """
+    gains = gain.at(data.step * np.arange(len(data.b), dtype=np.float64))
+    stiffness = float(np.max(gains * np.sum(data.zeta**2, axis=1))) / gain.largest
+    gain.require_stable(data.step, stiffness)
+    zeta, b, gains = contiguous(data.zeta, data.b, gains)
+    theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
+    path: Array = _descent_path(zeta, b, gains, data.step, theta, keep_every)
+    return path
+
+
+def relative_errors(path: Array, truth: Array) -> Array:
+    """||Theta - theta*|| / ||theta*|| along a path of shape (..., d), shape (...)."""
+    return np.asarray(np.linalg.norm(path - truth, axis=-1) / np.linalg.norm(truth))

@@ -1,0 +1,342 @@
+"""From a composed configuration to an experiment: types by its dataclass, ranges by the dataclass's own checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
+from lqrpg.backends.cores import usable_cores
+from lqrpg.backends.mpi.env import place
+from lqrpg.checks import SettingError, require, shortened
+from lqrpg.paths import expanded
+from lqrpg.plugins import module_of
+from lqrpg.results.identity import identity, sources_digest
+from lqrpg.runner import automatic
+from lqrpg.runner.experiment import Experiment
+from lqrpg.runner.registry import experiment_class, suggestion, system_class
+
+RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
+"""Keys that say how to run; they change no number and are no part of a run's identity."""
+COMPOSER_KEYS = ("scale", "scales", "plant", "plants")
+_FOLDER = "a folder's name without control characters, such as results_dir=results"
+_ITEMS = {
+    int: ("whole numbers", "[1,2]"),
+    float: ("numbers", "[0.5,1.0]"),
+    str: ("names", "[first,second]"),
+    Any: ("numbers, or of lists of them", "[0.5,1.0]"),
+}
+"""Entries of lists, and how a list of them looks."""
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", NoneType: "null"}
+"""What is expected of a value of a type."""
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """How to run.
+
+    Attributes
+    ----------
+    backend : where trials run.
+    chunk : trials handed to a worker at a time.
+    joblib_backend : joblib's engine: processes on this machine, or a Dask cluster.
+    results_dir : folder of the tables.
+    workers : processes; None for as many as there are cores.
+    """
+
+    backend: str
+    chunk: int
+    joblib_backend: str
+    results_dir: str
+    workers: int | None
+
+    def __post_init__(self) -> None:
+        require(self.backend in BACKENDS, "backend", self.backend, "one of " + ", ".join(BACKENDS))
+        engines = "one of " + ", ".join(JOBLIB_BACKENDS)
+        require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
+        require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
+        require(_is_shown(self.results_dir), "results_dir", self.results_dir, _FOLDER)
+        if self.workers is not None:
+            require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
+
+    @property
+    def engine(self) -> str:
+        """The backend, or joblib's engine where that is not its own one."""
+        return "dask" if self.backend == "joblib" and self.joblib_backend == "dask" else self.backend
+
+    @property
+    def processes(self) -> int:
+        """Workers to use: on this machine never more than cores; ranks and a cluster's workers as they are asked for.
+
+        A world in which a launcher has started this process is taken as it is: all ranks but this one work.
+        """
+        cores = usable_cores()
+        if self.engine == "serial":
+            return 1
+        if self.engine == "joblib":
+            return min(self.workers or cores, cores)
+        return self.ranks if self.engine == "mpi" else self.workers or cores
+
+    @property
+    def ranks(self) -> int:
+        """Ranks that are there to work, or that may be started for it."""
+        here = place()
+        return here.size - 1 if here and here.size > 1 else self.workers or usable_cores()
+
+
+def _is_shown(text: str) -> bool:
+    """Whether all of a name can be shown, bytes aside that the locale has no letters for."""
+    return all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in text)
+
+
+def _require_folder(value: Any) -> None:
+    """Refuse what is no name of a folder, and show how a folder of that name is written."""
+    shown = isinstance(value, str) and _is_shown(value)
+    if shown and value.strip():
+        return
+    word = value if shown else "null" if value is None else ""
+    mend = f"; a folder of that name is written {shlex.quote(f'results_dir=./{word}')}" if word else ""
+    raise SettingError(f"results_dir={_as_typed(value)}: expected {_FOLDER}{mend}")
+
+
+def _as_typed(value: Any) -> str:
+    """A value as YAML has it; blank text in quotes."""
+    if isinstance(value, str):
+        return shortened(value if value.strip() and value.isprintable() else repr(value))
+    return shortened(json.dumps(value, ensure_ascii=False, default=str))
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that one run needs to know.
+
+    Attributes
+    ----------
+    experiment : its settings.
+    runner : how to run it.
+    scale : name of the sizes it started from.
+    expected_s : about how long that takes on two cores, in seconds.
+    """
+
+    experiment: Experiment
+    runner: RunnerSettings
+    scale: str
+    expected_s: float = 1.0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings that determine the results."""
+        return dataclasses.asdict(self.experiment)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def ranks(self) -> int:
+        """MPI ranks that the trials bring along, whatever the backend."""
+        return int(getattr(self.experiment, "ranks", 0))
+
+    @property
+    def engine(self) -> str:
+        """What runs the work: trials that need real time for themselves run in this process, or on ranks of theirs."""
+        if self.ranks:
+            return "mpi"
+        return "serial" if self.experiment.exclusive else self.runner.engine
+
+    @property
+    def workers(self) -> int:
+        """Processes that compute: trials that need real time for themselves bring their own."""
+        return self.ranks or (1 if self.experiment.exclusive else self.runner.processes)
+
+    @property
+    def sources(self) -> str:
+        """Digest of the sources that determine the results."""
+        return sources_of(self.settings)
+
+    @property
+    def identity(self) -> str:
+        """Digest of settings and sources."""
+        return identity(self.experiment.name, self.settings, self.sources)
+
+
+def sources_of(settings: dict[str, Any]) -> str:
+    """Digest of the sources behind settings: modules of the experiment, its system, its methods, and their imports."""
+    modules = [module_of("experiments", str(settings["name"]))]
+    if settings.get("system"):
+        modules.append(module_of("systems", str(settings["system"]["kind"])))
+    modules += [module_of("methods", str(name)) for name in settings.get("methods") or ()]
+    return sources_digest([module for module in modules if module])
+
+
+def job_from(config: DictConfig) -> Job:
+    """Check a composed configuration and build its job.
+
+    Raises
+    ------
+    SettingError
+        With one line on what is wrong.
+    """
+    try:
+        _choose_plant(config)
+        content: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise SettingError(_one_line(error)) from None
+    runner = _runner({key: content.pop(key) for key in RUNNER_KEYS})
+    scale = content["scale"]
+    expected_s = _seconds((content.get("scales") or {}).get(scale))
+    for key in COMPOSER_KEYS:
+        content.pop(key, None)
+    system = content.pop("system", None)
+    extra = {}
+    if system is not None:
+        require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
+        plant = system_class(str(system["kind"]))
+        expand = getattr(plant, "expand", dict)  # a system that reads a file puts its content in the file's place
+        extra["system"] = _build(plant, expand(system), "system.")
+    cls = experiment_class(str(content.get("name")))
+    finders = getattr(cls, "FINDERS", {})
+    keys = automatic.open_keys(finders, content)
+    experiment = _build(cls, automatic.with_placeholders(finders, content, keys), "", **extra)
+    experiment = automatic.found(finders, experiment, keys)
+    _require_ranks(experiment, runner)
+    return Job(experiment, runner, scale, expected_s)
+
+
+def _choose_plant(config: DictConfig) -> None:
+    """Let the settings of a configuration with `plants` be those for the kind of its system, or for others."""
+    plants, system = config.get("plants"), config.get("system")
+    if plants is not None and system is not None:
+        kind = str(system.get("kind"))
+        with open_dict(config):
+            config.plant = kind if kind in plants else automatic.OTHERS
+
+
+def _runner(content: dict[str, Any]) -> RunnerSettings:
+    """How to run; the folder's name is taken as it is, whatever a `$` in it means elsewhere."""
+    folder = content.pop("results_dir")
+    _require_folder(folder)
+    path = str(expanded(folder, "results_dir"))
+    return _build(RunnerSettings, content, "", results_dir=path)  # type: ignore[no-any-return]
+
+
+def _seconds(sizes: Any) -> float:
+    """What a scale says that it takes, such as `60 s`; one second if it says nothing that can be read."""
+    text = str(sizes.get("expected", "")) if isinstance(sizes, dict) else ""
+    number = text.removesuffix("s").strip()
+    return float(number) if number.replace(".", "", 1).isdigit() else 1.0
+
+
+def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
+    """Refuse fewer ranks than the experiment itself, and not only its trials, has to have."""
+    needed = getattr(experiment, "ranks", 0)
+    if runner.ranks < needed:
+        raise SettingError(
+            f"clock=mpi needs a rank for each worker of the largest fleet: workers={needed} or more "
+            f"(under mpiexec or srun: {needed + 1} ranks or more), not {runner.ranks}"
+        )
+
+
+def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
+    """An instance of a frozen dataclass from plain values, types checked; `ready` fields are taken as they are."""
+    if not isinstance(content, dict):
+        raise SettingError(f"{prefix.rstrip('.')}={_as_typed(content)}: expected a group of keys")
+    types = {name: kind for name, kind in get_type_hints(cls).items() if name in _field_names(cls) - set(ready)}
+    for key in content:
+        if key not in types:
+            raise SettingError(f"unknown key {prefix + str(key)!r}: {suggestion(str(key), types)}")
+    for name in types:
+        if content.get(name, MISSING) == MISSING:
+            raise SettingError(f"{prefix + name} is missing from the configuration")
+    groups = {
+        name: _build(kind, content[name], f"{prefix}{name}.")
+        for name, kind in types.items()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    }
+    leaves = {name: kind for name, kind in types.items() if name not in groups}
+    return cls(**_typed(leaves, {name: content[name] for name in leaves}, prefix), **groups, **ready)
+
+
+def _field_names(cls: type[Any]) -> set[str]:
+    return {item.name for item in dataclasses.fields(cls)}
+
+
+def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values converted to their types by OmegaConf, or refused."""
+    for name, kind in types.items():
+        _require_flat(prefix + name, kind, values[name])
+    try:
+        merged = _merged(types, values)
+    except OmegaConfBaseException as error:
+        name = _culprit(types, values)
+        words = _expected(types[name]) if name else ""
+        if words:
+            raise SettingError(f"{prefix}{name}={_as_typed(values[name])}: expected {words}") from None
+        raise SettingError(_one_line(error, prefix, name)) from None
+    return {
+        name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
+    }
+
+
+def _expected(kind: Any) -> str:
+    """What a value of a type is, in words; empty for a type that has none here."""
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    words = [_list_words(get_args(each)[0]) if get_origin(each) is list else _WORDS.get(each, "") for each in kinds]
+    return ", or ".join(words) if all(words) else ""
+
+
+def _list_words(item: Any, value: Any = None) -> str:
+    """What a list is, with one for an example: that of a value which stands for its only entry."""
+    entries, example = _ITEMS.get(item, ("", ""))
+    if item is str and isinstance(value, str) and value.strip():
+        example = f"[{value}]"
+    return f"a list of {entries}, such as {example}" if entries else ""
+
+
+def _require_flat(key: str, kind: Any, value: Any) -> None:
+    """Refuse what is no list where the type is one, and lists in it where their type has none."""
+    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    items = [get_args(each)[0] for each in allowed if get_origin(each) is list]
+    if items and items[0] in _ITEMS and not (value is None and NoneType in allowed):
+        fits = isinstance(value, list) and (items[0] is Any or not any(isinstance(each, list | dict) for each in value))
+        if not fits:
+            raise SettingError(f"{key}={_as_typed(value)}: expected {_list_words(items[0], value)}")
+
+
+def _merged(types: dict[str, Any], values: dict[str, Any]) -> Any:
+    schema = OmegaConf.structured(dataclasses.make_dataclass("Leaves", types.items()))
+    return OmegaConf.merge(schema, OmegaConf.create(_without_references(values)))
+
+
+def _without_references(value: Any) -> Any:
+    """Resolved values such that OmegaConf looks nothing up in them once more."""
+    if isinstance(value, dict):
+        return {key: _without_references(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_references(part) for part in value]
+    return escaped(value) if isinstance(value, str) else value
+
+
+def escaped(text: str) -> str:
+    """A text in which `${` refers to no key, in OmegaConf's grammar."""
+    return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
+
+
+def _culprit(types: dict[str, Any], values: dict[str, Any]) -> str:
+    """The first key whose value has another type, for an error that does not say its key."""
+    for name, kind in types.items():
+        try:
+            _merged({name: kind}, {name: values[name]})
+        except OmegaConfBaseException:
+            return name
+    return ""
+
+
+def _one_line(error: OmegaConfBaseException, prefix: str = "", name: str = "") -> str:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    key = getattr(error, "full_key", None) or name
+    return f"{prefix}{key}: {shortened(reason, 300)}" if key else reason

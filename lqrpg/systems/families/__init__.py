@@ -1,0 +1,1 @@
+"""Families of plants with uncertain parameters."""
