@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lqrpg
+from tests.test_layout import LINKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # installation may be slow
 
@@ -44,7 +45,7 @@ def sources() -> list[str]:
 def dist(tmp_path_factory):
     """What `make dist` builds in a copy of the repository in which an earlier build has left a file."""
     folder = tmp_path_factory.mktemp("copy")
-    for name in sources():
+    for name in [*sources(), *LINKS]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
     (folder / "build/lib/lqrpg").mkdir(parents=True)

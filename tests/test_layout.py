@@ -1,0 +1,40 @@
+"""The links at the repository's root show modules of the package, and every tool sees each file once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lqrpg
+from lqrpg.compiler.jit import kernel_sources
+
+ROOT = Path(__file__).resolve().parent.parent
+LINKS = ("cli", "conf", "experiments")
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_link_is_relative_and_leads_to_a_module_of_the_package(name):
+    assert (ROOT / name).readlink() == Path("lqrpg") / name
+    assert (ROOT / name).resolve() == Path(lqrpg.__file__).resolve().parent / name
+
+
+def test_style_checks_see_each_file_once():
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = [Path(name) for name in shown]
+    assert len({file.resolve() for file in files}) == len(files) > 300
+    assert not {file.relative_to(ROOT).parts[0] for file in files} & set(LINKS)
+
+
+def test_the_kernel_cache_sees_each_source_once():
+    copies = [text for text in kernel_sources(ROOT / "lqrpg").values() if text]
+    assert len(copies) == len(set(copies))
+    assert all(name.startswith("lqrpg.") for name in kernel_sources(ROOT / "lqrpg"))
+
+
+def test_test_and_type_checks_name_their_folders():
+    settings = (ROOT / "pyproject.toml").read_text()
+    assert 'testpaths = ["tests"]' in settings
+    assert 'include = ["lqrpg*"]' in settings
+    assert 'packages = ["lqrpg"]' in settings
