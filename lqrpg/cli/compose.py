@@ -41,6 +41,7 @@ from lqrpg.plugins import choices, config_folders, config_text
 from lqrpg.runner.registry import suggestion, system_class
 from lqrpg.runner.settings import RUNNER_KEYS, Job, escaped, job_from
 from lqrpg.systems.plant_names import meant_by
+from lqrpg.systems.system import UncertainSystem
 
 GROUPS = ("experiment", "system")
 OWN_SYSTEMS = ("custom", "custom_family")
@@ -386,15 +387,19 @@ def _system_hint(key: str, chosen: Sequence[str]) -> str:
     if meant:
         return f"write {meant}"
     owners = [each for each in OWN_SYSTEMS if name in (keys := _keys_of_system(each)) or meant_by(name, keys)]
-    family = hasattr(system_class(str(system.get("kind"))), "family") if "kind" in system else None
-    if family is not None and len(owners) > 1:
-        owners = [each for each in owners if hasattr(system_class(each), "family") == family]
+    if "kind" in system and len(owners) > 1:
+        family = _is_uncertain(str(system["kind"]))
+        owners = [each for each in owners if _is_uncertain(each) == family]
     if not owners:
         return ""
     before = "".join(f" in the place of {word}" for word in chosen if word.startswith("system="))
     return (
         f"it belongs to a plant of your own: {'write' if before else 'add'} system={' or system='.join(owners)}{before}"
     )
+
+
+def _is_uncertain(kind: str) -> bool:
+    return issubclass(system_class(kind), UncertainSystem)
 
 
 def _keys_of_system(name: str) -> set[str]:

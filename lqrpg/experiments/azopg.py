@@ -35,6 +35,7 @@ from lqrpg.lqr.simulate import simulated_plant_costs
 from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.systems.system import System
 
 CLOCKS = ("virtual", *REAL_CLOCKS)
 ROLLOUTS = ("exact", "step")
@@ -63,7 +64,7 @@ class Azopg:
     scaling: Scaling
     barrier: Barrier
     timeline: Timeline
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "curves": ("case", "workers", "seed", "update", "time_s", "gap"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
 from lqrpg.systems.families.length import LengthFamily
 from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.system import UncertainSystem
 
 OBJECTIVES = ("quadrature", "monte_carlo")
 AXES = ("excess", "absolute")
@@ -52,7 +53,7 @@ class DrLqr:
     axis: str
     curve_points: int
     runtime: Runtime
-    system: Any
+    system: UncertainSystem
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "curves": ("method", "batch_size", "step", "p25", "median", "p75", "n_stable"),
@@ -94,7 +95,7 @@ class DrLqr:
 
     @cached_property
     def _mean(self) -> MeanCost:
-        return mean_cost(self._family, self.system.initial_gain(), getattr(self.system, "tolerance", 0.0))
+        return mean_cost(self._family, self.system.initial_gain(), self.system.tolerance)
 
     @property
     def _optimum(self) -> Optimum:
@@ -339,7 +340,7 @@ _rules: dict[tuple[object, ...], list[Nodes]] = {}
 
 def _sampled_rules(settings: DrLqr) -> list[Nodes]:
     """The Monte Carlo rules of all records; worked out once in each process."""
-    steps, system = settings._steps, json.dumps(asdict(settings.system), sort_keys=True)
+    steps, system = settings._steps, json.dumps(asdict(settings)["system"], sort_keys=True)
     key = (settings.seed, settings.name, settings.samples, tuple(steps), system)
     if key not in _rules:
         seeds = [stream(settings.seed, settings.name, "objective", int(step)) for step in steps]

@@ -6,7 +6,6 @@ import contextlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from lqrpg.domain_randomization.cubature import coarse
 from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
 from lqrpg.systems.custom_family import CustomFamily
+from lqrpg.systems.system import UncertainSystem
 
 ANNEALING_ROUNDS = 40
 
@@ -51,7 +51,7 @@ def require_batches(batch_sizes: Sequence[int], compared: int) -> None:
     require(compared in batch_sizes, "compared", compared, f"one of batch_sizes, {list(batch_sizes)}")
 
 
-def with_start_gain(system: Any) -> Any:
+def with_start_gain(system: UncertainSystem) -> UncertainSystem:
     """The system with a first gain, by discount annealing where its settings have none.
 
     The gain is rounded, and it becomes a setting like any other: a run says in full from where it started.
@@ -74,15 +74,15 @@ def with_start_gain(system: Any) -> Any:
     )
 
 
-def require_family(system: Any) -> None:
+def require_family(system: UncertainSystem) -> None:
     """Refuse a plant that is no family, or whose first gain does not stabilise all of it."""
     known = "a plant with a family of lengths or of other parameters, such as cartpole or custom_family"
-    require(hasattr(system, "family"), "system.kind", system.kind, known)
+    require(isinstance(system, UncertainSystem), "system.kind", system.kind, known)
     family = system.family()
     unstable = unstable_points(family, system.initial_gain())
     require(
         len(unstable) == 0,
         "system.start_gain",
-        list(system.start_gain),
+        list(system.start_gain or ()),
         "a gain that stabilises the whole family, but it does not for " + family.describe(unstable),
     )

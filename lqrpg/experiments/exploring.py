@@ -11,6 +11,7 @@ from lqrpg.checks import SettingError, require
 from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.system import System
 
 LEAST, LARGEST = 1e-6, 1e6
 MAX_OBSERVED = 40_000_000
@@ -33,7 +34,7 @@ class ExploringPolicy:
         require(1 <= self.sinusoids <= 10_000, "exploration.sinusoids", self.sinusoids, "a whole number, 1 to 10000")
         require_size("exploration.highest_rad_s", self.highest_rad_s)
 
-    def gain_of(self, system: Any) -> Array:
+    def gain_of(self, system: System) -> Array:
         """K0, shape (m, n), for the working plant."""
         return stabilising_gain(system, "exploration.gain", self.gain)
 
@@ -41,7 +42,7 @@ class ExploringPolicy:
         """The first state, shape (n,)."""
         return np.zeros(plant.n_states) if self.start is None else np.array(self.start, dtype=np.float64)
 
-    def require_runs(self, system: Any, step: float, horizon: float) -> None:
+    def require_runs(self, system: System, step: float, horizon: float) -> None:
         """Refuse what does not fit the plant, a step with which Euler's method grows, and more data than fit."""
         plant = working_plant(system).plant
         start = self.start
@@ -65,7 +66,7 @@ class ExploringPolicy:
         )
 
 
-def stabilising_gain(system: Any, key: str, gain: list[Any] | None) -> Array:
+def stabilising_gain(system: System, key: str, gain: list[Any] | None) -> Array:
     """`policy_gain`, whose refusal also names what the plant is made of."""
     try:
         return policy_gain(system, key, gain)
@@ -78,13 +79,13 @@ def require_size(key: str, value: float) -> None:
     require(LEAST <= value <= LARGEST, key, value, f"a number from {LEAST:g} to {LARGEST:g}")
 
 
-def small_plant(system: Any) -> WorkingPlant:
+def small_plant(system: System) -> WorkingPlant:
     """The working plant of a system, refused unless it is in continuous time with two states and one input."""
     require_time(system, "continuous")
     require_optimum(system)
     model = working_plant(system)
     right = (model.plant.n_states, model.plant.n_inputs) == (2, 1)
-    require(right, "system.kind", getattr(system, "kind", system), "a plant with two states and one input")
+    require(right, "system.kind", system.kind, "a plant with two states and one input")
     return model
 
 

@@ -6,7 +6,6 @@ Both are K of u = -K x for the system's `plant()`, cross weight included: what a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Status
 from lqrpg.results.rows import Columns
 from lqrpg.runner.experiment import Parts, collect, repeated
+from lqrpg.systems.system import System
 
 TABLE = "gains"
 GAINS = ("method", "replicate", "row", "column", "value", "optimum", "status")
@@ -24,7 +24,7 @@ GAINS = ("method", "replicate", "row", "column", "value", "optimum", "status")
 COMPLETED = str(Status.COMPLETED)
 
 
-def user_optimum(system: Any) -> Array:
+def user_optimum(system: System) -> Array:
     """The optimal gain K* of a system's plant, (m, n)."""
     model = working_plant(system)
     module = continuous if system.time == "continuous" else discrete

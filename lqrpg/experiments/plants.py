@@ -13,7 +13,9 @@ from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.cross_weight import WorkingPlant, working
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.stability import REAL, is_stable
+from lqrpg.systems.custom import Custom
 from lqrpg.systems.plant_checks import compact
+from lqrpg.systems.system import System, UncertainSystem
 
 LEAST_EXCESS = 1e-14
 """Part of the optimal cost that a first gain must cost more: below, costs do not tell it from the optimum."""
@@ -27,37 +29,34 @@ CONVERSIONS = {
 }
 
 
-def require_time(system: Any, time: str) -> None:
+def require_time(system: System | UncertainSystem, time: str) -> None:
     """Refuse a family, and a system in the other kind of time; for a plant of the user's own, say how to convert it."""
-    kind = getattr(system, "kind", system)
-    require(
-        not hasattr(system, "family"), "system.kind", kind, f"a single plant in {time} time, not a family of plants"
-    )
-    if getattr(system, "time", None) == time and hasattr(system, "plant"):
-        return
-    hint = f"; {CONVERSIONS[time]}" if hasattr(system, "convert_to") else ""
-    raise SettingError(f"system.kind={kind!r}: expected a plant in {time} time{hint}")
+    single = not isinstance(system, UncertainSystem)
+    require(single, "system.kind", system.kind, f"a single plant in {time} time, not a family of plants")
+    if not (isinstance(system, System) and system.time == time):
+        hint = f"; {CONVERSIONS[time]}" if isinstance(system, Custom) else ""
+        raise SettingError(f"system.kind={system.kind!r}: expected a plant in {time} time{hint}")
 
 
-def user_plant(system: Any) -> Plant:
+def user_plant(system: System) -> Plant:
     """The plant of a single system, cross weight included; its time is the system's where the plant does not say."""
-    plant: Plant = system.plant()
+    plant = system.plant()
     if plant.sample_time is not None:
         return plant
     return plant._replace(sample_time=0.0 if system.time == "continuous" else 1.0)
 
 
-def working_plant(system: Any) -> WorkingPlant:
+def working_plant(system: System) -> WorkingPlant:
     """A single plant as experiments work on it: without cross weight, with the way back to gains of u = -K x."""
     return working(user_plant(system))
 
 
-def working_gain(system: Any) -> Array:
+def working_gain(system: System) -> Array:
     """The system's first gain K0, (m, n), for its `working_plant`."""
     return working_plant(system).inward(np.asarray(system.initial_gain(), dtype=np.float64))
 
 
-def require_optimum(system: Any) -> None:
+def require_optimum(system: System) -> None:
     """Refuse a plant whose optimum, to which gains are compared, is lost in rounding."""
     try:
         _module(system.time).optimal_gain(working_plant(system).plant)
@@ -65,14 +64,14 @@ def require_optimum(system: Any) -> None:
         raise SettingError(f"system.kind={system.kind!r}: {error}") from None
 
 
-def require_start(system: Any) -> None:
+def require_start(system: System) -> None:
     """Refuse a plant whose first gain is the optimum to working precision, and offer a gain to start from."""
     model, gain = working_plant(system), working_gain(system)
     plant, best = model.plant, _module(system.time).optimum(model.plant).gain
     above = _relative_excess(plant, system.time, gain)
     if above > LEAST_EXCESS and not np.all(np.abs(gain - best) <= SAME_DIGITS * np.abs(model.outward(best))):
         return
-    if not hasattr(system, "K0"):
+    if not isinstance(system, Custom):
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
     starts = _other_starts(plant, system.time, model.shift)
     offer = next((model.outward(start) for start in starts), None)
@@ -114,7 +113,7 @@ def _other_starts(plant: Plant, time: str, shift: Array) -> Iterator[Array]:
             yield rounded
 
 
-def policy_gain(system: Any, key: str, gain: Sequence[Any] | None) -> Array:
+def policy_gain(system: System, key: str, gain: Sequence[Any] | None) -> Array:
     """The gain that a setting names, (m, n), for the `working_plant`: rows, one row as a list, or None for K0.
 
     Raises

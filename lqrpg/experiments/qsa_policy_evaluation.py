@@ -28,6 +28,7 @@ from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
+from lqrpg.systems.system import System
 
 RECURSIONS = ("moments", "literal")
 
@@ -46,7 +47,7 @@ class QsaPolicyEvaluation:
     ridge: float
     recursion: str
     exploration: ExploringPolicy
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "evaluation": ("method", "seed", "t_s", "relative_error", *(f"theta_{index}" for index in range(1, 7))),

@@ -20,6 +20,7 @@ from lqrpg.qsa.policy_iteration import exact_policy_iteration, iteration_errors,
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
+from lqrpg.systems.system import System
 
 NOISES = METHODS[1:]
 
@@ -38,7 +39,7 @@ class QsaPolicyIteration:
     ridge: float
     noise: str
     exploration: ExploringPolicy
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "iteration": ("method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),

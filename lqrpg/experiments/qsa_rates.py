@@ -31,6 +31,7 @@ from lqrpg.qsa.rates import (
 )
 from lqrpg.results.rows import Rows, stacked
 from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.systems.system import System
 
 DESCENTS = ("qsgd", "spsa")
 TWO_MEASUREMENTS = {"lqr_two_measurement": 1.0, "lqr_two_measurement_half": 0.5}
@@ -61,7 +62,7 @@ class QsaRates:
     constant: ConstantGainSettings
     descent: Descent
     lqr: TwoMeasurements
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "rates": ("case", "rho", "gain", "averaged", "seed", "t_s", "error"),

@@ -19,6 +19,7 @@ from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
 from lqrpg.systems.boeing747 import Boeing747
+from lqrpg.systems.system import System
 
 PILOTS = 3
 PILOT_RECORDS = 40
@@ -38,7 +39,7 @@ def part_of_gradient(value: float) -> Callable[[Any], float]:
     return find
 
 
-def _gradient_near(system: Any) -> float:
+def _gradient_near(system: System) -> float:
     """Norm of the gradient a tenth of the way from K* to K0; at K0 if the gain there does not stabilise the plant."""
     plant, _, gain = start_of(system)
     best = optimal_gain(plant)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
 from lqrpg.methods.sgd import BiasedOracle
 from lqrpg.runner.automatic import Finders
+from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SgdBiased(Comparison):
     deviation: float
     biases: Biases
     steps: Steps
-    system: Any
+    system: System
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"

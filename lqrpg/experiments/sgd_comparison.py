@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, stream
+from lqrpg.systems.system import System
 
 
 class Comparison(ABC):
@@ -50,7 +51,7 @@ class Comparison(ABC):
     iterations: int
     points: int
     steps: Steps
-    system: Any
+    system: System
 
     @property
     def advice(self) -> str:

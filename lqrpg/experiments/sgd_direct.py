@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
@@ -28,6 +28,7 @@ from lqrpg.methods.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_s
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.systems.system import System
 
 PARTS = {
     "default": ("printed", "surrogate"),
@@ -103,7 +104,7 @@ class SgdDirect:
     printed: RealPart
     surrogate: SurrogatePart
     adjusted: RealPart
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         **RUN_TABLES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import Steps
 from lqrpg.methods.sgd import IndirectOracle
 from lqrpg.runner.automatic import Finders
+from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class SgdIndirect(Comparison):
     start: int
     dither: float
     steps: Steps
-    system: Any
+    system: System
 
     ORACLES: ClassVar[tuple[str, str]] = ("off", "on")
     WORD: ClassVar[str] = "policy"

@@ -22,6 +22,7 @@ from lqrpg.methods.sgd import log_spaced
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.systems.system import System
 
 READINGS = ("noise", "initial")
 BEYOND, RANGE = 2.0, 24.0
@@ -63,7 +64,7 @@ class SgdOracles:
     reading: str
     indirect: Indirect
     direct: Direct
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "indirect_oracle": (

@@ -20,6 +20,7 @@ from lqrpg.methods.schedules import KINDS, Schedule, schedule
 from lqrpg.methods.sgd import OUTCOMES, SgdRun
 from lqrpg.results.rows import Rows
 from lqrpg.runner.experiment import repeated
+from lqrpg.systems.system import System
 
 LARGEST_ERROR = 1e-6
 """Of the optimum's cost: gaps below it would be rounding, some of them negative."""
@@ -123,17 +124,12 @@ def _require_digits(plant: Plant) -> None:
         )
 
 
-def start_of(system: Any) -> tuple[Plant, Array, Array]:
-    """The working plant, the covariance of a rollout's first state, the initial gain of the working plant.
-
-    A plant that does not say how rollouts start starts them with the covariance of its process noise.
-    """
-    plant = working_plant(system).plant
-    declared = getattr(system, "initial_covariance", None)
-    return plant, plant.Sigma if declared is None else declared(), working_gain(system)
+def start_of(system: System) -> tuple[Plant, Array, Array]:
+    """The working plant, the covariance of a rollout's first state, the initial gain of the working plant."""
+    return working_plant(system).plant, system.initial_covariance(), working_gain(system)
 
 
-def run_rows(system: Any, case: str, number: int, run: SgdRun) -> Rows:
+def run_rows(system: System, case: str, number: int, run: SgdRun) -> Rows:
     """The rows of one run: its gap at the recorded iterations until it is lost, how it ended, and its last gain."""
     reached = ~np.isnan(run.gaps)
     gain, status = working_plant(system).outward(run.gain), COMPLETED if run.fail_step < 0 else OUTCOMES[run.outcome]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Parts, Trial, collect, stream
+from lqrpg.systems.system import System
 
 LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 SINGLE = 5
@@ -79,7 +80,7 @@ class Shootout:
     samples_per_policy: int
     excitation: float
     sinusoids: int
-    system: Any
+    system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "methods": ("place", "method", "label", "given", "samples", "radius", "length"),

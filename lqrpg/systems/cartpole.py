@@ -22,6 +22,7 @@ from scipy import linalg
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.systems.families.length import LengthFamily, fit_family
+from lqrpg.systems.system import UncertainSystem
 
 POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
 """Centre of mass and inertia of each kind of pole, as fractions of L and of m L^2."""
@@ -35,7 +36,7 @@ _POSITIVE = (
 
 
 @dataclass(frozen=True)
-class CartPole:
+class CartPole(UncertainSystem):
     """Settings of the cart-pole and of its family of pole lengths; `conf/system/cartpole.yaml` has the values.
 
     Attributes
@@ -53,6 +54,7 @@ class CartPole:
     """
 
     time: ClassVar[str] = "discrete"
+    tolerance = 0.0
     kind: str
     pole_mass: float
     cart_mass: float

@@ -22,6 +22,7 @@ from lqrpg.systems import plant_checks as checks
 from lqrpg.systems.matrices import is_given, is_vector, matrix, numbers, seconds, symmetric
 from lqrpg.systems.plant_files import named_plant
 from lqrpg.systems.plant_names import REQUIRED, called, require_all
+from lqrpg.systems.system import System
 
 Rows = list[list[float]]
 DEFAULTS: Mapping[str, float] = {"Q": 1.0, "R": 1.0, "S": 0.0, "noise": 1e-3, "first_state": 1.0}
@@ -29,7 +30,7 @@ DEFAULTS: Mapping[str, float] = {"Q": 1.0, "R": 1.0, "S": 0.0, "noise": 1e-3, "f
 
 
 @dataclass(frozen=True)
-class Custom:
+class Custom(System):
     """A linear plant that the user describes.
 
     Attributes

@@ -19,13 +19,14 @@ from lqrpg.lqr.plant import Array
 from lqrpg.systems.families import file as family_file
 from lqrpg.systems.families.expression import Expression
 from lqrpg.systems.families.parameters import ParameterFamily, first_unstabilisable
+from lqrpg.systems.system import UncertainSystem
 
 _HERE = "system"
 _LARGEST = 1e100
 
 
 @dataclass(frozen=True)
-class CustomFamily:
+class CustomFamily(UncertainSystem):
     """Settings of a family; the example and `conf/system/custom_family.yaml` say what each key is.
 
     Attributes

@@ -9,10 +9,11 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
-class DoubleIntegrator:
+class DoubleIntegrator(System):
     """A unit mass on a line, with friction, under a force.
 
     Attributes

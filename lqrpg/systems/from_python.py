@@ -16,6 +16,7 @@ from lqrpg.systems import matrices
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.plant_files import write_plant
 from lqrpg.systems.plant_names import PLANT, Named, called, recognised, require_all
+from lqrpg.systems.system import System
 
 
 def load_system(source: Any, **settings: Any) -> Custom:
@@ -123,10 +124,9 @@ def _content(source: Any, settings: Mapping[str, Any]) -> Named:
         return _unnamed({**{name: getattr(source, name) for name in PLANT.keys}, **settings})
     if isinstance(source, Plant):
         return _of_plant(source, settings)
-    if hasattr(source, "plant") and hasattr(source, "initial_gain"):
-        covariance = getattr(source, "initial_covariance", None)
-        first = {"first_state": covariance()} if covariance is not None else {}
-        return _of_plant(source.plant(), {"K0": source.initial_gain(), **first, **settings})
+    if isinstance(source, System):
+        first = {"K0": source.initial_gain(), "first_state": source.initial_covariance()}
+        return _of_plant(source.plant(), {**first, **settings})
     if isinstance(source, tuple) and len(source) == 2:
         return _unnamed({**dict(zip("AB", source, strict=True)), **settings})
     if hasattr(source, "to_ss"):

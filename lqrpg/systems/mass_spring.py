@@ -10,10 +10,11 @@ from scipy.linalg import toeplitz
 
 from lqrpg.checks import require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
-class MassSpring:
+class MassSpring(System):
     """Unit masses in a row, tied to their neighbours and to both walls; a force acts on each.
 
     Attributes

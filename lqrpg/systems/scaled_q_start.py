@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,11 +10,12 @@ import numpy as np
 from lqrpg.checks import require
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.system import System
 
 Rows = tuple[tuple[float, ...], ...]
 
 
-class HeavierStart(ABC):
+class HeavierStart(System):
     """What the plants of Song et al. have in common, for frozen settings with these fields.
 
     Attributes
