@@ -45,7 +45,7 @@ PAGES = [
 ]
 FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SINGLE_FILES = {"checks", "paths", "plugins"}
+SINGLE_FILES = {"checks", "paths", "plugins", "ranges"}
 """Rooms of one module."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.plugins import OWN, module_of
@@ -30,10 +30,9 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost = diverged_methods(gains)
     if not lost:
-        shortfall = getattr(job.experiment, "shortfall", None)
-        return lines + (shortfall({name: run.table(name) for name in job.experiment.TABLES}) if shortfall else []), 0
-    advice = getattr(job.experiment, "advice", "")
-    return [*lines, *divergence_lines(gains, lost, advice)], DIVERGED if _is_own(job.experiment.system) else 0
+        return lines + job.experiment.shortfall({name: run.table(name) for name in job.experiment.TABLES}), 0
+    own = _is_own(str(job.settings["system"]["kind"]))
+    return [*lines, *divergence_lines(gains, lost, job.experiment.advice)], DIVERGED if own else 0
 
 
 def diverged_methods(gains: pd.DataFrame) -> list[str]:
@@ -54,8 +53,7 @@ def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> l
     return [f"{what}: {reason}", *([advice] if advice else [])]
 
 
-def _is_own(system: Any) -> bool:
+def _is_own(kind: str) -> bool:
     """Whether a plant is the user's own: the papers' runs that diverge are results."""
-    kind = str(system.kind)
     module = module_of("systems", kind)
     return kind in _OWN_PLANTS or module is None or not module.startswith(f"{OWN}.")

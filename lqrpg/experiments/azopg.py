@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,40 +25,49 @@ from lqrpg.azopg.two_point import RolloutCosts, TicketEstimator, TicketSamples
 from lqrpg.checks import require
 from lqrpg.experiments.azopg_automatic import FINDERS
 from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
-from lqrpg.experiments.azopg_settings import Barrier, RealClock, Scaling, Service, Timeline, require_fleets
+from lqrpg.experiments.azopg_settings import (
+    Barrier,
+    BatchSize,
+    Fleets,
+    RealClock,
+    Scaling,
+    Service,
+    Timeline,
+    require_single_worker,
+)
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
 from lqrpg.kernels.rollout import finite_horizon_costs
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
 from lqrpg.lqr.simulate import simulated_plant_costs
+from lqrpg.ranges import Fraction, OneOf, Positive, Range
 from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated, stream
 from lqrpg.systems.system import System
 
 CLOCKS = ("virtual", *REAL_CLOCKS)
 ROLLOUTS = ("exact", "step")
+MOST_UPDATES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Azopg:
+class Azopg(Experiment):
     """Settings of the experiment `azopg`; `conf/experiment/azopg.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    replicates: int
-    step_size: float
-    radius: float
-    horizon_s: float
-    batch_size: int
-    tolerance: float
-    fleets: list[int]
-    max_updates: int
-    curve_points: int
-    rollout: str
-    rollout_step_s: float
-    clock: str
+    replicates: Annotated[int, Range(1, 10_000)]
+    step_size: Positive
+    radius: Annotated[float, Range(1e-100, 1e100)]
+    horizon_s: Annotated[float, Range(above=0, high=1e6)]
+    batch_size: BatchSize
+    tolerance: Fraction
+    fleets: Fleets
+    max_updates: Annotated[int, Range(1, MOST_UPDATES)]
+    curve_points: Annotated[int, Range(2, 100_000)]
+    rollout: Annotated[str, OneOf(ROLLOUTS)]
+    rollout_step_s: Annotated[float, Range(1e-6, 1)]
+    clock: Annotated[str, OneOf(CLOCKS)]
     service: Service
     real_clock: RealClock
     scaling: Scaling
@@ -92,31 +101,12 @@ class Azopg:
     }
 
     FINDERS: ClassVar[Finders] = FINDERS
+    ranks_for: ClassVar[str] = "clock=mpi needs a rank for each worker of the largest fleet"
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        require(1 <= self.replicates <= 10_000, "replicates", self.replicates, "a whole number from 1 to 10000")
-        require(0 < self.step_size < np.inf, "step_size", self.step_size, "a positive number")
-        require(1e-100 <= self.radius <= 1e100, "radius", self.radius, "a number from 1e-100 to 1e100")
-        require(0 < self.horizon_s <= 1e6, "horizon_s", self.horizon_s, "seconds, up to 1e6")
-        require(1 <= self.batch_size <= 4096, "batch_size", self.batch_size, "a whole number from 1 to 4096")
-        require(0 < self.tolerance < 1, "tolerance", self.tolerance, "a number between 0 and 1")
-        require_fleets("fleets", self.fleets)
-        require(
-            1 <= self.max_updates <= 1_000_000,
-            "max_updates",
-            self.max_updates,
-            "a whole number, 1 to 1000000",
-        )
-        require(
-            2 <= self.curve_points <= 100_000,
-            "curve_points",
-            self.curve_points,
-            "a whole number, 2 to 100000",
-        )
-        require(self.rollout in ROLLOUTS, "rollout", self.rollout, "one of " + ", ".join(ROLLOUTS))
-        require(1e-6 <= self.rollout_step_s <= 1, "rollout_step_s", self.rollout_step_s, "seconds, from 1e-6 to 1")
-        require(self.clock in CLOCKS, "clock", self.clock, "one of " + ", ".join(CLOCKS))
+        super().__post_init__()
+        require_single_worker("fleets", self.fleets)
+        require_single_worker("scaling.fleets", self.scaling.fleets)
         require_time(self.system, "continuous")
         expected = "a covariance of the first state that is not zero, or every gain costs nothing"
         require(bool(self.system.plant().Sigma.any()), "system.first_state", 0, expected)
@@ -153,7 +143,7 @@ class Azopg:
         ended, curves = tables["speedup"], tables["curves"]
         if not ended["censored"].all() or (ended["fail_step"] >= 0).any():
             return []
-        least, more = float(curves["gap"].min()), min(1_000_000, 10 * self.max_updates)
+        least, more = float(curves["gap"].min()), min(MOST_UPDATES, 10 * self.max_updates)
         return [
             f"no run met tolerance={self.tolerance:g} within max_updates={self.max_updates}: least gap {least:.2g}",
             "a gradient step that is small enough where the cost is steep is short elsewhere: try a first gain nearer "
@@ -182,14 +172,14 @@ class Azopg:
     def trials(self) -> list[Trial]:
         """Fleets on tickets and on independent streams, the staleness study, the baselines, the timeline."""
         if self.clock != "virtual":
-            return [*self._real_fleets(), *self._throughput_trials(), Trial("timeline")]
+            return [*self._real_fleets(), *self._throughput_trials(), Trial("timeline", kind="timeline")]
         fleets = [
             self._fleet(streams, *fleet, replicate)
             for streams in ("tickets", "independent")
             for fleet in self._fleets()
             for replicate in range(self.replicates)
         ]
-        return fleets + self._scaling_trials() + [Trial("barrier"), Trial("timeline")]
+        return fleets + self._scaling_trials() + [Trial(kind, kind=kind) for kind in ("barrier", "timeline")]
 
     def _fleets(self) -> list[tuple[str, int]]:
         normal = [("normal", workers) for workers in self.fleets]
@@ -197,7 +187,7 @@ class Azopg:
 
     def _fleet(self, streams: str, case: str, workers: int, replicate: int) -> Trial:
         values = {"streams": streams, "case": case, "workers": workers, "replicate": replicate}
-        return Trial(f"fleet-{streams}-{case}-{workers}-{replicate}", values, cost=float(self.batch_size))
+        return Trial(f"fleet-{streams}-{case}-{workers}-{replicate}", values, cost=float(self.batch_size), kind="fleet")
 
     def _real_fleets(self) -> list[Trial]:
         """Fleets that run to the tolerance, with the seconds that they take if 50 updates divide the gap by e."""
@@ -212,6 +202,7 @@ class Azopg:
                 f"throughput-{case}-{workers}-{repeat}",
                 {"case": case, "workers": workers, "repeat": repeat},
                 cost=seconds,
+                kind="throughput",
             )
             for case, workers in self._fleets()
             for repeat in range(self.real_clock.repeats)
@@ -223,6 +214,7 @@ class Azopg:
                 f"scaling-{batch_size}-{workers}-{replicate}",
                 {"batch_size": batch_size, "workers": workers, "replicate": replicate},
                 cost=1.5 * batch_size,
+                kind="scaling",
             )
             for batch_size in self.scaling.batch_sizes
             for workers in self.scaling.fleets
@@ -237,7 +229,6 @@ class Azopg:
 
     def run(self, trial: Trial) -> Rows:
         """The rows of a trial; see `trials`."""
-        kind = trial.key.split("-")[0]
         runners: dict[str, Callable[..., Rows]] = {
             "fleet": self._run_fleet if self.clock == "virtual" else self._run_real_fleet,
             "throughput": self._run_throughput,
@@ -245,7 +236,7 @@ class Azopg:
             "barrier": self._run_barrier,
             "timeline": self._run_timeline,
         }
-        return runners[kind](**trial.values)
+        return runners[trial.kind](**trial.values)
 
     def _run_fleet(self, streams: str, case: str, workers: int, replicate: int) -> Rows:
         times = generator(self.seed, self.name, "service", streams, case, workers, replicate)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,14 @@ from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent
 from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
 from lqrpg.domain_randomization.quadrature import Nodes, Optimum, family_cost
-from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family, with_start_gain
+from lqrpg.experiments.dr_lqr_settings import Runtime, require_family, with_start_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows
 from lqrpg.kernels.lane_random import State, random_states
 from lqrpg.lqr.plant import Array
+from lqrpg.ranges import Entries, OneOf, Positive, Range
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows, stacked
-from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
 from lqrpg.systems.families.length import LengthFamily
 from lqrpg.systems.families.parameters import ParameterFamily
 from lqrpg.systems.system import UncertainSystem
@@ -38,20 +39,18 @@ BLOCK = 4 * LANES
 
 
 @dataclass(frozen=True)
-class DrLqr:
+class DrLqr(Experiment):
     """Settings of the experiment `dr_lqr`; `conf/experiment/dr_lqr.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    replicates: int
-    steps: int
-    step_size: float
-    batch_sizes: list[int]
+    replicates: Annotated[int, Range(1, 1_000_000)]
+    steps: Annotated[int, Range(1, 10_000_000)]
+    step_size: Positive
+    batch_sizes: Annotated[list[Annotated[int, Range(1, 4096)]], Entries(distinct=True)]
     compared: int
-    objective: str
-    samples: int
-    axis: str
-    curve_points: int
+    objective: Annotated[str, OneOf(OBJECTIVES)]
+    samples: Annotated[int, Range(1, 10_000_000)]
+    axis: Annotated[str, OneOf(AXES)]
+    curve_points: Annotated[int, Range(2, 10_000)]
     runtime: Runtime
     system: UncertainSystem
 
@@ -70,21 +69,11 @@ class DrLqr:
     }
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        runs, steps = self.replicates, self.steps
-        require(1 <= runs <= 1_000_000, "replicates", runs, "a whole number from 1 to 1000000")
-        require(1 <= steps <= 10_000_000, "steps", steps, "a whole number from 1 to 10000000")
-        require(0 < self.step_size < np.inf, "step_size", self.step_size, "a positive number")
-        require_batches(self.batch_sizes, self.compared)
-        require(self.objective in OBJECTIVES, "objective", self.objective, "one of " + ", ".join(OBJECTIVES))
-        require(1 <= self.samples <= 10_000_000, "samples", self.samples, "a whole number from 1 to 10000000")
-        require(self.axis in AXES, "axis", self.axis, "one of " + ", ".join(AXES))
-        points = self.curve_points
-        require(2 <= points <= 10_000, "curve_points", points, "a whole number from 2 to 10000")
+        super().__post_init__()
+        require(self.compared in self.batch_sizes, "compared", self.compared, f"one of batch_sizes, {self.batch_sizes}")
         object.__setattr__(self, "system", with_start_gain(self.system))
         require_family(self.system)
 
-    exclusive: ClassVar[bool] = False
     alone: ClassVar[tuple[str, ...]] = ("runtime",)
     """Trials that run last and with nothing beside them: neighbours slow one method down more than the other."""
 
@@ -120,12 +109,18 @@ class DrLqr:
         ]
         lanes = sum(-(-count // LANES) * LANES for count in self.runtime.controllers)
         timing = 2.0 * self.compared * (self.runtime.repeats + 1) * lanes * self.runtime.steps
-        return [*blocks, Trial("optimum"), Trial("annealing"), Trial("runtime", cost=timing)]
+        return [
+            *blocks,
+            Trial("optimum", kind="optimum"),
+            Trial("annealing", kind="annealing"),
+            Trial("runtime", cost=timing, kind="runtime"),
+        ]
 
     def _block(self, method: str, batch_size: int, first: int) -> Trial:
         count = min(BLOCK, self.replicates - first)
         values = {"method": method, "batch_size": batch_size, "first": first, "count": count}
-        return Trial(f"block-{method}-{batch_size}-{first}", values, cost=float(batch_size * count * self.steps))
+        cost = float(batch_size * count * self.steps)
+        return Trial(f"block-{method}-{batch_size}-{first}", values, cost, kind="block")
 
     def compile(self) -> None:
         """Compile the kernels by one step of one run and its cost."""
@@ -141,7 +136,7 @@ class DrLqr:
             "annealing": self._run_annealing,
             "runtime": self._run_runtime,
         }
-        return runners[trial.key.split("-")[0]](**trial.values)
+        return runners[trial.kind](**trial.values)
 
     def _run_block(self, method: str, batch_size: int, first: int, count: int) -> Rows:
         runs = np.arange(first, first + count)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.domain_randomization.cubature import coarse
 from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
+from lqrpg.ranges import Entries, Range
 from lqrpg.systems.custom_family import CustomFamily
 from lqrpg.systems.system import UncertainSystem
 
@@ -23,32 +24,9 @@ ANNEALING_ROUNDS = 40
 class Runtime:
     """What is timed: numbers of controllers, steps of a timed run (the time is scaled to all steps), pairs of runs."""
 
-    controllers: list[int]
-    steps: int
-    repeats: int
-
-    def __post_init__(self) -> None:
-        sizes = bool(self.controllers) and all(1 <= count <= 100_000 for count in self.controllers)
-        require(
-            sizes and len(set(self.controllers)) == len(self.controllers),
-            "runtime.controllers",
-            list(self.controllers),
-            "distinct whole numbers from 1 to 100000",
-        )
-        require(1 <= self.steps <= 1_000_000, "runtime.steps", self.steps, "a whole number from 1 to 1000000")
-        require(1 <= self.repeats <= 1000, "runtime.repeats", self.repeats, "a whole number from 1 to 1000")
-
-
-def require_batches(batch_sizes: Sequence[int], compared: int) -> None:
-    """Refuse batch sizes among which the one to be compared is missing."""
-    sizes = bool(batch_sizes) and all(1 <= size <= 4096 for size in batch_sizes)
-    require(
-        sizes and len(set(batch_sizes)) == len(batch_sizes),
-        "batch_sizes",
-        list(batch_sizes),
-        "distinct whole numbers from 1 to 4096",
-    )
-    require(compared in batch_sizes, "compared", compared, f"one of batch_sizes, {list(batch_sizes)}")
+    controllers: Annotated[list[Annotated[int, Range(1, 100_000)]], Entries(distinct=True)]
+    steps: Annotated[int, Range(1, 1_000_000)]
+    repeats: Annotated[int, Range(1, 1000)]
 
 
 def with_start_gain(system: UncertainSystem) -> UncertainSystem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,9 +11,15 @@ from lqrpg.checks import SettingError, require
 from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.ranges import Entries, Range
 from lqrpg.systems.system import System
 
 LEAST, LARGEST = 1e-6, 1e6
+Size = Annotated[float, Range(LEAST, LARGEST)]
+"""A positive number of which neither powers nor products overflow, or vanish beside 1."""
+Signed = Annotated[float, Range(-LARGEST, LARGEST)]
+Sizes = Annotated[list[Size], Entries(distinct=True)]
+Ridge = Annotated[float, Range(above=0, high=1e3)]
 MAX_OBSERVED = 40_000_000
 """Most numbers in the regression vectors of one trajectory: 320 MB."""
 
@@ -26,13 +32,9 @@ class ExploringPolicy:
     """
 
     gain: list[Any] | None
-    sinusoids: int
-    highest_rad_s: float
+    sinusoids: Annotated[int, Range(1, 10_000)]
+    highest_rad_s: Size
     start: list[float] | None
-
-    def __post_init__(self) -> None:
-        require(1 <= self.sinusoids <= 10_000, "exploration.sinusoids", self.sinusoids, "a whole number, 1 to 10000")
-        require_size("exploration.highest_rad_s", self.highest_rad_s)
 
     def gain_of(self, system: System) -> Array:
         """K0, shape (m, n), for the working plant."""
@@ -74,11 +76,6 @@ def stabilising_gain(system: System, key: str, gain: list[Any] | None) -> Array:
         raise SettingError(f"{error} (the plant is that of system)") from None
 
 
-def require_size(key: str, value: float) -> None:
-    """Refuse a positive number of which powers or products would overflow, or vanish beside 1."""
-    require(LEAST <= value <= LARGEST, key, value, f"a number from {LEAST:g} to {LARGEST:g}")
-
-
 def small_plant(system: System) -> WorkingPlant:
     """The working plant of a system, refused unless it is in continuous time with two states and one input."""
     require_time(system, "continuous")
@@ -90,10 +87,9 @@ def small_plant(system: System) -> WorkingPlant:
 
 
 def require_steps(key: str, step: float, /, **horizons: float) -> None:
-    """Refuse a step that is not positive or does not divide the horizons; all in seconds, by their keys."""
-    require(0 < step < np.inf, key, step, "a positive number of seconds")
+    """Refuse a step that does not divide the horizons, all positive, in seconds, by their keys."""
     for name, horizon in horizons.items():
-        require(0 < horizon <= 1e7 * step, name, horizon, f"seconds, up to {1e7 * step:g}: 1e7 times {key}={step:g}")
+        require(horizon <= 1e7 * step, name, horizon, f"seconds, up to {1e7 * step:g}: 1e7 times {key}={step:g}")
         count = round(horizon / step)
         divides = count >= 1 and abs(count * step - horizon) <= 1e-9 * horizon
         require(divides, name, horizon, f"a whole multiple of {key}={step:g}")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
-from lqrpg.experiments.exploring import LARGEST, LEAST, require_steps
+from lqrpg.experiments.exploring import LARGEST, Signed, Sizes, require_steps
 from lqrpg.qsa.ode import Gain
 from lqrpg.qsa.plain_monte_carlo import plain_monte_carlo
 from lqrpg.qsa.probing import Sawtooth
 from lqrpg.qsa.quasi_monte_carlo import Integrand, affine_map, literal_estimates, running_mean
+from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows, stacked
-from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated, stream
 
 RULES = {"left": 0.0, "midpoint": 0.5}
 RECURSIONS = ("affine", "literal")
@@ -26,24 +27,22 @@ _MC_RUNS = 250  # runs of plain Monte Carlo in a trial
 
 
 @dataclass(frozen=True)
-class QsaMonteCarlo:
+class QsaMonteCarlo(Experiment):
     """Settings of `qsa_monte_carlo`; `conf/experiment/qsa_monte_carlo.yaml` says what each key is."""
 
-    name: str
-    seed: int
-    rate: float
-    frequency_rad: float
-    step_s: float
-    horizon_s: float
-    rule: str
-    recursion: str
-    path_gains: list[float]
-    path_start: float
-    path_step_s: float
-    gains: list[float]
-    start_variance: float
-    runs: int
-    mc_draws: int
+    rate: Annotated[float, Range(-100, 100)]
+    frequency_rad: Annotated[float, Range(-1e4, 1e4)]
+    step_s: Positive
+    horizon_s: Positive
+    rule: Annotated[str, OneOf(RULES)]
+    recursion: Annotated[str, OneOf(RECURSIONS)]
+    path_gains: Sizes
+    path_start: Signed
+    path_step_s: Positive
+    gains: Sizes
+    start_variance: Annotated[float, Range(0, LARGEST)]
+    runs: Annotated[int, Range(2, 1_000_000)]
+    mc_draws: Annotated[int, Range(1, 10**9)]
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "paths": ("method", "gain", "t_s", "estimate"),
@@ -52,38 +51,15 @@ class QsaMonteCarlo:
     }
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        require(abs(self.rate) <= 100, "rate", self.rate, "a number from -100 to 100")
-        require(abs(self.frequency_rad) <= 1e4, "frequency_rad", self.frequency_rad, "a number from -10000 to 10000")
+        super().__post_init__()
         require_steps("step_s", self.step_s, horizon_s=self.horizon_s, path_step_s=self.path_step_s)
         periodic = self.step_s <= 1 and abs(round(1 / self.step_s) * self.step_s - 1) <= 1e-9
         require(periodic, "step_s", self.step_s, "a step that divides the sawtooth's period of 1 s")
         require(self.path_step_s <= self.horizon_s, "path_step_s", self.path_step_s, "seconds, up to horizon_s")
-        require(self.rule in RULES, "rule", self.rule, "one of " + ", ".join(RULES))
-        require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
-        self._require_gains("path_gains", self.path_gains)
-        self._require_gains("gains", self.gains)
-        require(abs(self.path_start) <= LARGEST, "path_start", self.path_start, f"a number of size up to {LARGEST:g}")
-        require(0 <= self.start_variance <= LARGEST, "start_variance", self.start_variance, f"from 0 to {LARGEST:g}")
-        require(2 <= self.runs <= 1_000_000, "runs", self.runs, "a whole number from 2 to 1000000")
-        require(1 <= self.mc_draws <= 10**9, "mc_draws", self.mc_draws, "a whole number from 1 to 1e9")
-
-    def _require_gains(self, key: str, gains: Sequence[float]) -> None:
-        right = bool(gains) and all(LEAST <= g <= LARGEST for g in gains) and len(set(gains)) == len(gains)
-        require(right, key, list(gains), f"distinct gains g from {LEAST:g} to {LARGEST:g}")
-        bound = 2.0 / max(gains)
-        stable = self.step_s < bound
-        require(stable, "step_s", self.step_s, f"a step below {bound:.3g}, or Euler's recursion is unstable for {key}")
-
-    @property
-    def exclusive(self) -> bool:
-        """Nothing here measures real time."""
-        return False
-
-    @property
-    def system(self) -> None:
-        """There is no plant."""
-        return None
+        for key, gains in (("path_gains", self.path_gains), ("gains", self.gains)):
+            bound = 2.0 / max(gains)
+            expected = f"a step below {bound:.3g}, or Euler's recursion is unstable for {key}"
+            require(self.step_s < bound, "step_s", self.step_s, expected)
 
     @property
     def _integrand(self) -> Integrand:
@@ -95,12 +71,12 @@ class QsaMonteCarlo:
 
     def trials(self) -> list[Trial]:
         """The paths, the QSA runs of each gain, and plain Monte Carlo in parts of a fixed number of runs."""
-        qsa = [Trial(f"qsa-{index}", {"gain": gain}, cost=1e6) for index, gain in enumerate(self.gains)]
+        qsa = [Trial(f"qsa-{index}", {"gain": gain}, cost=1e6, kind="qsa") for index, gain in enumerate(self.gains)]
         parts = [
-            Trial(f"mc-{first}", {"first": first}, cost=float(_MC_RUNS * self.mc_draws))
+            Trial(f"mc-{first}", {"first": first}, cost=float(_MC_RUNS * self.mc_draws), kind="mc")
             for first in range(0, self.runs, _MC_RUNS)
         ]
-        return [Trial("paths", cost=1e6), *qsa, *parts]
+        return [Trial("paths", cost=1e6, kind="paths"), *qsa, *parts]
 
     def compile(self) -> None:
         """Compile the recursions and the evaluation of y."""
@@ -115,7 +91,7 @@ class QsaMonteCarlo:
             "qsa": self._run_qsa,
             "mc": self._run_plain,
         }
-        return runners[trial.key.split("-")[0]](**trial.values)
+        return runners[trial.kind](**trial.values)
 
     def _run_paths(self) -> Rows:
         """QSA paths of all gains, and the running average (17)."""

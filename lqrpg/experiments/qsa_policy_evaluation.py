@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.exploring import ExploringPolicy, Ridge, require_steps, stabilising_gain
 from lqrpg.experiments.plants import require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant, q_function
 from lqrpg.lqr.plant import Array
@@ -25,27 +25,26 @@ from lqrpg.qsa.bellman import (
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
 from lqrpg.qsa.ode import Gain
 from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
+from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated
 from lqrpg.systems.system import System
 
 RECURSIONS = ("moments", "literal")
 
 
 @dataclass(frozen=True)
-class QsaPolicyEvaluation:
+class QsaPolicyEvaluation(Experiment):
     """Settings of `qsa_policy_evaluation`; `conf/experiment/qsa_policy_evaluation.yaml` says what each key is."""
 
-    name: str
-    seed: int
-    seeds: int
+    seeds: Annotated[int, Range(1, 10_000)]
     gain: list[Any] | None
-    step_s: float
-    horizon_s: float
-    report_s: float
-    ridge: float
-    recursion: str
+    step_s: Annotated[float, Range(above=0, below=1)]
+    horizon_s: Positive
+    report_s: Positive
+    ridge: Ridge
+    recursion: Annotated[str, OneOf(RECURSIONS)]
     exploration: ExploringPolicy
     system: System
 
@@ -59,21 +58,12 @@ class QsaPolicyEvaluation:
     }
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
+        super().__post_init__()
         require_steps("step_s", self.step_s, horizon_s=self.horizon_s, report_s=self.report_s)
-        require(self.step_s < 1, "step_s", self.step_s, "a step below 1 s, or the matrix gain's recursion is unstable")
         require(self.report_s <= self.horizon_s, "report_s", self.report_s, "seconds, up to horizon_s")
-        require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
-        require(self.recursion in RECURSIONS, "recursion", self.recursion, "one of " + ", ".join(RECURSIONS))
         require_time(self.system, "continuous")
         stabilising_gain(self.system, "gain", self.gain)
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
-
-    @property
-    def exclusive(self) -> bool:
-        """Nothing here measures real time."""
-        return False
 
     def trials(self) -> list[Trial]:
         """Every kind of exploration with every seed."""

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import require
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.exploring import ExploringPolicy, Ridge, require_steps, stabilising_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
 from lqrpg.qsa.policy_iteration import exact_policy_iteration, iteration_errors, model_free_policy_iteration
+from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated
 from lqrpg.systems.system import System
 
 NOISES = METHODS[1:]
 
 
 @dataclass(frozen=True)
-class QsaPolicyIteration:
+class QsaPolicyIteration(Experiment):
     """Settings of `qsa_policy_iteration`; `conf/experiment/qsa_policy_iteration.yaml` says what each key is."""
 
-    name: str
-    seed: int
-    seeds: int
+    seeds: Annotated[int, Range(1, 10_000)]
     gain: list[Any] | None
-    iterations: int
-    step_s: float
-    horizon_s: float
-    ridge: float
-    noise: str
+    iterations: Annotated[int, Range(1, 1000)]
+    step_s: Positive
+    horizon_s: Positive
+    ridge: Ridge
+    noise: Annotated[str, OneOf(NOISES)]
     exploration: ExploringPolicy
     system: System
 
@@ -49,12 +47,8 @@ class QsaPolicyIteration:
     FINDERS: ClassVar[Finders] = qsa_automatic.FINDERS
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        require(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a whole number from 1 to 10000")
-        require(1 <= self.iterations <= 1000, "iterations", self.iterations, "a whole number from 1 to 1000")
+        super().__post_init__()
         require_steps("step_s", self.step_s, horizon_s=self.horizon_s)
-        require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
-        require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
         require_time(self.system, "continuous")
         require_optimum(self.system)
         stabilising_gain(self.system, "gain", self.gain)
@@ -64,11 +58,6 @@ class QsaPolicyIteration:
     def advice(self) -> str:
         """What to try where runs diverge."""
         return f"try a longer trajectory and smaller steps: horizon_s={2 * self.horizon_s:g} step_s={self.step_s / 2:g}"
-
-    @property
-    def exclusive(self) -> bool:
-        """Nothing here measures real time."""
-        return False
 
     def trials(self) -> list[Trial]:
         """The exact iteration, and the model-free one with sinusoids and with noise for every seed."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
-from lqrpg.experiments.exploring import LARGEST, LEAST, require_size, require_steps, small_plant
+from lqrpg.experiments.exploring import Signed, Size, Sizes, require_steps, small_plant
 from lqrpg.experiments.plants import working_plant
-from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, TwoMeasurements, require_exponents
+from lqrpg.experiments.qsa_rates_settings import ConstantGainSettings, Descent, Part, SlowExponent, TwoMeasurements
 from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr.continuous import is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
@@ -29,8 +29,9 @@ from lqrpg.qsa.rates import (
     simulate_rates,
     standard_cases,
 )
+from lqrpg.ranges import Entries, Positive, Range
 from lqrpg.results.rows import Rows, stacked
-from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated, stream
 from lqrpg.systems.system import System
 
 DESCENTS = ("qsgd", "spsa")
@@ -39,26 +40,24 @@ _BINS_PER_DECADE = 20
 
 
 @dataclass(frozen=True)
-class QsaRates:
+class QsaRates(Experiment):
     """Settings of the experiment `qsa_rates`; `conf/experiment/qsa_rates.yaml` says what each key is."""
 
-    name: str
-    seed: int
-    exponents: list[float]
-    gain: float
-    small_gain: float
-    small_gain_exponents: list[float]
-    unit_gains: list[float]
-    multiplicative: float
-    frequency_rad_s: float
-    start: float
-    step_s: float
-    horizon_s: float
-    shown_decades: float
-    fitted_decades: float
-    window: float
-    scaled_horizon_s: float
-    shown_s: float
+    exponents: Annotated[list[SlowExponent], Entries(distinct=True)]
+    gain: Size
+    small_gain: Size
+    small_gain_exponents: Annotated[list[SlowExponent], Entries(distinct=True)]
+    unit_gains: Sizes
+    multiplicative: Size
+    frequency_rad_s: Size
+    start: Signed
+    step_s: Positive
+    horizon_s: Positive
+    shown_decades: Annotated[float, Range(high=6)]
+    fitted_decades: Annotated[float, Range(0.5, 5)]
+    window: Part
+    scaled_horizon_s: Positive
+    shown_s: Positive
     constant: ConstantGainSettings
     descent: Descent
     lqr: TwoMeasurements
@@ -74,17 +73,10 @@ class QsaRates:
     }
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number not below 0")
-        require_exponents("exponents", self.exponents, highest=0.99)
-        require_exponents("small_gain_exponents", self.small_gain_exponents, highest=0.99)
-        for key in ("gain", "small_gain", "frequency_rad_s", "multiplicative"):
-            require_size(key, getattr(self, key))
+        super().__post_init__()
+        self.descent.check()
+        self.lqr.check()
         require(self.small_gain != self.gain, "small_gain", self.small_gain, "another gain than `gain`")
-        gains = self.unit_gains
-        right = bool(gains) and len(set(gains)) == len(gains) and all(LEAST <= g <= LARGEST for g in gains)
-        require(right, "unit_gains", gains, f"distinct gains g from {LEAST:g} to {LARGEST:g}")
-        require(abs(self.start) <= LARGEST, "start", self.start, f"a number of size up to {LARGEST:g}")
-        require(0 < self.window <= 1, "window", self.window, "a number above 0, up to 1")
         self._require_times()
         self._require_prediction()
         self._require_lqr()
@@ -96,9 +88,8 @@ class QsaRates:
         steepest = max(self.gain, self.small_gain, *self.unit_gains) * (1.0 + self.multiplicative)
         bound = RK4_STABILITY / steepest
         require(self.step_s <= bound, "step_s", self.step_s, f"a step up to {bound:.3g}, or RK4 is unstable")
-        require(0.5 <= self.fitted_decades <= 5, "fitted_decades", self.fitted_decades, "a number from 0.5 to 5")
-        right = self.fitted_decades <= self.shown_decades <= 6
-        require(right, "shown_decades", self.shown_decades, "a number from fitted_decades to 6")
+        shown = self.shown_decades
+        require(self.fitted_decades <= shown, "shown_decades", shown, "a number from fitted_decades to 6")
         require(self.shown_s <= self.scaled_horizon_s, "shown_s", self.shown_s, "seconds, up to scaled_horizon_s")
 
     def _require_prediction(self) -> None:
@@ -121,11 +112,6 @@ class QsaRates:
         )
 
     @property
-    def exclusive(self) -> bool:
-        """Nothing here measures real time."""
-        return False
-
-    @property
     def _cases(self) -> list[RateCase]:
         gains = (self.gain, self.small_gain, self.small_gain_exponents, self.unit_gains)
         return standard_cases(self.exponents, *gains, self.multiplicative)
@@ -134,14 +120,17 @@ class QsaRates:
 
     def trials(self) -> list[Trial]:
         """The scalar ODE with both kinds of noise, the descents, and the paths."""
-        scalar = [Trial(f"scalar-{kind}", {"kind": kind}, cost=8.0) for kind in ("additive", "multiplicative")]
+        scalar = [
+            Trial(f"scalar-{noise}", {"multiplicative": noise == "multiplicative"}, cost=8.0, kind="scalar")
+            for noise in ("additive", "multiplicative")
+        ]
         descents = [
-            Trial(f"descent-{method}-{index}", {"method": method, "rho": rho}, cost=2.0)
+            Trial(f"descent-{method}-{index}", {"method": method, "rho": rho}, cost=2.0, kind="descent")
             for method in DESCENTS
             for index, rho in enumerate(self.descent.exponents)
         ]
-        lqr = [Trial(f"lqr-{case}", {"case": case}, cost=2.0) for case in TWO_MEASUREMENTS]
-        return [*scalar, *descents, *lqr, Trial("paths", cost=0.5)]
+        lqr = [Trial(f"lqr-{case}", {"case": case}, cost=2.0, kind="lqr") for case in TWO_MEASUREMENTS]
+        return [*scalar, *descents, *lqr, Trial("paths", cost=0.5, kind="paths")]
 
     def compile(self) -> None:
         """Compile all kernels."""
@@ -158,10 +147,10 @@ class QsaRates:
             "lqr": self._run_lqr,
             "paths": self._run_paths,
         }
-        return runners[trial.key.split("-")[0]](**trial.values)
+        return runners[trial.kind](**trial.values)
 
-    def _run_scalar(self, kind: str) -> Rows:
-        cases = [case for case in self._cases if case.name.startswith(kind)]
+    def _run_scalar(self, multiplicative: bool) -> Rows:
+        cases = [case for case in self._cases if (case.multiplicative > 0.0) == multiplicative]
         record = simulate_rates(
             cases,
             self.horizon_s,

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.experiments.exploring import LARGEST, require_size, require_steps
+from lqrpg.experiments.exploring import Signed, Size, require_steps
 from lqrpg.qsa.ode import Gain
 from lqrpg.qsa.qsgd import OneMeasurement
+from lqrpg.ranges import Entries, Finite, Positive, Range
+
+Exponent = Annotated[float, Range(above=0, high=1)]
+SlowExponent = Annotated[float, Range(above=0, high=0.99)]
+"""Exponents rho of a gain g / (1 + t)^rho."""
+Part = Annotated[float, Range(above=0, high=1)]
+TwoNumbers = Annotated[list[Finite], Entries(count=2)]
 
 
 @dataclass(frozen=True)
 class Descent:
     """One-measurement descent, by qSGD and SPSA; see `OneMeasurement`."""
 
-    curvatures: list[float]
-    offset: float
-    epsilon: float
-    frequencies_rad_s: list[float]
-    box: float
+    curvatures: Annotated[list[Size], Entries()]
+    offset: Signed
+    epsilon: Size
+    frequencies_rad_s: Annotated[list[Size], Entries()]
+    box: Size
     start: float
-    step_s: float
-    gain: float
-    largest_gain: float
-    exponents: list[float]
-    seeds: int
+    step_s: Positive
+    gain: Size
+    largest_gain: Size
+    exponents: Annotated[list[Exponent], Entries(distinct=True)]
+    seeds: Annotated[int, Range(2, 10_000)]
 
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "box", "gain", "largest_gain"):
-            require_size(f"descent.{key}", getattr(self, key))
-        for key in ("curvatures", "frequencies_rad_s"):
-            values = getattr(self, key)
-            require(bool(values), f"descent.{key}", values, "positive numbers, one a dimension")
-            for value in values:
-                require_size(f"descent.{key}", value)
+    def check(self) -> None:
+        """Refuse values in range that do not fit together."""
         count = len(self.curvatures)
         require(len(self.frequencies_rad_s) == count, "descent.frequencies_rad_s", self.frequencies_rad_s, f"{count}")
-        require(abs(self.offset) <= LARGEST, "descent.offset", self.offset, f"a number of size up to {LARGEST:g}")
         require(abs(self.start) <= self.box, "descent.start", self.start, "a number inside the box")
-        require_exponents("descent.exponents", self.exponents)
-        require(2 <= self.seeds <= 10_000, "descent.seeds", self.seeds, "a whole number from 2 to 10000")
         bound = 2.0 / (min(self.gain, self.largest_gain) * max(self.curvatures))
-        require(0 < self.step_s < bound, "descent.step_s", self.step_s, f"a step above 0 and below {bound:.3g} (Euler)")
+        require(self.step_s < bound, "descent.step_s", self.step_s, f"a step below {bound:.3g} (Euler)")
 
     def a(self, rho: float) -> Gain:
         """The gain a_t."""
@@ -61,27 +59,22 @@ class Descent:
 class TwoMeasurements:
     """Two-measurement descent on the LQR cost of the plant, projected on a box of gains."""
 
-    epsilon: float
-    start: list[float]
-    lowest: list[float]
-    highest: list[float]
-    gain: float
-    largest_gain: float
-    rho: float
-    step_s: float
-    horizon_s: float
+    epsilon: Size
+    start: TwoNumbers
+    lowest: TwoNumbers
+    highest: TwoNumbers
+    gain: Size
+    largest_gain: Size
+    rho: Exponent
+    step_s: Positive
+    horizon_s: Positive
 
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "gain", "largest_gain"):
-            require_size(f"lqr.{key}", getattr(self, key))
-        for key in ("start", "lowest", "highest"):
-            values = getattr(self, key)
-            require(len(values) == 2 and bool(np.all(np.isfinite(values))), f"lqr.{key}", values, "two finite numbers")
+    def check(self) -> None:
+        """Refuse values in range that do not fit together."""
         inside = bool(
             np.all(np.less_equal(self.lowest, self.start)) and np.all(np.less_equal(self.start, self.highest))
         )
         require(inside, "lqr.start", self.start, "a gain between lqr.lowest and lqr.highest")
-        require_exponents("lqr.rho", [self.rho])
         require_steps("lqr.step_s", self.step_s, **{"lqr.horizon_s": self.horizon_s})
 
 
@@ -89,16 +82,6 @@ class TwoMeasurements:
 class ConstantGainSettings:
     """QSA with a constant gain on the scalar linear model, and the average of its last part (23)."""
 
-    alpha: float
-    horizon_s: float
-    last_part: float
-
-    def __post_init__(self) -> None:
-        require_size("constant.alpha", self.alpha)
-        require(0 < self.last_part <= 1, "constant.last_part", self.last_part, "a number above 0, up to 1")
-
-
-def require_exponents(key: str, exponents: Sequence[float], highest: float = 1.0) -> None:
-    """Refuse exponents rho outside (0, highest]."""
-    right = bool(exponents) and len(set(exponents)) == len(exponents) and all(0 < rho <= highest for rho in exponents)
-    require(right, key, list(exponents), f"distinct exponents rho above 0, up to {highest:g}")
+    alpha: Size
+    horizon_s: Positive
+    last_part: Part

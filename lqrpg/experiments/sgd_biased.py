@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
-from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
+from lqrpg.experiments.sgd_settings import ScheduleSettings
 from lqrpg.methods.sgd import BiasedOracle
+from lqrpg.ranges import NonNegative
 from lqrpg.runner.automatic import Finders
-from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Biases:
     vanishing: ScheduleSettings
 
     def check(self) -> None:
-        """Refuse what is no positive schedule."""
+        """Refuse parameters that do not fit their kinds."""
         self.constant.check("biases.constant")
         self.vanishing.check("biases.vanishing")
 
@@ -33,15 +30,8 @@ class Biases:
 class SgdBiased(Comparison):
     """Settings of `sgd_biased`; `conf/experiment/sgd_biased.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    runs: int
-    iterations: int
-    points: int
-    deviation: float
+    deviation: NonNegative
     biases: Biases
-    steps: Steps
-    system: System
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"
@@ -54,8 +44,7 @@ class SgdBiased(Comparison):
     }
 
     def __post_init__(self) -> None:
-        self.check()
-        require(0 <= self.deviation < np.inf, "deviation", self.deviation, "a number not below 0")
+        super().__post_init__()
         self.biases.check()
 
     @property

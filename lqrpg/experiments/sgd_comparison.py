@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pandas as pd
 
-from lqrpg.checks import require
 from lqrpg.experiments.sgd_automatic import piloted, same_as
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
     SORT_KEYS,
+    Points,
     Steps,
-    require_common,
-    require_sizes,
+    require_descent,
     run_rows,
     start_of,
 )
 from lqrpg.methods.schedules import schedule
 from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.ranges import Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.system import System
 
 
-class Comparison(ABC):
+@dataclass(frozen=True)
+class Comparison(Experiment):
     """Every run of every pair of an oracle and a step, for settings that say what the two oracles are.
 
     Attributes
@@ -42,14 +44,11 @@ class Comparison(ABC):
     WORD: ClassVar[str]
     MILD: ClassVar[str]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
-    exclusive: ClassVar[bool] = False
     PILOT_ITERATIONS: ClassVar[int] = 2000
 
-    name: str
-    seed: int
-    runs: int
-    iterations: int
-    points: int
+    runs: Annotated[int, Range(1, 100_000)]
+    iterations: Annotated[int, Range(1, 100_000_000)]
+    points: Points
     steps: Steps
     system: System
 
@@ -73,12 +72,10 @@ class Comparison(ABC):
     def oracle(self, name: str) -> Oracle:
         """The oracle of that name."""
 
-    def check(self) -> None:
-        """Refuse sizes, steps and plants with which nothing can run."""
-        require_common(self)
-        require_sizes(self, runs=100_000, iterations=100_000_000)
-        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.steps.check()
+        require_descent(self.system)
 
     def trials(self) -> list[Trial]:
         """Every run of every pair of an oracle and a step."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar, NamedTuple
 
 import pandas as pd
 
 from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_settings import (
+    BASELINES,
     RUN_TABLES,
     SORT_KEYS,
+    Points,
     ScheduleSettings,
-    require_common,
-    require_sizes,
+    require_descent,
     run_rows,
     start_of,
 )
@@ -25,9 +26,10 @@ from lqrpg.methods.oracles.direct import unstable_fraction
 from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
 from lqrpg.methods.schedules import schedule
 from lqrpg.methods.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
+from lqrpg.ranges import OneOf, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
 from lqrpg.systems.system import System
 
 PARTS = {
@@ -43,6 +45,10 @@ MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
 
 
+Runs = Annotated[int, Range(1, 100_000)]
+Iterations = Annotated[int, Range(1, 10**9)]
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Rollouts n, length l, radius v and step over the iterations."""
@@ -53,11 +59,10 @@ class Parameters:
     step: ScheduleSettings
 
     def check(self, key: str, iterations: int) -> None:
-        """Refuse what is no positive schedule, and more rollouts or longer ones than anyone could wait for."""
-        for name in ("rollouts", "length", "radius", "step"):
-            getattr(self, name).check(f"{key}.{name}")
-        for name in ("rollouts", "length"):
-            sequence: ScheduleSettings = getattr(self, name)
+        """Refuse what is no schedule, and more rollouts or longer ones than anyone could wait for."""
+        for item in fields(self):
+            getattr(self, item.name).check(f"{key}.{item.name}")
+        for name, sequence in (("rollouts", self.rollouts), ("length", self.length)):
             expected = f"a schedule that stays below {MOST:g} over the {iterations} iterations"
             reached = max(sequence.schedule()(1), sequence.schedule()(iterations))
             require(reached <= MOST, f"{key}.{name}.value", sequence.value, expected)
@@ -76,8 +81,8 @@ class Parameters:
 class RealPart:
     """Constant and varying parameters with real rollouts."""
 
-    runs: int
-    iterations: int
+    runs: Runs
+    iterations: Iterations
     constant: Parameters
     varying: Parameters
 
@@ -86,21 +91,31 @@ class RealPart:
 class SurrogatePart:
     """The surrogate with the printed parameters; `refresh`: see `GaussianSurrogate`."""
 
-    runs: int
-    iterations: int
-    refresh: int
+    runs: Runs
+    iterations: Iterations
+    refresh: Annotated[int, Range(1, 10**6)]
+
+
+class Case(NamedTuple):
+    """A part with one of its kinds of parameters."""
+
+    part: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """As tables have it."""
+        return f"{self.part}-{self.kind}"
 
 
 @dataclass(frozen=True)
-class SgdDirect:
+class SgdDirect(Experiment):
     """Settings of `sgd_direct`; `conf/experiment/sgd_direct.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    part: str
-    points: int
-    baseline: str
-    turns: int
+    part: Annotated[str, OneOf(PARTS)]
+    points: Points
+    baseline: Annotated[str, OneOf(BASELINES)]
+    turns: Annotated[int, Range(1, 1000)]
     printed: RealPart
     surrogate: SurrogatePart
     adjusted: RealPart
@@ -110,7 +125,6 @@ class SgdDirect:
         **RUN_TABLES,
         "rollout_bias": ("case", "length", "radius", "gap", "gap_spread"),
     }
-    exclusive: ClassVar[bool] = False
     FINDERS: ClassVar[Finders] = {
         "printed.constant.length.value": (20.0, sgd_automatic.length),
         "printed.varying.length.value": (20.0, sgd_automatic.same_as("printed", "constant", "length", "value")),
@@ -121,21 +135,11 @@ class SgdDirect:
     }
 
     def __post_init__(self) -> None:
-        require_common(self)
-        require(self.part in PARTS, "part", self.part, "one of " + ", ".join(PARTS))
-        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
-        require(self.baseline in ("none", "mean"), "baseline", self.baseline, "one of none, mean")
-        require_sizes(self, turns=1000)
-        require_sizes(self.surrogate, refresh=10**6)
-        for name in ("printed", "surrogate", "adjusted"):
-            part = getattr(self, name)
-            require(1 <= part.runs <= 100_000, f"{name}.runs", part.runs, "a whole number from 1 to 100000")
-            upto = 10**9
-            require(1 <= part.iterations <= upto, f"{name}.iterations", part.iterations, f"a whole number to {upto}")
-        for name in ("printed", "adjusted"):
-            for kind in ("constant", "varying"):
-                part = getattr(self, name)
-                self._check(f"{name}.{kind}", getattr(part, kind), part.iterations)
+        super().__post_init__()
+        for name, part in (("printed", self.printed), ("adjusted", self.adjusted)):
+            for kind, parameters in (("constant", part.constant), ("varying", part.varying)):
+                self._check(f"{name}.{kind}", parameters, part.iterations)
+        require_descent(self.system)
         self._warn()
 
     def _check(self, key: str, parameters: Parameters, iterations: int) -> None:
@@ -151,7 +155,7 @@ class SgdDirect:
     def _warn(self) -> None:
         """Say when the radius is so large that most first rollouts are of unstable loops."""
         plant, _, gain = start_of(self.system)
-        radii = {case.split("-")[0]: self._parameters(case).radius.schedule()(1) for case in self._cases()}
+        radii = {case.part: self._parameters(case).radius.schedule()(1) for case in self._cases()}
         for part, radius in radii.items():
             fraction = unstable_fraction(plant, gain, radius)
             if part != "surrogate" and fraction > 0.5:
@@ -165,12 +169,11 @@ class SgdDirect:
     @property
     def advice(self) -> str:
         """What to try where runs diverge."""
-        keys = ((part, kind) for part in ("printed", "adjusted") for kind in ("constant", "varying"))
-        used = [(part, kind) for part, kind in keys if part in PARTS[self.part]]
         smaller = (
-            f"{a}.{b}.{key}.value={getattr(getattr(getattr(self, a), b), key).value / 10:g}"
-            for a, b in used
-            for key in ("radius", "step")
+            f"{case.part}.{case.kind}.{key}.value={sequence.value / 10:g}"
+            for case in self._cases()
+            if case.part != "surrogate"
+            for key, sequence in (("radius", self._parameters(case).radius), ("step", self._parameters(case).step))
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
 
@@ -179,32 +182,36 @@ class SgdDirect:
         oracle, iterations = self.printed.constant.oracle(self.baseline), min(PILOT_ITERATIONS, self.printed.iterations)
         return sgd_automatic.piloted(self, oracle, lambda size: schedule("constant", value=size), iterations)
 
-    def _cases(self) -> list[str]:
-        return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]
+    def _cases(self) -> list[Case]:
+        return [Case(part, kind) for part in PARTS[self.part] for kind in ("constant", "varying")]
 
-    def _parameters(self, case: str) -> Parameters:
-        part, kind = case.split("-")
-        found: Parameters = getattr(self.adjusted if part == "adjusted" else self.printed, kind)
-        return found
+    def _part(self, case: Case) -> RealPart | SurrogatePart:
+        if case.part == "surrogate":
+            return self.surrogate
+        return self.adjusted if case.part == "adjusted" else self.printed
+
+    def _parameters(self, case: Case) -> Parameters:
+        part = self.adjusted if case.part == "adjusted" else self.printed
+        return part.constant if case.kind == "constant" else part.varying
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
     def trials(self) -> list[Trial]:
         """Every run of every case, and the bias of the short rollouts of each constant case."""
-        runs = []
-        for case in self._cases():
-            part = getattr(self, case.split("-")[0])
-            for number in range(part.runs):
-                cost = self._cost(case, part.iterations)
-                runs.append(Trial(f"{case}-{number}", {"case": case, "number": number}, cost))
-        constant = [case for case in self._cases() if case.endswith("constant")]
-        return runs + [Trial(f"bias-{case}", {"case": case}, cost=1e6) for case in constant]
+        runs = [
+            Trial(f"{case.name}-{number}", {"case": case, "number": number}, self._cost(case), kind="descent")
+            for case in self._cases()
+            for number in range(self._part(case).runs)
+        ]
+        constant = [case for case in self._cases() if case.kind == "constant"]
+        return runs + [Trial(f"bias-{case.name}", {"case": case}, cost=1e6, kind="bias") for case in constant]
 
-    def _cost(self, case: str, iterations: int) -> float:
+    def _cost(self, case: Case) -> float:
         """Expected microseconds; half of the printed runs are lost within some thousand iterations."""
-        if case.startswith("surrogate"):
+        iterations = self._part(case).iterations
+        if case.part == "surrogate":
             return 8.0 * iterations
-        if case.startswith("printed"):
+        if case.part == "printed":
             return 150.0 * min(iterations, 3000)
         points = [max(1, round(iterations * share)) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
         oracle = self._parameters(case).oracle(self.baseline)
@@ -213,21 +220,20 @@ class SgdDirect:
     def compile(self) -> None:
         """Compile both loops by two iterations each, and the bias by a small design."""
         for case in self._cases():
-            if case.endswith("constant"):
+            if case.kind == "constant":
                 self._descend(case, 0, 2)
         plant, start, _ = start_of(self.system)
         smoothed_optimum(plant, start, 2, 1e-3, turns=1)
 
     def run(self, trial: Trial) -> Rows:
         """One run, or the bias of one case."""
-        if trial.key.startswith("bias-"):
+        if trial.kind == "bias":
             return self._bias(**trial.values)
-        part = getattr(self, trial.values["case"].split("-")[0])
-        return self._descend(**trial.values, iterations=part.iterations)
+        return self._descend(**trial.values, iterations=self._part(trial.values["case"]).iterations)
 
-    def _descend(self, case: str, number: int, iterations: int) -> Rows:
+    def _descend(self, case: Case, number: int, iterations: int) -> Rows:
         parameters = self._parameters(case)
-        real = not case.startswith("surrogate")
+        real = case.part != "surrogate"
         oracle = (
             parameters.oracle(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
         )
@@ -237,19 +243,19 @@ class SgdDirect:
             parameters.step.schedule(),
             iterations,
             log_spaced(iterations, self.points),
-            stream(self.seed, self.name, case, number),
+            stream(self.seed, self.name, case.name, number),
         )
-        return run_rows(self.system, case, number, run)
+        return run_rows(self.system, case.name, number, run)
 
-    def _bias(self, case: str) -> Rows:
+    def _bias(self, case: Case) -> Rows:
         """The gap of the gain that the oracle's mean vanishes at; the surrogate's mean is not smoothed."""
         plant, start, _ = start_of(self.system)
         oracle = self._parameters(case).oracle(self.baseline)
         length = math.ceil(oracle.length(1))
-        radius = 0.0 if case.startswith("surrogate") else oracle.radius(1)
+        radius = 0.0 if case.part == "surrogate" else oracle.radius(1)
         found = smoothed_optimum(plant, start, length, radius, turns=self.turns)
         columns = {"length": length, "radius": radius, "gap": found.gap, "gap_spread": found.gap_spread}
-        return {"rollout_bias": repeated(1, case=case, **columns)}
+        return {"rollout_bias": repeated(1, case=case.name, **columns)}
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """Trajectories, outcomes, and the bias of the short rollouts."""

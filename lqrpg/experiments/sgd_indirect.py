@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import Annotated, ClassVar
 
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
-from lqrpg.experiments.sgd_settings import Steps
 from lqrpg.methods.sgd import IndirectOracle
+from lqrpg.ranges import Positive, Range
 from lqrpg.runner.automatic import Finders
-from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
 class SgdIndirect(Comparison):
     """Settings of `sgd_indirect`; `conf/experiment/sgd_indirect.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    runs: int
-    iterations: int
-    points: int
-    start: int
-    dither: float
-    steps: Steps
-    system: System
+    start: Annotated[int, Range(1, 10**6)]
+    dither: Positive
 
     ORACLES: ClassVar[tuple[str, str]] = ("off", "on")
     WORD: ClassVar[str] = "policy"
@@ -40,11 +30,10 @@ class SgdIndirect(Comparison):
     }
 
     def __post_init__(self) -> None:
-        self.check()
+        super().__post_init__()
         plant = self.system.plant()
         least = plant.n_states + plant.n_inputs
-        require(least <= self.start <= 10**6, "start", self.start, f"a whole number from n + m = {least} to 1000000")
-        require(0 < self.dither < np.inf, "dither", self.dither, "a positive number: without it nothing is identified")
+        require(self.start >= least, "start", self.start, f"an integer from n + m = {least} on")
 
     def oracle(self, name: str) -> IndirectOracle:
         """The gradient of the model that a trajectory identifies, excited off or on policy."""

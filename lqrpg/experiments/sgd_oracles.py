@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
-from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.experiments.sgd_settings import BASELINES, require_descent, start_of
 from lqrpg.kernels.discrete_small import gradient, make_loop
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
@@ -19,9 +19,10 @@ from lqrpg.methods.oracles.direct import direct_estimates, unstable_fraction
 from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.methods.sgd import log_spaced
+from lqrpg.ranges import Entries, OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
 from lqrpg.systems.system import System
 
 READINGS = ("noise", "initial")
@@ -34,34 +35,32 @@ LARGEST = 1e150  # an estimate of a larger norm counts as not finite: its square
 class Indirect:
     """The indirect oracle: samples of the first estimate, dither, iterations, rows of the table a noise."""
 
-    start: int
-    dither: float
-    iterations: int
-    points: int
+    start: Annotated[int, Range(1, 10**6)]
+    dither: Positive
+    iterations: Annotated[int, Range(1, 10**8)]
+    points: Annotated[int, Range(2, 10_000)]
 
 
 @dataclass(frozen=True)
 class Direct:
     """The direct oracle: rollouts and their length, radii (log-spaced), baseline, size of the exact predictions."""
 
-    rollouts: int
-    length: int
-    least_radius: float
-    largest_radius: float
-    radii: int
-    baseline: str
-    turns: int
+    rollouts: Annotated[int, Range(1, 10**6)]
+    length: Annotated[int, Range(1, 10**6)]
+    least_radius: Annotated[float, Range(1e-100)]  # the variance goes with its inverse square
+    largest_radius: Positive
+    radii: Annotated[int, Range(2, 1000)]
+    baseline: Annotated[str, OneOf(BASELINES)]
+    turns: Annotated[int, Range(1, 1000)]
 
 
 @dataclass(frozen=True)
-class SgdOracles:
+class SgdOracles(Experiment):
     """Settings of `sgd_oracles`; `conf/experiment/sgd_oracles.yaml` says what each key is and where it is from."""
 
-    name: str
-    seed: int
-    noises: list[float]
-    samples: int
-    reading: str
+    noises: Annotated[list[Positive], Entries(distinct=True)]
+    samples: Annotated[int, Range(2, 1_000_000)]
+    reading: Annotated[str, OneOf(READINGS)]
     indirect: Indirect
     direct: Direct
     system: System
@@ -76,7 +75,6 @@ class SgdOracles:
             *("expected_bias", "expected_variance", "unstable_fraction", "censored"),
         ),
     }
-    exclusive: ClassVar[bool] = False
     FINDERS: ClassVar[Finders] = {
         "indirect.start": (50, sgd_automatic.first_samples),
         "indirect.dither": (1.0, sgd_automatic.dither),
@@ -85,47 +83,33 @@ class SgdOracles:
     }
 
     def __post_init__(self) -> None:
-        require_common(self)
-        require_sizes(self, samples=1_000_000)
-        noises = self.noises
-        right = bool(noises) and len(set(noises)) == len(noises) and all(0 < noise < np.inf for noise in noises)
-        require(right, "noises", list(noises), "distinct positive numbers")
-        require(self.samples >= 2, "samples", self.samples, "at least 2, for a variance")
-        require(self.reading in READINGS, "reading", self.reading, "one of " + ", ".join(READINGS))
-        self._check_indirect()
-        self._check_direct()
-
-    def _check_indirect(self) -> None:
-        own, plant = self.indirect, self.system.plant()
+        super().__post_init__()
+        require_descent(self.system)
+        indirect, direct, plant = self.indirect, self.direct, self.system.plant()
         least = plant.n_states + plant.n_inputs
-        require(least <= own.start <= 10**6, "indirect.start", own.start, f"a whole number from n + m = {least} on")
-        require(0 < own.dither < np.inf, "indirect.dither", own.dither, "a positive number")
-        require(1 <= own.iterations <= 10**8, "indirect.iterations", own.iterations, "a whole number from 1 to 10^8")
-        require(2 <= own.points <= 10_000, "indirect.points", own.points, "a whole number from 2 to 10000")
-
-    def _check_direct(self) -> None:
-        own = self.direct
-        require(1 <= own.rollouts <= 10**6, "direct.rollouts", own.rollouts, "a whole number from 1 to 1000000")
-        require(1 <= own.length <= 10**6, "direct.length", own.length, "a whole number from 1 to 1000000")
-        least = 1e-100  # the variance goes with its inverse square
-        require(own.least_radius >= least, "direct.least_radius", own.least_radius, f"a number from {least:g} on")
-        larger = own.least_radius < own.largest_radius < np.inf
-        require(larger, "direct.largest_radius", own.largest_radius, "a number above direct.least_radius")
-        require(2 <= own.radii <= 1000, "direct.radii", own.radii, "a whole number from 2 to 1000")
-        require(own.baseline in ("none", "mean"), "direct.baseline", own.baseline, "one of none, mean")
-        enough = own.baseline == "none" or own.rollouts > 1
-        require(enough, "direct.baseline", own.baseline, "none, as there is one rollout only (direct.rollouts=1)")
-        require(1 <= own.turns <= 1000, "direct.turns", own.turns, "a whole number from 1 to 1000")
+        require(indirect.start >= least, "indirect.start", indirect.start, f"an integer from n + m = {least} on")
+        larger = direct.least_radius < direct.largest_radius
+        require(larger, "direct.largest_radius", direct.largest_radius, "a number above direct.least_radius")
+        enough = direct.baseline == "none" or direct.rollouts > 1
+        require(enough, "direct.baseline", direct.baseline, "none, as there is one rollout only (direct.rollouts=1)")
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
     def trials(self) -> list[Trial]:
         """The indirect oracle at each noise; the direct one at each noise and radius."""
         cost = self.samples * float(self.indirect.iterations)
-        identified = [Trial(f"indirect-{level}", {"noise": noise}, cost) for level, noise in enumerate(self.noises)]
+        identified = [
+            Trial(f"indirect-{level}", {"noise": noise}, cost, kind="indirect")
+            for level, noise in enumerate(self.noises)
+        ]
         radii = np.geomspace(self.direct.least_radius, self.direct.largest_radius, self.direct.radii)
         return identified + [
-            Trial(f"direct-{level}-{index}", {"noise": noise, "radius": float(radius), "index": index}, cost / 20.0)
+            Trial(
+                f"direct-{level}-{index}",
+                {"noise": noise, "radius": float(radius), "index": index},
+                cost / 20.0,
+                kind="direct",
+            )
             for level, noise in enumerate(self.noises)
             for index, radius in enumerate(radii)
         ]
@@ -143,7 +127,7 @@ class SgdOracles:
 
     def run(self, trial: Trial) -> Rows:
         """The rows of one noise, or of one noise and radius."""
-        return self._run_direct(**trial.values) if "radius" in trial.values else self._run_indirect(**trial.values)
+        return self._run_direct(**trial.values) if trial.kind == "direct" else self._run_indirect(**trial.values)
 
     def _run_indirect(self, noise: float) -> Rows:
         plant, start, gain = self._start(noise)

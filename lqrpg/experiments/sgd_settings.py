@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
@@ -18,14 +17,18 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.oracles.direct import require_stabilising
 from lqrpg.methods.schedules import KINDS, Schedule, schedule
 from lqrpg.methods.sgd import OUTCOMES, SgdRun
+from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.experiment import repeated
 from lqrpg.systems.system import System
 
+Points = Annotated[int, Range(2, 100_000)]
+"""Records of a run."""
 LARGEST_ERROR = 1e-6
 """Of the optimum's cost: gaps below it would be rounding, some of them negative."""
 LARGEST_GROWTH = 100.0
 """Factor within a sample that is the reason where digits are lost."""
+BASELINES = ("none", "mean")
 TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
 OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
 RUN_TABLES: Mapping[str, Sequence[str]] = {
@@ -51,19 +54,17 @@ class ScheduleSettings:
     value, exponent, period : its parameters, all positive.
     """
 
-    kind: str
-    value: float
-    exponent: float | None
-    period: float | None
+    kind: Annotated[str, OneOf(KINDS)]
+    value: Positive
+    exponent: Positive | None
+    period: Positive | None
 
     def check(self, key: str) -> None:
-        """Refuse, with the name of the key, what is no positive schedule."""
-        require(self.kind in KINDS, f"{key}.kind", self.kind, "one of " + ", ".join(KINDS))
-        for name in ("value", "exponent", "period"):
+        """Refuse, with the name of the key, parameters that do not fit the kind."""
+        for name in ("exponent", "period"):
             given = getattr(self, name)
             if name in KINDS[self.kind]:
-                right = given is not None and math.isfinite(given) and given > 0.0
-                require(right, f"{key}.{name}", given, f"a positive number, for a schedule of kind {self.kind}")
+                require(given is not None, f"{key}.{name}", given, f"a number, for a schedule of kind {self.kind}")
             else:
                 require(given is None, f"{key}.{name}", given, f"null: a schedule of kind {self.kind} has no {name}")
 
@@ -80,21 +81,13 @@ class Steps:
     decreasing: ScheduleSettings
 
     def check(self) -> None:
-        """Refuse what is no positive schedule."""
+        """Refuse parameters that do not fit their kinds."""
         self.constant.check("steps.constant")
         self.decreasing.check("steps.decreasing")
 
 
-def require_sizes(settings: Any, **limits: int) -> None:
-    """Refuse whole numbers out of 1 to their limit."""
-    for key, limit in limits.items():
-        require(1 <= getattr(settings, key) <= limit, key, getattr(settings, key), f"a whole number from 1 to {limit}")
-
-
-def require_common(settings: Any) -> None:
-    """Refuse a seed that is no seed, and a plant on which discrete-time descent cannot start."""
-    require(0 <= settings.seed < 2**63, "seed", settings.seed, "a whole number not below 0")
-    system = settings.system
+def require_descent(system: System) -> None:
+    """Refuse a plant on which discrete-time descent cannot start."""
     require_time(system, "discrete")
     expected = "noise that is not zero, or neither the cost nor its gradient depends on the gain"
     require(bool(working_plant(system).plant.Sigma.any()), "system.noise", 0, expected)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ import pandas as pd
 from lqrpg.checks import SettingError, require, warn
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
-from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
+from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
 from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
@@ -38,12 +38,12 @@ from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.minimise import Optimum, Result, minimise
 from lqrpg.methods.sgd import log_spaced
 from lqrpg.methods.tuning import chosen, pilots, reference_step
+from lqrpg.ranges import Entries, Fraction, Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
-from lqrpg.runner.experiment import Parts, Trial, collect, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.system import System
 
-LIMITS = {"gradient": 10**8, "newton": 1000, "rollout_samples": 10**11, "trajectory_samples": 10**10}
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
 PAIR_SHARE = 2.0**-7
@@ -54,32 +54,30 @@ PAIR_SHARE = 2.0**-7
 class Iterations:
     """Iterations of the methods that are given the model, and samples of those that are not."""
 
-    gradient: int
-    newton: int
-    rollout_samples: int
-    trajectory_samples: int
+    gradient: Annotated[int, Range(1, 10**8)]
+    newton: Annotated[int, Range(1, 1000)]
+    rollout_samples: Annotated[int, Range(1, 10**11)]
+    trajectory_samples: Annotated[int, Range(1, 10**10)]
 
 
 @dataclass(frozen=True)
-class Shootout:
+class Shootout(Experiment):
     """Settings of the experiment `shootout`; `conf/experiment/shootout.yaml` says what each key is."""
 
-    name: str
-    seed: int
-    methods: list[str]
-    replicates: int
-    pilots: int
-    points: int
-    targets: list[float]
+    methods: Annotated[list[str], Entries(distinct=True)]
+    replicates: Annotated[int, Range(1, 10_000)]
+    pilots: Annotated[int, Range(1, 1000)]
+    points: Points
+    targets: Annotated[list[Fraction], Entries(distinct=True)]
     iterations: Iterations
-    rollouts: int
-    length: int | None
-    radius: float | None
-    start_samples: int
-    samples_per_step: int
-    samples_per_policy: int
+    rollouts: Annotated[int, Range(1, 10**6)]
+    length: Annotated[int, Range(1, 10**6)] | None
+    radius: Positive | None
+    start_samples: Annotated[int, Range(1, 10**6)]
+    samples_per_step: Annotated[int, Range(1, 10**6)]
+    samples_per_policy: Annotated[int, Range(1, 10**8)]
     excitation: float
-    sinusoids: int
+    sinusoids: Annotated[int, Range(1, 1000)]
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -92,26 +90,12 @@ class Shootout:
         "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "compiled", "device"),
         "gains": GAINS,
     }
-    exclusive: ClassVar[bool] = False
-    """Trials may run side by side: what is timed is the processor's time for one thread, not the wall clock."""
 
     def __post_init__(self) -> None:
-        require_common(self)
+        super().__post_init__()
         names = known()
-        right = bool(self.methods) and set(self.methods) <= set(names)
-        distinct = len(set(self.methods)) == len(self.methods)
-        require(right and distinct, "methods", list(self.methods), "distinct names from " + ", ".join(names))
-        require_sizes(self, replicates=10_000, pilots=1000, rollouts=10**6, sinusoids=1000)
-        if self.length is not None:
-            require_sizes(self, length=10**6)
-        require_sizes(self, samples_per_step=10**6, samples_per_policy=10**8, start_samples=10**6)
-        for key, limit in LIMITS.items():
-            value = getattr(self.iterations, key)
-            require(1 <= value <= limit, f"iterations.{key}", value, f"a whole number from 1 to {limit}")
-        require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
-        inside = bool(self.targets) and all(0.0 < target < 1.0 for target in self.targets)
-        require(inside and len(set(self.targets)) == len(self.targets), "targets", self.targets, "distinct, in (0, 1)")
-        require(self.radius is None or 0 < self.radius < np.inf, "radius", self.radius, "a positive number, or null")
+        require(set(self.methods) <= set(names), "methods", self.methods, "distinct names from " + ", ".join(names))
+        require_descent(self.system)
         self._require_methods()
 
     def _require_methods(self) -> None:

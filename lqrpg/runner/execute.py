@@ -265,7 +265,7 @@ def _together(
         runner = next(iter(runs.values())).job.runner
         place = backend("serial" if exclusive else runner.engine, 1 if exclusive else runner.processes)
         places = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
-        alone = [task for task in pending if task.trial.key in getattr(places[task.run][0], "alone", ())]
+        alone = [task for task in pending if task.trial.key in places[task.run][0].alone]
         together = [task for task in pending if task not in alone]
         Attempt(places, place, runner.chunk, report.say, settled).run(together, alone)
 

@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -19,6 +19,7 @@ from lqrpg.backends.mpi.env import place
 from lqrpg.checks import SettingError, require, shortened
 from lqrpg.paths import expanded
 from lqrpg.plugins import module_of
+from lqrpg.ranges import OneOf, Range, check, types_of, words
 from lqrpg.results.identity import identity, sources_digest
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment
@@ -29,14 +30,12 @@ RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 COMPOSER_KEYS = ("scale", "scales", "plant", "plants")
 _FOLDER = "a folder's name without control characters, such as results_dir=results"
 _ITEMS = {
-    int: ("whole numbers", "[1,2]"),
+    int: ("integers", "[1,2]"),
     float: ("numbers", "[0.5,1.0]"),
     str: ("names", "[first,second]"),
     Any: ("numbers, or of lists of them", "[0.5,1.0]"),
 }
 """Entries of lists, and how a list of them looks."""
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", NoneType: "null"}
-"""What is expected of a value of a type."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,15 @@ class RunnerSettings:
     workers : processes; None for as many as there are cores.
     """
 
-    backend: str
-    chunk: int
-    joblib_backend: str
+    backend: Annotated[str, OneOf(BACKENDS)]
+    chunk: Annotated[int, Range(1, 10_000)]
+    joblib_backend: Annotated[str, OneOf(JOBLIB_BACKENDS)]
     results_dir: str
-    workers: int | None
+    workers: Annotated[int, Range(1, 1024)] | None
 
     def __post_init__(self) -> None:
-        require(self.backend in BACKENDS, "backend", self.backend, "one of " + ", ".join(BACKENDS))
-        engines = "one of " + ", ".join(JOBLIB_BACKENDS)
-        require(self.joblib_backend in JOBLIB_BACKENDS, "joblib_backend", self.joblib_backend, engines)
-        require(1 <= self.chunk <= 10_000, "chunk", self.chunk, "a whole number from 1 to 10000")
+        check(self)
         require(_is_shown(self.results_dir), "results_dir", self.results_dir, _FOLDER)
-        if self.workers is not None:
-            require(1 <= self.workers <= 1024, "workers", self.workers, "a whole number from 1 to 1024")
 
     @property
     def engine(self) -> str:
@@ -134,12 +128,12 @@ class Job:
     @property
     def settings(self) -> dict[str, Any]:
         """The resolved settings that determine the results."""
-        return dataclasses.asdict(self.experiment)  # type: ignore[call-overload, no-any-return]
+        return dataclasses.asdict(self.experiment)
 
     @property
     def ranks(self) -> int:
         """MPI ranks that the trials bring along, whatever the backend."""
-        return int(getattr(self.experiment, "ranks", 0))
+        return self.experiment.ranks
 
     @property
     def engine(self) -> str:
@@ -196,13 +190,11 @@ def job_from(config: DictConfig) -> Job:
     if system is not None:
         require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
         plant = system_class(str(system["kind"]))
-        expand = getattr(plant, "expand", dict)  # a system that reads a file puts its content in the file's place
-        extra["system"] = _build(plant, expand(system), "system.")
+        extra["system"] = _build(plant, plant.expand(system), "system.")
     cls = experiment_class(str(content.get("name")))
-    finders = getattr(cls, "FINDERS", {})
-    keys = automatic.open_keys(finders, content)
-    experiment = _build(cls, automatic.with_placeholders(finders, content, keys), "", **extra)
-    experiment = automatic.found(finders, experiment, keys)
+    keys = automatic.open_keys(cls.FINDERS, content)
+    experiment = _build(cls, automatic.with_placeholders(cls.FINDERS, content, keys), "", **extra)
+    experiment = automatic.found(cls.FINDERS, experiment, keys)
     _require_ranks(experiment, runner)
     return Job(experiment, runner, scale, expected_s)
 
@@ -233,10 +225,10 @@ def _seconds(sizes: Any) -> float:
 
 def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
     """Refuse fewer ranks than the experiment itself, and not only its trials, has to have."""
-    needed = getattr(experiment, "ranks", 0)
+    needed = experiment.ranks
     if runner.ranks < needed:
         raise SettingError(
-            f"clock=mpi needs a rank for each worker of the largest fleet: workers={needed} or more "
+            f"{experiment.ranks_for}: workers={needed} or more "
             f"(under mpiexec or srun: {needed + 1} ranks or more), not {runner.ranks}"
         )
 
@@ -245,7 +237,7 @@ def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
     """An instance of a frozen dataclass from plain values, types checked; `ready` fields are taken as they are."""
     if not isinstance(content, dict):
         raise SettingError(f"{prefix.rstrip('.')}={_as_typed(content)}: expected a group of keys")
-    types = {name: kind for name, kind in get_type_hints(cls).items() if name in _field_names(cls) - set(ready)}
+    types = {name: kind for name, kind in get_type_hints(cls).items() if name in set(types_of(cls)) - set(ready)}
     for key in content:
         if key not in types:
             raise SettingError(f"unknown key {prefix + str(key)!r}: {suggestion(str(key), types)}")
@@ -258,35 +250,38 @@ def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
         if isinstance(kind, type) and dataclasses.is_dataclass(kind)
     }
     leaves = {name: kind for name, kind in types.items() if name not in groups}
-    return cls(**_typed(leaves, {name: content[name] for name in leaves}, prefix), **groups, **ready)
+    values = {name: content[name] for name in leaves}
+    return cls(**_typed(leaves, types_of(cls), values, prefix), **groups, **ready)
 
 
-def _field_names(cls: type[Any]) -> set[str]:
-    return {item.name for item in dataclasses.fields(cls)}
-
-
-def _typed(types: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """The values converted to their types by OmegaConf, or refused."""
+def _typed(types: dict[str, Any], ranges: dict[str, Any], values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values converted to their types by OmegaConf, or refused; `ranges` are the types with their ranges."""
     for name, kind in types.items():
         _require_flat(prefix + name, kind, values[name])
     try:
         merged = _merged(types, values)
     except OmegaConfBaseException as error:
         name = _culprit(types, values)
-        words = _expected(types[name]) if name else ""
-        if words:
-            raise SettingError(f"{prefix}{name}={_as_typed(values[name])}: expected {words}") from None
+        expected = _expected(types[name], ranges[name]) if name else ""
+        if expected:
+            raise SettingError(f"{prefix}{name}={_as_typed(values[name])}: expected {expected}") from None
         raise SettingError(_one_line(error, prefix, name)) from None
     return {
         name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
     }
 
 
-def _expected(kind: Any) -> str:
+def _expected(kind: Any, ranged: Any) -> str:
     """What a value of a type is, in words; empty for a type that has none here."""
-    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
-    words = [_list_words(get_args(each)[0]) if get_origin(each) is list else _WORDS.get(each, "") for each in kinds]
-    return ", or ".join(words) if all(words) else ""
+    items = [get_args(each)[0] for each in _alternatives(kind) if get_origin(each) is list]
+    if not items:
+        return words(ranged)
+    listed = _list_words(items[0])
+    return f"{listed}, or null" if listed and NoneType in _alternatives(kind) else listed
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _list_words(item: Any, value: Any = None) -> str:
@@ -299,7 +294,7 @@ def _list_words(item: Any, value: Any = None) -> str:
 
 def _require_flat(key: str, kind: Any, value: Any) -> None:
     """Refuse what is no list where the type is one, and lists in it where their type has none."""
-    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    allowed = _alternatives(kind)
     items = [get_args(each)[0] for each in allowed if get_origin(each) is list]
     if items and items[0] in _ITEMS and not (value is None and NoneType in allowed):
         fits = isinstance(value, list) and (items[0] is Any or not any(isinstance(each, list | dict) for each in value))

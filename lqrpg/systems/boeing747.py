@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lqrpg.ranges import NonNegative, Positive
 from lqrpg.systems.scaled_q_start import HeavierStart, Rows
 
 _A = (
@@ -40,11 +41,11 @@ class Boeing747(HeavierStart):
     B: ClassVar[Rows] = _B
 
     kind: str = "boeing747"
-    noise: float = 1e-3
-    initial_variance: float = 1e-6
-    state_weight: float = 1.0
-    input_weight: float = 1.0
-    initial_factor: float = 40.0
+    noise: Positive = 1e-3
+    initial_variance: NonNegative = 1e-6
+    state_weight: Positive = 1.0
+    input_weight: Positive = 1.0
+    initial_factor: Positive = 40.0
 
 
 SYSTEM = Boeing747

@@ -14,13 +14,14 @@ settings here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy import linalg
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.ranges import Entries, Finite, NonNegative, OneOf, Positive, check
 from lqrpg.systems.families.length import LengthFamily, fit_family
 from lqrpg.systems.system import UncertainSystem
 
@@ -28,11 +29,6 @@ POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
 """Centre of mass and inertia of each kind of pole, as fractions of L and of m L^2."""
 
 DISCRETISATIONS = ("exact", "euler")
-
-_POSITIVE = (
-    *("pole_mass", "cart_mass", "gravity", "shortest", "longest"),
-    *("dt", "noise_scale", "state_weight", "input_weight"),
-)
 
 
 @dataclass(frozen=True)
@@ -56,34 +52,24 @@ class CartPole(UncertainSystem):
     time: ClassVar[str] = "discrete"
     tolerance = 0.0
     kind: str
-    pole_mass: float
-    cart_mass: float
-    gravity: float
-    track_friction: float
-    joint_friction: float
-    shortest: float
-    longest: float
-    pole: str
-    discretisation: str
-    dt: float
-    noise_scale: float
-    state_weight: float
-    input_weight: float
-    start_gain: list[float]
+    pole_mass: Positive
+    cart_mass: Positive
+    gravity: Positive
+    track_friction: NonNegative
+    joint_friction: NonNegative
+    shortest: Positive
+    longest: Positive
+    pole: Annotated[str, OneOf(POLES)]
+    discretisation: Annotated[str, OneOf(DISCRETISATIONS)]
+    dt: Positive
+    noise_scale: Positive
+    state_weight: Positive
+    input_weight: Positive
+    start_gain: Annotated[list[Finite], Entries(count=4)]
 
     def __post_init__(self) -> None:
-        require(self.pole in POLES, "system.pole", self.pole, "one of " + ", ".join(POLES))
-        known = self.discretisation in DISCRETISATIONS
-        require(known, "system.discretisation", self.discretisation, "one of " + ", ".join(DISCRETISATIONS))
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
-        for name in ("track_friction", "joint_friction"):
-            value = getattr(self, name)
-            require(0 <= value < np.inf, f"system.{name}", value, "a number not below 0")
+        check(self, "system.")
         require(self.shortest < self.longest, "system.shortest", self.shortest, "less than system.longest")
-        right = len(self.start_gain) == 4 and bool(np.isfinite(self.start_gain).all())
-        require(right, "system.start_gain", list(self.start_gain), "four finite numbers")
 
     def derivative(self, state: Array, force: Array | complex, length: float) -> Array:
         """Time derivative of the nonlinear model, shape (4,), at a state of shape (4,); complex arguments

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require, warn
+from lqrpg.checks import SettingError, warn
 from lqrpg.lqr.plant import Array
+from lqrpg.ranges import Range, check
 from lqrpg.systems.families import file as family_file
 from lqrpg.systems.families.expression import Expression
 from lqrpg.systems.families.parameters import ParameterFamily, first_unstabilisable
@@ -53,7 +54,7 @@ class CustomFamily(UncertainSystem):
     R: Any
     Sigma: Any
     start_gain: list[Any] | None
-    tolerance: float
+    tolerance: Annotated[float, Range(1e-12, 1e-2)]
 
     @classmethod
     def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class CustomFamily(UncertainSystem):
         return settings
 
     def __post_init__(self) -> None:
-        require(1e-12 <= self.tolerance <= 1e-2, "system.tolerance", self.tolerance, "a number from 1e-12 to 1e-2")
+        check(self, "system.")
         self.family()
 
     @cached_property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from lqrpg.checks import require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.ranges import Range, check
 from lqrpg.systems.system import System
 
 
@@ -27,15 +27,12 @@ class DoubleIntegrator(System):
 
     time: ClassVar[str] = "continuous"
     kind: str = "double_integrator"
-    friction: float = 0.1
-    state_weight: float = 1.0
-    input_weight: float = 10.0
+    friction: Annotated[float, Range(0, 1e100)] = 0.1
+    state_weight: Annotated[float, Range(1e-100, 1e100)] = 1.0
+    input_weight: Annotated[float, Range(1e-100, 1e100)] = 10.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.friction <= 1e100, "system.friction", self.friction, "a number from 0 to 1e100")
-        for name in ("state_weight", "input_weight"):
-            weight = getattr(self, name)
-            require(1e-100 <= weight <= 1e100, f"system.{name}", weight, "a number from 1e-100 to 1e100")
+        check(self, "system.")
 
     def plant(self) -> Plant:
         """The plant in continuous time, with unit covariance of the initial state."""

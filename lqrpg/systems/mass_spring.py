@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.linalg import toeplitz
 
-from lqrpg.checks import require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.ranges import Positive, Range, check
 from lqrpg.systems.system import System
 
 
@@ -27,14 +27,12 @@ class MassSpring(System):
 
     time: ClassVar[str] = "continuous"
     kind: str
-    masses: int
-    stiffness: float
-    damping: float
+    masses: Annotated[int, Range(1, 16)]
+    stiffness: Positive
+    damping: Positive
 
     def __post_init__(self) -> None:
-        require(1 <= self.masses <= 16, "system.masses", self.masses, "a whole number from 1 to 16")
-        require(0 < self.stiffness < np.inf, "system.stiffness", self.stiffness, "a positive number")
-        require(0 < self.damping < np.inf, "system.damping", self.damping, "a positive number")
+        check(self, "system.")
 
     def plant(self) -> Plant:
         """A = [[0, I], [-k T, -d T]], B = [[0], [I]] with T tridiagonal (2 and -1); Q = R = Sigma = I."""

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lqrpg.checks import require
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.ranges import check
 from lqrpg.systems.system import System
 
 Rows = tuple[tuple[float, ...], ...]
@@ -38,11 +38,7 @@ class HeavierStart(System):
     initial_factor: float
 
     def __post_init__(self) -> None:
-        for name in ("noise", "state_weight", "input_weight", "initial_factor"):
-            value = getattr(self, name)
-            require(0 < value < np.inf, f"system.{name}", value, "a positive number")
-        start = self.initial_variance
-        require(0 <= start < np.inf, "system.initial_variance", start, "a number not below 0")
+        check(self, "system.")
 
     def plant(self) -> Plant:
         """The plant, with the covariance of its process noise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from lqrpg.lqr.plant import Array, Plant
@@ -19,6 +20,11 @@ class System(Protocol):
     """
 
     kind: str
+
+    @classmethod
+    def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as they are known: a system that reads a file puts the file's content in its place."""
+        return dict(content)
 
     @property
     def time(self) -> str:
@@ -51,6 +57,11 @@ class UncertainSystem(ABC):
     kind: str
     start_gain: list[Any] | None
     tolerance: float
+
+    @classmethod
+    def expand(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as they are known: a system that reads a file puts the file's content in its place."""
+        return dict(content)
 
     @abstractmethod
     def family(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lqrpg.ranges import NonNegative, Positive
 from lqrpg.systems.scaled_q_start import HeavierStart, Rows
 
 _A = ((1.01, 0.01, 0.0), (0.01, 1.01, 0.01), (0.0, 0.01, 1.01))
@@ -28,11 +29,11 @@ class ThreeState(HeavierStart):
     B: ClassVar[Rows] = _B
 
     kind: str = "three_state"
-    noise: float = 1e-4
-    initial_variance: float = 0.1
-    state_weight: float = 1e-3
-    input_weight: float = 1.0
-    initial_factor: float = 50.0
+    noise: Positive = 1e-4
+    initial_variance: NonNegative = 0.1
+    state_weight: Positive = 1e-3
+    input_weight: Positive = 1.0
+    initial_factor: Positive = 50.0
 
 
 SYSTEM = ThreeState

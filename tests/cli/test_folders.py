@@ -208,7 +208,7 @@ def test_numbers_of_a_configuration_file_are_yaml_1_2(lqrpg, tmp_path):
     (tmp_path / "experiment/own.yaml").write_text(STUDY + "seed: 1:30\nsystem: {file: ../p.yaml}\n")
     ended = lqrpg("run", "experiment=own", "--config-dir", ".", "--cfg", "job")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "seed=1:30: expected a whole number" in ended.err
+    assert "seed=1:30: expected a non-negative integer" in ended.err
 
 
 @pytest.mark.parametrize(

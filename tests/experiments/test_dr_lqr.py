@@ -112,7 +112,7 @@ def test_lengths_are_named_as_ranges():
         ("compared=3", "compared=3: expected one of batch_sizes"),
         ("objective=simpson", "one of quadrature, monte_carlo"),
         ("axis=log", "one of excess, absolute"),
-        ("batch_sizes=[8,8]", "distinct whole numbers"),
+        ("batch_sizes=[8,8]", "distinct integers"),
         ("runtime.repeats=0", "runtime.repeats=0"),
         ("system=mass_spring", "a plant with a family of lengths"),
     ],

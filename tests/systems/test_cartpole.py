@@ -101,7 +101,7 @@ def test_long_steps_are_refused_rather_than_fitted_badly():
         ({"discretisation": "tustin"}, "expected one of exact, euler"),
         ({"pole_mass": 0.0}, "system.pole_mass=0.0: expected a positive number"),
         ({"dt": float("nan")}, "system.dt=nan: expected a positive number"),
-        ({"track_friction": -1.0}, "not below 0"),
+        ({"track_friction": -1.0}, "a non-negative number"),
         ({"shortest": 0.8, "longest": 0.2}, "less than system.longest"),
         ({"start_gain": [1.0, 2.0]}, "four finite numbers"),
     ],

@@ -1,25 +1,22 @@
 """Random walks of several walkers."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from walkers.systems.spring import Spring
 from walkers.walk import walk
 
-from lqrpg.runner.experiment import Trial, collect, generator, repeated
+from lqrpg.runner.experiment import Experiment, Trial, collect, generator, repeated
 
 
 @dataclass(frozen=True)
-class Walk:
-    name: str
-    seed: int
+class Walk(Experiment):
     walkers: int
     steps: int
-    system: Any
+    system: Spring
 
     TABLES: ClassVar[dict[str, tuple[str, ...]]] = {"paths": ("walker", "step", "place")}
-
-    exclusive: ClassVar[bool] = False
 
     def trials(self):
         return [Trial(f"walker-{number}", {"number": number}) for number in range(self.walkers)]

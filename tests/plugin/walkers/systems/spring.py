@@ -1,19 +1,20 @@
 """What pulls a walker back."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from lqrpg.checks import require
+from lqrpg.ranges import Range, check
+from lqrpg.systems.system import System
 
 
 @dataclass(frozen=True)
-class Spring:
+class Spring(System):
     time: ClassVar[str] = "discrete"
     kind: str
-    pull: float
+    pull: Annotated[float, Range(above=0, below=2)]
 
     def __post_init__(self) -> None:
-        require(0 < self.pull < 2, "system.pull", self.pull, "a number between 0 and 2")
+        check(self, "system.")
 
 
 SYSTEM = Spring
