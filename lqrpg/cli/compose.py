@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import itertools
-import os
 import re
 import shlex
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -27,19 +26,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.data_only import (
-    PATH_KEYS,
     UserFiles,
     hydra_settings,
     is_hydras,
-    is_literal,
     require_no_resolvers,
     require_plain_files,
     require_plain_hydra,
 )
-from lqrpg.paths import as_it_stands
+from lqrpg.cli.words import paths_explained, quoted
 from lqrpg.plugins import choices, config_folders, config_text
 from lqrpg.runner.registry import suggestion, system_class
-from lqrpg.runner.settings import RUNNER_KEYS, Job, escaped, job_from
+from lqrpg.runner.settings import RUNNER_KEYS, Job, job_from
 from lqrpg.systems.plant_names import meant_by
 from lqrpg.systems.system import UncertainSystem
 
@@ -76,37 +73,11 @@ def requests(overrides: Sequence[str], config_dir: Path | None, *, multirun: boo
     """
     parsed = _parse(overrides, multirun=multirun)
     require_plain_hydra(parsed)
-    with composer(config_dir), _paths_explained(parsed):
-        _check_keys(parsed)
+    with composer(config_dir), paths_explained(parsed):
         found = [request(combination) for combination in _combinations(parsed)]
     if multirun:
         _require_that_files_leave_hydra_alone(parsed, found, config_dir)
     return found
-
-
-@contextlib.contextmanager
-def _paths_explained(parsed: Sequence[Override]) -> Iterator[None]:
-    """Have the refusal of a path with `${KEY}`, or with commas in a sweep, show how such a name is written."""
-    try:
-        yield
-    except SettingError as error:
-        for override in parsed:
-            key = override.get_key_element().lstrip("+")
-            mend = _as_one_name(override) if key in PATH_KEYS and key in str(error) else ""
-            if mend:
-                raise SettingError(f"{error}; {mend}") from None
-        raise
-
-
-def _as_one_name(override: Override) -> str:
-    """How to write a path that is read as more than its name; empty if it is not."""
-    key, value = override.get_key_element(), override.value()
-    if isinstance(value, ChoiceSweep) and value.simple_form:
-        name = ",".join(str(getattr(part, "text", part)) for part in value.list)
-        return f"a name with commas is written {shlex.quote(f'{key}={path_value(name)}')}"
-    if isinstance(value, str) and "${" in value:
-        return f"a name with ${{ in it is written {shlex.quote(f'{key}={as_it_stands(value)}')}"
-    return ""
 
 
 def _require_that_files_leave_hydra_alone(
@@ -151,60 +122,32 @@ def search_path(folders: Sequence[Path], scheme: str = "file") -> str:
 
 
 _composer_options: list[str] = []
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
-
-
-def quoted(text: str) -> str:
-    """Text as a value in Hydra's grammar, whatever characters it has."""
-    inside = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text)
-    return f"'{inside}'"
-
-
-def path_value(path: str) -> str:
-    """A path as a value in Hydra's grammar; `${KEY}` in it refers to another key, as everywhere."""
-    return quoted(escaped(path) if is_literal(path) or _is_there(path) else path)
-
-
-def with_plain_paths(overrides: Sequence[str], *, multirun: bool) -> list[str]:
-    """The overrides, with paths taken as they were typed, whatever characters they have.
-
-    Quotes around the whole value are Hydra's. In a sweep commas stand between values, unless there is a file of that
-    name.
-    """
-    return [_with_plain_path(word, multirun=multirun) for word in overrides]
-
-
-def _with_plain_path(word: str, *, multirun: bool) -> str:
-    key, _, value = word.partition("=")
-    if key.lstrip("+") not in PATH_KEYS or value in ("", "null"):
-        return word
-    if _is_there(value):
-        return f"{key}={path_value(value)}"
-    if _QUOTED.fullmatch(value) or (multirun and _is_sweep(word)):
-        return word
-    parts = value.split(",") if multirun else [value]
-    return f"{key}=" + ",".join(part if _QUOTED.fullmatch(part) else path_value(part) for part in parts)
-
-
-def _is_there(path: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return os.path.lexists(path)
-    return False
-
-
-def _is_sweep(word: str) -> bool:
-    try:
-        return OverridesParser.create().parse_override(word).is_sweep_override()
-    except (HydraException, RecursionError, ValueError):
-        return False
 
 
 def request(overrides: Sequence[str]) -> Request:
     """The job of overrides without sweeps; needs a `composer`."""
-    job = _computable(overrides, lambda: job_from(_compose(overrides)))
+    chosen = dict(word.lstrip("+").split("=", 1) for word in overrides)
+    try:
+        config = _compose(overrides)
+    except SettingError:
+        _check_keys(chosen, _compose(_plain_words(chosen)))  # an unknown key is a better reason
+        raise
+    _check_keys(chosen, config)
+    job = _computable(overrides, lambda: job_from(config))
+    return Request(job, _run_name(job, chosen), tuple(overrides))
+
+
+def _plain_words(chosen: Mapping[str, str]) -> list[str]:
+    """What chooses the YAML files."""
+    return [f"{group}={chosen[group]}" for group in GROUPS if group in chosen]
+
+
+def _run_name(job: Job, chosen: Mapping[str, str]) -> str:
+    """The scale, with a short digest behind it where a setting differs from the scale's own."""
+    if chosen["experiment"] == job.experiment.name and set(chosen) <= {"experiment", "scale", *RUNNER_KEYS}:
+        return job.scale
     plain = job_from(_compose([f"experiment={job.experiment.name}", f"scale={job.scale}"]))
-    changed = job.settings != plain.settings
-    return Request(job, f"{job.scale}-{job.identity[:8]}" if changed else job.scale, tuple(overrides))
+    return job.scale if job.settings == plain.settings else f"{job.scale}-{job.identity[:8]}"
 
 
 def _computable(overrides: Sequence[str], build: Callable[[], Job]) -> Job:
@@ -358,31 +301,21 @@ def _combinations(parsed: Sequence[Override]) -> list[list[str]]:
     return [list(combination) for combination in itertools.product(*ways)]
 
 
-def _check_keys(parsed: Sequence[Override]) -> None:
-    """Refuse keys that the chosen experiment does not have, with a suggestion."""
-    experiments = next(override for override in parsed if override.get_key_element().lstrip("+") == "experiment")
-    names = list(experiments.sweep_string_iterator()) if experiments.is_sweep_override() else [str(experiments.value())]
-    for name in names:
-        chosen = [f"experiment={name}"]
-        chosen += [
-            f"system={override.get_value_element_as_str()}"
-            for override in parsed
-            if override.get_key_element().lstrip("+") == "system" and not override.is_sweep_override()
-        ]
-        known = _known_keys(_compose(chosen))
-        for override in parsed:
-            key = override.get_key_element().lstrip("+")
-            if key not in known and not is_hydras(key):
-                hint = _system_hint(key, chosen) or suggestion(key, known)
-                raise SettingError(f"unknown key {key!r} for {' '.join(chosen)}: {hint}")
+def _check_keys(chosen: Mapping[str, str], config: DictConfig) -> None:
+    """Refuse keys that a composed configuration does not have, with a suggestion."""
+    known = _known_keys(config)
+    for key in chosen:
+        if key not in known:
+            words = _plain_words(chosen)
+            hint = _system_hint(key, words, config.get("system") or {}) or suggestion(key, known)
+            raise SettingError(f"unknown key {key!r} for {' '.join(words)}: {hint}")
 
 
-def _system_hint(key: str, chosen: Sequence[str]) -> str:
+def _system_hint(key: str, words: Sequence[str], system: Mapping[str, Any]) -> str:
     """What to type for a key of another system than the chosen one, or for another name of one of its keys."""
     group, _, name = key.partition(".")
     if group != "system" or not name:
         return ""
-    system = _compose(chosen).get("system") or {}
     meant = meant_by(name, {str(own) for own in system})
     if meant:
         return f"write {meant}"
@@ -392,7 +325,7 @@ def _system_hint(key: str, chosen: Sequence[str]) -> str:
         owners = [each for each in owners if _is_uncertain(each) == family]
     if not owners:
         return ""
-    before = "".join(f" in the place of {word}" for word in chosen if word.startswith("system="))
+    before = "".join(f" in the place of {word}" for word in words if word.startswith("system="))
     return (
         f"it belongs to a plant of your own: {'write' if before else 'add'} system={' or system='.join(owners)}{before}"
     )

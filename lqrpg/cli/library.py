@@ -164,8 +164,8 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Settings as words of the command line, groups flattened; a system is its kind and its settings."""
-    from lqrpg.cli.compose import path_value
     from lqrpg.cli.data_only import PATH_KEYS
+    from lqrpg.cli.words import path_value
 
     for key, value in settings.items():
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -182,7 +182,7 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _value(value: Any) -> str:
     """A value in Hydra's grammar."""
-    from lqrpg.cli.compose import quoted
+    from lqrpg.cli.words import quoted
 
     if value is None:
         return "null"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
-from lqrpg.cli.compose import Request, requests, with_plain_paths
+from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.console import os_reason, say
 from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import FIGURES, Drawn, draw_selection
@@ -19,6 +19,7 @@ from lqrpg.cli.run_tables import run_beside, run_shown
 from lqrpg.cli.saved import command_of
 from lqrpg.cli.selection import chosen
 from lqrpg.cli.verify import Judged, judge
+from lqrpg.cli.words import with_plain_paths
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.plugins import choices
 from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, select

@@ -12,11 +12,12 @@ import click
 from omegaconf import OmegaConf
 
 from lqrpg.checks import SettingError, SettingWarning
-from lqrpg.cli.compose import Request, requests, with_plain_paths, without_globs
+from lqrpg.cli.compose import Request, requests, without_globs
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
+from lqrpg.cli.words import with_plain_paths
 from lqrpg.runner.execute import is_settled, run_directory
 
 

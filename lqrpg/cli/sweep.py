@@ -12,10 +12,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.compose import Request, composer, quoted, request, search_path
+from lqrpg.cli.compose import Request, composer, request, search_path
 from lqrpg.cli.console import say
 from lqrpg.cli.help_texts import help_texts_accepted
 from lqrpg.cli.one_run import run_request
+from lqrpg.cli.words import quoted
 from lqrpg.plugins import config_folders
 from lqrpg.results.run_directory import State
 from lqrpg.runner.execute import run_directory

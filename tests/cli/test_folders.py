@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.compose import quoted, requests, with_plain_paths
+from lqrpg.cli.compose import requests
+from lqrpg.cli.words import quoted, with_plain_paths
 
 PLANT = "sample_time: 0\nA: [[-1, 0.5], [0, -2]]\nB: [0, 1]\nK0: [0, 0.1]\n"
 STUDY = "# @package _global_\ndefaults:\n  - azopg\n  - override /system: custom\n  - _self_\n"

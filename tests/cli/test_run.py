@@ -6,7 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hydra import compose
 
+from lqrpg.cli.compose import requests
 from lqrpg.experiments.azopg import Azopg
 
 SMOKE = ("run", "experiment=azopg", "scale=smoke", "backend=serial")
@@ -312,3 +314,20 @@ def test_a_real_clock_runs_and_replays(lqrpg, tmp_path):
     missing = lqrpg("plot", "azopg_scaling")
     assert missing.code == 3
     assert "scaling" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("words", "compositions"),
+    [([], 1), (["workers=1", "results_dir=x"], 1), (["seed=0"], 2), (["runs=7"], 2)],
+)
+def test_hydra_composes_once_where_no_setting_is_given(words, compositions, monkeypatch):
+    made = []
+
+    def counted(*arguments, **options):
+        made.append(arguments)
+        return compose(*arguments, **options)
+
+    monkeypatch.setattr("lqrpg.cli.compose.compose", counted)
+    [request] = requests(["experiment=qsa_monte_carlo", "scale=smoke", *words], None, multirun=False)
+    assert len(made) == compositions
+    assert request.run_name.startswith(request.job.scale)
