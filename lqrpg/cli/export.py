@@ -9,29 +9,22 @@ import pandas as pd
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
-from lqrpg.cli.saved import MISSING_TABLES, tell, tell_missing, tell_outdated
-from lqrpg.cli.selection import chosen
+from lqrpg.cli.saved import MISSING_TABLES
+from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.plugins import choices
 from lqrpg.results.atomic import DamagedFileError, write_atomically
-from lqrpg.results.lookup import FinishedRun, select
+from lqrpg.results.lookup import FinishedRun
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
-    selections = [select(results, name, run_name, tell) for name in chosen(experiments, choices("experiment"))]
-    tell_missing(selections)
-    for selection in selections:
-        run = selection.run
-        if run is None:
-            continue
-        tell_outdated(run)
+    runs = SelectedRuns(chosen(experiments, choices("experiment")), results, run_name)
+    runs.tell_missing()
+    for selection, run in runs:
         _write(run, out / selection.experiment / run.name)
-        others = [each.name for each in selection.runs if each != run]
-        if others and run_name is None:
-            say(f"{selection.experiment}: from {run.path}; --run takes one of {', '.join(others)}", err=True)
-    return 0 if all(selection.run for selection in selections) else MISSING_TABLES
+    return MISSING_TABLES if runs.missing else 0
 
 
 def _write(run: FinishedRun, folder: Path) -> None:

@@ -140,7 +140,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     ...
     lqrpg.checks.SettingError: unknown figure 'azopg_fig33': did you mean 'azopg_fig3'?
     """
-    from lqrpg.cli.run_tables import RunTables, drawn, run_shown
+    from lqrpg.cli.run_tables import RunTables, drawn
     from lqrpg.figures.notebook import shown
     from lqrpg.figures.registry import figures
     from lqrpg.figures.style import house_style
@@ -153,11 +153,9 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
     selection = select(expanded(results), spec.experiment, run)
-    if selection.run is None:
-        raise SettingError(f"figure {name!r}: {selection.missing}")
     try:
         with house_style():
-            return drawn(spec, RunTables(run_shown(spec, selection)), shown)[0]
+            return drawn(spec, RunTables(selection.meeting(spec.condition)), shown)[0]
     except (EmptyTableError, MissingRunError) as error:
         raise SettingError(f"figure {name!r}: {error}") from None
 

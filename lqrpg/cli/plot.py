@@ -17,8 +17,9 @@ from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import usable_cores
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
-from lqrpg.cli.run_tables import RunTables, drawn, run_shown
-from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_missing, tell_outdated, tell_taken
+from lqrpg.cli.run_tables import RunTables, drawn
+from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_outdated
+from lqrpg.cli.selection import SelectedRuns
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
@@ -54,7 +55,7 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     drew |= draw([spec for spec in specs if spec.name not in drew])
     absent = Drawn.NO_RUN in drew.values()
     if absent:
-        tell_missing([select(results, name, run_name) for name in dict.fromkeys(spec.experiment for spec in specs)])
+        SelectedRuns(_experiments(specs), results, run_name, lambda damaged: None).tell_missing()
     failed = absent or Drawn.UNFIT in drew.values() or any(drew.get(name) is Drawn.NO_ROWS for name in wanted)
     return MISSING_TABLES if failed else 0
 
@@ -82,21 +83,23 @@ def draw_figures(
     formats: tuple[str, ...] = ("pdf", "png"),
 ) -> dict[str, Drawn]:
     """What became of each figure, by its name."""
-    drew: dict[str, Drawn] = {}
-    for experiment in dict.fromkeys(spec.experiment for spec in specs):
-        own = [spec for spec in specs if spec.experiment == experiment]
-        selection = select(results, experiment, run_name, tell)
-        tell_taken(selection)
+    runs = SelectedRuns(_experiments(specs), results, run_name)
+    missing = {selection.experiment for selection in runs.missing}
+    drew = {spec.name: Drawn.NO_RUN for spec in specs if spec.experiment in missing}
+    for selection, _ in runs:
+        own = [spec for spec in specs if spec.experiment == selection.experiment]
         drew |= draw_selection(own, selection, out, formats)
     return drew
+
+
+def _experiments(specs: Sequence[FigureSpec]) -> list[str]:
+    return list(dict.fromkeys(spec.experiment for spec in specs))
 
 
 def draw_selection(
     specs: Sequence[FigureSpec], selection: Selection, out: Path, formats: tuple[str, ...] = ("pdf", "png")
 ) -> dict[str, Drawn]:
     """What became of each figure of one experiment, by its name."""
-    if selection.run is None:
-        return {spec.name: Drawn.NO_RUN for spec in specs}
     tables: dict[Path, RunTables] = {}
     with house_style():
         return {spec.name: _drew(spec, selection, tables, out, formats) for spec in specs}
@@ -146,7 +149,7 @@ def _drew(
 ) -> Drawn:
     """Draw from the run that the figure needs; a line says why if there is none, or names other runs than the taken."""
     try:
-        run = run_shown(spec, selection)
+        run = selection.meeting(spec.condition)
         folder = figure_folder(out, selection, spec, run)
         tables = read.setdefault(run.path, RunTables(run))
         path, used = drawn(spec, tables, lambda figure: _saved(figure, folder, spec.name, formats))

@@ -17,8 +17,9 @@ from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
 from lqrpg.cli.console import say
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
-from lqrpg.cli.run_tables import RunTables, drawn, run_shown
-from lqrpg.cli.saved import MISSING_TABLES, command_of, tell, tell_missing, tell_taken
+from lqrpg.cli.run_tables import RunTables, drawn
+from lqrpg.cli.saved import MISSING_TABLES, command_of
+from lqrpg.cli.selection import SelectedRuns
 from lqrpg.cli.verify import accepted_text, check, measured_text
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
@@ -28,7 +29,7 @@ from lqrpg.report.images import image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
-from lqrpg.results.lookup import FinishedRun, Selection, select
+from lqrpg.results.lookup import FinishedRun, Selection
 
 T = TypeVar("T")
 
@@ -66,12 +67,15 @@ class _Entry:
 
 def report(results: Path, run_name: str | None, out: Path) -> int:
     """Write the page; return the exit code."""
-    entries = _entries(results, run_name)
-    for entry in entries:
-        tell_taken(entry.selection)
-    tell_missing([entry.selection for entry in entries])
-    if not any(entry.run for entry in entries):
+    found = _choices()
+    runs = SelectedRuns([*found], results, run_name)
+    shown = [selection.experiment for selection, _ in runs]
+    runs.tell_missing()
+    if not shown:
         return MISSING_TABLES
+    options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    options += f" --run {shlex.quote(run_name)}" if run_name else ""
+    entries = [_Entry(each.experiment, found[each.experiment], each, options) for each in runs.selections]
     with house_style(), composer(None):
         parts = [_paper(paper, entries) for paper in (*papers().values(), OTHER)]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,17 +85,14 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     return 0
 
 
-def _entries(results: Path, run_name: str | None) -> list[_Entry]:
-    """All experiments by name; a variant file of an experiment adds none."""
-    options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
-    options += f" --run {shlex.quote(run_name)}" if run_name else ""
-    found: dict[str, _Entry] = {}
+def _choices() -> dict[str, str]:
+    """The YAML file of every experiment, by its name; a variant file of an experiment adds none."""
+    found: dict[str, str] = {}
     for choice in choices("experiment"):
-        content = yaml.safe_load(config_text("experiment", choice))
-        name = str(content.get("name", choice))
+        name = str(yaml.safe_load(config_text("experiment", choice)).get("name", choice))
         if name not in found or name == choice:
-            found[name] = _Entry(name, choice, select(results, name, run_name, tell), options)
-    return list(found.values())
+            found[name] = choice
+    return found
 
 
 def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
@@ -114,7 +115,7 @@ def _figure(spec: FigureSpec, entry: _Entry) -> tuple[FigurePart, Sequence[Finis
     command = f"lqrpg plot {spec.name}{entry.options}"
     if entry.run is None:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}"), ()
-    found, problem = _attempt(lambda: drawn(spec, RunTables(run_shown(spec, entry.selection)), image))
+    found, problem = _attempt(lambda: drawn(spec, RunTables(entry.selection.meeting(spec.condition)), image))
     picture, used = found or (None, [])
     for run in used:
         if entry.run and run.path != entry.run.path:

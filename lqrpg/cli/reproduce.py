@@ -15,7 +15,7 @@ from lqrpg.cli.one_run import compute_all
 from lqrpg.cli.plot import FIGURES, Drawn, draw_selection
 from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
-from lqrpg.cli.run_tables import run_beside, run_shown
+from lqrpg.cli.run_tables import run_beside
 from lqrpg.cli.saved import command_of
 from lqrpg.cli.selection import chosen
 from lqrpg.cli.verify import Judged, judge
@@ -126,7 +126,7 @@ def _beside(
     missing = list(judged.unchecked.values()) if judged else []
     for spec in specs:
         try:
-            runs.append(run_beside(spec, run_shown(spec, selection)))
+            runs.append(run_beside(spec, selection.meeting(spec.condition)))
         except MissingRunError as error:
             missing.append(str(error))
     return [run for run in runs if run != selection.run], missing

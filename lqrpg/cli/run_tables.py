@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lqrpg.cli.saved import fitting, undamaged
 from lqrpg.figures.registry import FigureSpec
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, find_companion
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
 
 T = TypeVar("T")
 
@@ -60,25 +60,6 @@ class RunTables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         """Number of tables."""
         return len(self.run.provenance["tables"])
-
-
-def run_shown(spec: FigureSpec, selection: Selection) -> FinishedRun:
-    """The run that a figure shows.
-
-    Raises
-    ------
-    MissingRunError
-        If no run has the settings that the figure needs.
-    """
-    run = selection.meeting(spec.condition)
-    if run is None:
-        scale = selection.run.scale if selection.run else "paper"
-        wanted = " ".join(f"{key}={values[0]}" for key, values in spec.condition.items())
-        raise MissingRunError(
-            f"no finished run of {spec.experiment} {wanted} of scale {scale} in {selection.results}: "
-            f"lqrpg run experiment={spec.experiment} scale={scale} {wanted}"
-        )
-    return run
 
 
 def run_beside(spec: FigureSpec, run: FinishedRun) -> FinishedRun:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import say
 from lqrpg.results.atomic import DamagedFileError
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
 from lqrpg.runner.settings import sources_of
 
 MISSING_TABLES = 3
@@ -22,32 +22,6 @@ _FULL = "paper"
 def tell(line: str) -> None:
     """Say on standard error what is wrong with a run."""
     say(f"lqrpg: {line}", err=True)
-
-
-def tell_taken(selection: Selection) -> None:
-    """Say which run is taken, which newer ones are not, and what is wrong with it."""
-    if selection.run is None:
-        return
-    newer = ", ".join(run.name for run in selection.newer)
-    hint = f"; newer, not taken without --run: {newer}" if newer and selection.name is None else ""
-    say(f"{selection.experiment}: from {selection.run.path}{hint}", err=True)
-    tell_outdated(selection.run)
-    tell_lost(selection.run)
-
-
-def tell_missing(selections: Sequence[Selection]) -> None:
-    """Say of which experiments there is no run: on one line if there is none of several."""
-    missing = [selection for selection in selections if selection.run is None]
-    if len(missing) == len(selections) > 1:
-        named = f" named {missing[0].name!r}" if missing[0].name else ""
-        say(
-            f"lqrpg: no finished run{named} in {missing[0].results}: lqrpg run experiment=NAME makes one, lqrpg "
-            "reproduce all, --results names another folder",
-            err=True,
-        )
-        return
-    for selection in missing:
-        say(f"lqrpg: {selection.missing}", err=True)
 
 
 def tell_outdated(run: FinishedRun) -> None:

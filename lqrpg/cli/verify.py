@@ -16,10 +16,10 @@ from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, Verdict, claims
 from lqrpg.cli.console import plain, say
 from lqrpg.cli.run_tables import RunTables
-from lqrpg.cli.saved import MISSING_TABLES, fitting, tell, tell_lost, tell_missing, tell_outdated, tell_taken
-from lqrpg.cli.selection import chosen
+from lqrpg.cli.saved import MISSING_TABLES, fitting, tell_lost, tell_outdated
+from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.plugins import choices
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, select
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,23 +46,20 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
             say(f"lqrpg: {name} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     unchecked: dict[str, str] = {}
-    selections = [select(results, name, run_name, tell) for name in names if name in claiming]
-    for selection in selections:
-        if selection.run is None:
-            continue
-        tell_taken(selection)
-        found = judge(selection.experiment, selection.run)
+    runs = SelectedRuns([name for name in names if name in claiming], results, run_name)
+    for selection, taken in runs:
+        found = judge(selection.experiment, taken)
         for run in found.used[1:]:
             tell_outdated(run)
             tell_lost(run)
         rows += found.rows
         unchecked |= found.unchecked | found.unfit
-    missing = [selection.experiment for selection in selections if selection.run is None]
+    missing = [selection.experiment for selection in runs.missing]
     if as_json:
         click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *unchecked]}, indent=1))
     elif rows:
         _print(rows)
-    tell_missing(selections)
+    runs.tell_missing()
     for name, reason in unchecked.items():
         say(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or unchecked:

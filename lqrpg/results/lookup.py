@@ -170,18 +170,29 @@ class Selection:
         """The same runs, with the one of that name taken."""
         return replace(self, run=next((run for run in self.runs if run.name == name), None))
 
-    def meeting(self, condition: Condition) -> FinishedRun | None:
+    def meeting(self, condition: Condition) -> FinishedRun:
         """The run for what needs certain settings: `run` itself, else one that differs in these alone, else the newest.
 
-        None if no run of the same scale has the settings. A run that was asked for by name is taken as it is.
+        A run that was asked for by name is taken as it is.
+
+        Raises
+        ------
+        MissingRunError
+            If no run of the same scale has the settings; the message says how to compute it.
         """
-        if self.run is None or self.name is not None or self.run.meets(condition):
+        if self.run is None:
+            raise MissingRunError(self.missing)
+        if self.name is not None or self.run.meets(condition):
             return self.run
         found = sorted(
             (run for run in self.runs if run.scale == self.run.scale and run.meets(condition)),
             key=lambda run: (not self._is_beside(run, condition), self._preference(run, condition)),
         )
-        return found[0] if found else None
+        if found:
+            return found[0]
+        wanted, scale = " ".join(f"{key}={values[0]}" for key, values in condition.items()), self.run.scale
+        where, command = f"of scale {scale} in {self.results}", f"experiment={self.experiment} scale={scale} {wanted}"
+        raise MissingRunError(no_run(f"of {self.experiment} {wanted}", where, f"lqrpg run {command}"))
 
     def is_full_size(self, run: FinishedRun, condition: Condition) -> bool:
         """Whether a run has the largest scale and default settings, but for a condition; not if asked for by name."""
@@ -197,8 +208,8 @@ class Selection:
     @property
     def missing(self) -> str:
         """What to say where there is no run."""
-        named = f" named {self.name!r}" if self.name else ""
-        return f"no finished run{named} of {self.experiment} in {self.results}: lqrpg run experiment={self.experiment}"
+        named = f"named {self.name!r} " if self.name else ""
+        return no_run(f"{named}of {self.experiment}", f"in {self.results}", f"lqrpg run experiment={self.experiment}")
 
     def _is_beside(self, run: FinishedRun, condition: Condition) -> bool:
         """Whether a run differs from the one that is taken in the settings of a condition alone."""
@@ -222,6 +233,11 @@ class EmptyTableError(LookupError):
 
 class MissingRunError(LookupError):
     """A run that a figure or a claim needs beside its own is not there; the message says how to compute it."""
+
+
+def no_run(which: str, where: str, command: str) -> str:
+    """What is said of a run that is not there, with the command that makes it."""
+    return " ".join(filter(None, ["no finished run", which, f"{where}: {command}"]))
 
 
 def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
@@ -254,7 +270,7 @@ def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
         if same and other.meets(condition):
             return other
     named, command = wanted.replace("?", " "), _command(run, experiment, setting)
-    raise MissingRunError(f"no finished run of {named} {_beside(run, experiment)}: {command}")
+    raise MissingRunError(no_run(f"of {named}", _beside(run, experiment), command))
 
 
 def _plant(run: FinishedRun) -> Any:

@@ -34,8 +34,8 @@ REFUSED = {
     "null for a number": (["experiment=azopg", "seed=null"], "seed=null: expected a non-negative integer"),
     "a truth value for a number": (["experiment=azopg", "seed=true"], "seed=true: expected a non-negative integer"),
     "a list for a number": (["experiment=azopg", "tolerance=[1,2]"], "tolerance=[1, 2]: expected a number"),
-    "null for a name": (["experiment=azopg", "clock=null"], "clock=null: expected a name"),
-    "a list for a name": (["experiment=azopg", "clock=[mpi]"], 'clock=["mpi"]: expected a name'),
+    "null for a name": (["experiment=azopg", "clock=null"], "clock=null: expected one of virtual, threads, mpi"),
+    "a list for a name": (["experiment=azopg", "clock=[mpi]"], 'clock=["mpi"]: expected one of virtual'),
     "null in a list": (
         ["experiment=azopg", "fleets=[null]"],
         "fleets=[null]: expected a list of integers, such as",

@@ -69,7 +69,8 @@ CLOCK = {"clock": ("mpi", "threads")}
 
 def test_what_needs_a_setting_is_read_from_the_run_that_differs_in_it_alone(tmp_path):
     finish(tmp_path, "paper", 0, seed=0, clock="virtual")
-    assert select(tmp_path, "azopg").meeting(CLOCK) is None
+    with pytest.raises(MissingRunError, match="no finished run of azopg"):
+        select(tmp_path, "azopg").meeting(CLOCK)
     finish(tmp_path, "paper-1", 1, seed=0, clock="threads")
     finish(tmp_path, "paper-2", 2, seed=0, clock="mpi")
     finish(tmp_path, "paper-3", 3, seed=7, clock="mpi")
@@ -79,7 +80,10 @@ def test_what_needs_a_setting_is_read_from_the_run_that_differs_in_it_alone(tmp_
     assert selection.meeting(CLOCK).name == "paper-2"
     assert selection.is_full_size(selection.meeting(CLOCK), CLOCK)
     assert select(tmp_path, "azopg", "paper-3").meeting(CLOCK).name == "paper-3"
-    assert selection.taking("smoke-4").meeting({"clock": ("virtual",)}) is None  # of its own scale or none
+    with pytest.raises(
+        MissingRunError, match=r"no finished run of azopg clock=virtual of scale smoke in .*: lqrpg run"
+    ):
+        selection.taking("smoke-4").meeting({"clock": ("virtual",)})  # of its own scale or none
 
 
 def test_a_run_with_other_settings_serves_only_where_there_is_no_better_and_is_not_of_full_size(tmp_path):
