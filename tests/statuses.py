@@ -54,7 +54,7 @@ def without_reference(table: str, *group: str) -> Rule:
 
 def _azopg_end(tables: Tables) -> pd.Series[bool]:
     """The last point of a curve: the update at which, says `speedup`, the run failed."""
-    key = ["case", "workers", "seed"]
+    key = ["case", "workers", "replicate"]
     runs = tables["speedup"][tables["speedup"]["streams"] == "tickets"].set_index(key)["fail_step"]
     rows = tables["curves"].join(runs, on=key)
     return rows["fail_step"] == rows["update"]
@@ -62,7 +62,7 @@ def _azopg_end(tables: Tables) -> pd.Series[bool]:
 
 def _too_few_stable(tables: Tables) -> pd.Series[bool]:
     """Rows in which some of the runs of a method and batch size are lost."""
-    runs = tables["final"].groupby(["method", "batch_size"])["trial"].size().rename("runs")
+    runs = tables["final"].groupby(["method", "batch_size"])["replicate"].size().rename("runs")
     rows = tables["curves"].join(runs, on=["method", "batch_size"])
     return rows["n_stable"] < rows["runs"]
 
@@ -89,12 +89,12 @@ RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
     "azopg": {
         ("curves", "gap"): [_azopg_end],
         ("speedup", "time_to_tol_s"): [censored("speedup")],
-        ("speedup", "speedup"): [censored("speedup"), without_reference("speedup", "streams", "seed")],
+        ("speedup", "speedup"): [censored("speedup"), without_reference("speedup", "streams", "replicate")],
         ("scaling", "time_to_tol_s"): [censored("scaling")],
-        ("scaling", "speedup"): [censored("scaling"), without_reference("scaling", "batch_size", "seed")],
-        ("scaling", "efficiency"): [censored("scaling"), without_reference("scaling", "batch_size", "seed")],
+        ("scaling", "speedup"): [censored("scaling"), without_reference("scaling", "batch_size", "replicate")],
+        ("scaling", "efficiency"): [censored("scaling"), without_reference("scaling", "batch_size", "replicate")],
         ("barrier", "speedup"): [without_reference("barrier")],
-        ("wall_clock", "throughput_speedup"): [without_reference("wall_clock", "seed", "repeat")],
+        ("wall_clock", "throughput_speedup"): [without_reference("wall_clock", "replicate", "repeat")],
         **GAINS,
     },
     "dr_lqr": {

@@ -76,11 +76,11 @@ def test_an_interval_decides_only_as_a_whole(ends, accepted):
 
 
 def test_what_a_claim_needs_is_counted_in_the_tables():
-    table = pd.DataFrame({"case": ["a", "a", "b"], "seed": [0, 1, 0], "gap": [1.0, 0.1, 0.01]})
+    table = pd.DataFrame({"case": ["a", "a", "b"], "replicate": [0, 1, 0], "gap": [1.0, 0.1, 0.01]})
     table.attrs["settings"] = {"runs": 3, "inner": {"steps": 50}}
     tables = {"t": table}
-    assert distinct("t", "seed", 2, "seeds", "why").lacking(tables) == ""
-    assert distinct("t", "seed", 2, "seeds", "why", {"case": ["a", "b"]}).lacking(tables) == "the run has 1 seeds"
+    assert distinct("t", "replicate", 2, "seeds", "why").lacking(tables) == ""
+    assert distinct("t", "replicate", 2, "seeds", "why", {"case": ["a", "b"]}).lacking(tables) == "the run has 1 seeds"
     assert "no path x" in present("t", "case", ["a", "x"], "path").lacking(tables)
     assert setting("runs", 3, "why").lacking(tables) == ""
     assert setting("inner.steps", 51, "why").lacking(tables) == "the run has inner.steps=50"
@@ -160,7 +160,7 @@ def curve(gap, updates=400, fleets=(("normal", 1), ("normal", 4))):
     return {
         "curves": pd.concat(
             [
-                pd.DataFrame({"case": case, "workers": workers, "seed": 0, "update": step, "gap": gap(step)})
+                pd.DataFrame({"case": case, "workers": workers, "replicate": 0, "update": step, "gap": gap(step)})
                 for case, workers in fleets
             ]
         )
@@ -190,10 +190,11 @@ def speedups(exponent, spread, rng):
             "streams": streams,
             "case": case,
             "workers": workers,
-            "seed": seed,
+            "replicate": seed,
             "rollouts": 1e5 * workers ** (1.0 - exponent) * np.exp(spread * rng.normal()),
             "time_to_tol_s": workers**-exponent * np.exp(spread * rng.normal()),
             "speedup": workers**exponent * (2 / 3 if case == "slow" else 1.0),
+            "ideal_speedup": workers * (2 / 3 if case == "slow" else 1.0),
             "fail_step": -1,
             "max_delay": 1,
             "delay_bound": 1,
@@ -248,7 +249,7 @@ def test_what_is_missing_is_worse_than_anything():
 def test_a_claim_on_every_run_is_not_made_of_those_that_are_left():
     gaps = pd.DataFrame({"iteration": [0], "gap": [1.0]})
     left = pd.DataFrame(
-        {"case": ["off_policy-decreasing_step", "off_policy-constant_step"], "run": [0, 0]}
+        {"case": ["off_policy-decreasing_step", "off_policy-constant_step"], "replicate": [0, 0]}
         | {"final_gap": [1e-4, np.inf], "min_gap": [1e-5, 0.1], "fail_step": [-1, 500]}
     )
     tables = {"trajectories": gaps, "outcomes": left}
@@ -258,7 +259,7 @@ def test_a_claim_on_every_run_is_not_made_of_those_that_are_left():
         on_policy = left.assign(case=left["case"].str.replace("off", "on"))
         whole = {**tables, "outcomes": pd.concat([left, on_policy])}
         assert claim.outcome(claim.measure(whole)) is Outcome.REPRODUCED
-    iteration = pd.DataFrame({"method": "qsa", "iteration": [1, 1], "seed": [0, 1], "gain_error": [1e-9, np.nan]})
+    iteration = pd.DataFrame({"method": "qsa", "iteration": [1, 1], "replicate": [0, 1], "gain_error": [1e-9, np.nan]})
     claim = NAMES["qsa_policy_iteration_converges"]
     assert claim.outcome(claim.measure({"iteration": iteration})) is Outcome.NOT_TESTED
     assert claim.outcome(claim.measure({"iteration": iteration.fillna(1e-9)})) is Outcome.REPRODUCED

@@ -34,7 +34,11 @@ _VARIANCES = setting(
     "runs", 28, "three standard errors of log10 of a ratio of variances, 2.6 / sqrt(runs), are then 0.5"
 )
 _RANKED = distinct(
-    "evaluation", "seed", RANKED_REPLICATES, "seeds", "medians of fewer have no bounds of three standard errors"
+    "evaluation",
+    "replicate",
+    RANKED_REPLICATES,
+    "replicates",
+    "medians of fewer have no bounds of three standard errors",
 )
 
 
@@ -204,7 +208,7 @@ def _final_medians(tables: Tables) -> pd.Series:
     "qsa_policy_iteration",
     "P3, Section 2.3, Fig. 4",
     "Policy iteration with QSA converges to the optimal gain.",
-    measures="largest final gain error over seeds, in per cent",
+    measures="largest final gain error over replicates, in per cent",
     accepted=(0.0, 1.0),
     because="the paper's word ('converges'), as a figure shows it: within a hundredth, every seed",
     needs=(_EXACT_CONVERGES, _TRANSIENT_OVER),

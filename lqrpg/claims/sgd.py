@@ -41,7 +41,7 @@ _STEP_HAS_FALLEN = computed(
     _fall, 4, "as the first over the last decreasing step", "else it differs too little from the constant step"
 )
 _AXIS = setting("iterations", 1e5, "the paper's own number, within which the runs diverge")
-_MEDIANS = distinct("outcomes", "run", 3, "runs", "medians of fewer are single runs")
+_MEDIANS = distinct("outcomes", "replicate", 3, "replicates", "medians of fewer are single runs")
 
 
 @claim(

@@ -135,7 +135,7 @@ def _window(tables: Tables, part: str, kind: str, start: float, end: float) -> p
     total = rows["iteration"].max()
     shown = own[(own["iteration"] > start * total) & (own["iteration"] <= end * total)]
     lost = outcomes.loc[outcomes["case"] == f"{part}-{kind}", "fail_step"].ge(0).any()
-    return shown.groupby("run")["gap"].mean() * (np.nan if lost else 1.0)
+    return shown.groupby("replicate")["gap"].mean() * (np.nan if lost else 1.0)
 
 
 def _stall(tables: Tables, part: str) -> float:

@@ -76,9 +76,10 @@ class Azopg(Experiment):
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "curves": ("case", "workers", "seed", "update", "time_s", "gap"),
+        "curves": ("case", "workers", "replicate", "update", "time_s", "gap"),
         "speedup": (
-            *("streams", "case", "workers", "seed", "updates", "rollouts", "time_to_tol_s", "speedup"),
+            *("streams", "case", "workers", "replicate", "updates", "rollouts", "time_to_tol_s", "speedup"),
+            "ideal_speedup",
             *("max_delay", "delay_bound", "censored", "fail_step"),
         ),
         "events": ("case", "workers", "worker", "ticket", "pulled_s", "pushed_s", "version", "update"),
@@ -86,7 +87,7 @@ class Azopg(Experiment):
             *(
                 "batch_size",
                 "workers",
-                "seed",
+                "replicate",
                 "updates",
                 "time_to_tol_s",
                 "speedup",
@@ -261,7 +262,7 @@ class Azopg(Experiment):
         result = self._replay(master.schedule(), stream(self.seed, self.name, "samples", 0), 0.0)
         require_same_gains(result, master)
         timing = wall_clock_columns(master, self._service, slowed_workers(workers, case))
-        return {"wall_clock": repeated(1, case=case, workers=workers, seed=0, repeat=repeat, **timing)}
+        return {"wall_clock": repeated(1, case=case, workers=workers, replicate=0, repeat=repeat, **timing)}
 
     def _record(
         self, case: str, workers: int, replicate: int, batch_size: int, tolerance: float, limit_s: float
@@ -300,8 +301,9 @@ class Azopg(Experiment):
                 streams=streams,
                 case=case,
                 workers=workers,
-                seed=replicate,
+                replicate=replicate,
                 rollouts=2 * updates * schedule.batch_size,
+                ideal_speedup=self._service.ideal_speedup(slowed_workers(workers, case)),
                 **_outcome(schedule, result, workers),
             ),
         }
@@ -311,7 +313,7 @@ class Azopg(Experiment):
                 len(shown),
                 case=case,
                 workers=workers,
-                seed=replicate,
+                replicate=replicate,
                 update=shown,
                 time_s=np.concatenate([[0.0], schedule.update_s])[shown],
                 gap=result.gaps[shown],
@@ -328,7 +330,7 @@ class Azopg(Experiment):
             1,
             batch_size=batch_size,
             workers=workers,
-            seed=replicate,
+            replicate=replicate,
             mean_delay=float(used.delays.mean()),
             counted_delay_bound=used.counted_delay_bound(workers),
             **_outcome(schedule, result, workers),
@@ -378,24 +380,24 @@ class Azopg(Experiment):
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables; speedups refer to the normal single worker of the same streams and seed."""
         keys = {
-            "curves": ("case", "workers", "seed", "update"),
-            "speedup": ("streams", "case", "workers", "seed"),
+            "curves": ("case", "workers", "replicate", "update"),
+            "speedup": ("streams", "case", "workers", "replicate"),
             "events": ("case", "pushed_s", "worker"),
-            "scaling": ("batch_size", "workers", "seed"),
+            "scaling": ("batch_size", "workers", "replicate"),
             "barrier": ("scheme", "case", "workers"),
             "wall_clock": WALL_CLOCK[:4],
             "gains": GAINS[:4],
         }
         tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
-        tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "seed"], "time_to_tol_s")
-        tables["scaling"]["speedup"] = _speedup(tables["scaling"], ["batch_size", "seed"], "time_to_tol_s")
+        tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "replicate"], "time_to_tol_s")
+        tables["scaling"]["speedup"] = _speedup(tables["scaling"], ["batch_size", "replicate"], "time_to_tol_s")
         tables["scaling"]["efficiency"] = tables["scaling"]["speedup"] / tables["scaling"]["workers"]
         single = tables["barrier"].query("scheme == 'async' and case == 'normal' and workers == 1")
         reference = single["time_per_update_s"].iloc[0] if len(single) else np.nan
         tables["barrier"]["speedup"] = reference / tables["barrier"]["time_per_update_s"]
         timed = tables["wall_clock"]
         timed["update_s"] = timed["time_s"] / timed["updates"]
-        timed["throughput_speedup"] = _speedup(timed, ["seed", "repeat"], "update_s")
+        timed["throughput_speedup"] = _speedup(timed, ["replicate", "repeat"], "update_s")
         return {name: tables[name][list(columns)] for name, columns in self.TABLES.items()}
 
 

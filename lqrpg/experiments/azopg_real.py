@@ -15,8 +15,8 @@ from lqrpg.azopg.thread_workers import Estimator, run_fleet
 
 REAL_CLOCKS = ("threads", "mpi")
 WALL_CLOCK = (
-    *("case", "workers", "seed", "repeat", "updates", "time_s", "predicted_s"),
-    *("throughput_speedup", "master_overhead_us"),
+    *("case", "workers", "replicate", "repeat", "updates", "time_s", "predicted_s"),
+    *("throughput_speedup", "ideal_speedup", "master_overhead_us"),
 )
 """Columns of the table of that name; the first four are its keys."""
 
@@ -51,5 +51,6 @@ def wall_clock_columns(master: Master, service: ServiceTimes, slowed: NDArray[np
         "updates": updates,
         "time_s": float(master.schedule().update_s[-1]),
         "predicted_s": float(predicted.update_s[-1]),
+        "ideal_speedup": service.ideal_speedup(slowed),
         "master_overhead_us": 1e6 * float(np.mean(master.exchanges_s)),
     }

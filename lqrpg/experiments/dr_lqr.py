@@ -21,7 +21,7 @@ from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
 from lqrpg.domain_randomization.quadrature import Nodes, Optimum, family_cost
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_family, with_start_gain
-from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows
+from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, entry_names, gain_rows
 from lqrpg.kernels.lane_random import State, random_states
 from lqrpg.lqr.plant import Array
 from lqrpg.ranges import Entries, OneOf, Positive, Range
@@ -57,12 +57,12 @@ class DrLqr(Experiment):
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "curves": ("method", "batch_size", "step", "p25", "median", "p75", "n_stable"),
         "final": (
-            *("method", "batch_size", "trial", "excess", "gain_norm"),
-            *("k0", "k1", "k2", "k3", "fail_step"),
+            *("method", "batch_size", "replicate", "excess", "gain_norm"),
+            *("k1", "k2", "k3", "k4", "fail_step"),
         ),
-        "optimum": ("cost", "k0", "k1", "k2", "k3", "quadrature_nodes", "initial_excess"),
+        "optimum": ("cost", "k1", "k2", "k3", "k4", "quadrature_nodes", "initial_excess", "gain_norm"),
         "runtime": ("batch_size", "controllers", "pair", "first", "dr_seconds", "sa_seconds", "device"),
-        "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k0", "k1", "k2", "k3", "bound"),
+        "annealing": ("round", "gamma", "cost", "spectral_radius_max", "k1", "k2", "k3", "k4", "bound"),
         "wiggles": ("method", "batch_size", "step", "quadrature", "monte_carlo"),
         "expectation": ("rule", "nodes", "error_estimate", "parameters", "largest_curvature"),
         "gains": GAINS,
@@ -152,7 +152,7 @@ class DrLqr(Experiment):
             count,
             method=method,
             batch_size=batch_size,
-            trial=runs,
+            replicate=runs,
             cost=rows["paths"][self.objective][-1],
             gain_norm=np.linalg.norm(found.gains[-1], ord=2, axis=(1, 2)),
             **_entries(found.gains[-1]),
@@ -203,6 +203,7 @@ class DrLqr(Experiment):
         best, start = self._optimum, self._costs(self.system.initial_gain()[None])[0]
         mean, nodes = self._mean, len(self._mean.nodes.weights)
         row = {"cost": best.cost, "quadrature_nodes": nodes, "initial_excess": start / best.cost - 1.0}
+        row["gain_norm"] = float(np.linalg.norm(best.gain, ord=2))
         expectation = {"rule": mean.rule, "nodes": nodes, "error_estimate": mean.error}
         ends = self._family.ends()
         return {
@@ -277,7 +278,7 @@ class DrLqr(Experiment):
         columns = self._columns()
         tables = {name: collect(parts, name, columns[name], key) for name, key in keys.items()}
         final = ("cost", *(name for name in columns["final"] if name != "excess"))
-        tables["final"] = collect(parts, "final", final, ("method", "batch_size", "trial"))
+        tables["final"] = collect(parts, "final", final, ("method", "batch_size", "replicate"))
         tables["final"]["excess"] = tables["final"]["cost"] / self._optimum.cost - 1.0
         cases = self._cases(parts)
         tables["gains"] = collect_gains(parts)
@@ -287,12 +288,12 @@ class DrLqr(Experiment):
 
     def _columns(self) -> dict[str, list[str]]:
         """The columns of each table, with as many entries of a gain as the plant's have."""
-        entries = [f"k{i}" for i in range(self.system.initial_gain().size)]
+        entries = entry_names(self.system.initial_gain().size)
         columns = {}
         for table, names in self.TABLES.items():
-            place = names.index("k0") if "k0" in names else len(names)
-            others = [name for name in names if name not in ("k0", "k1", "k2", "k3")]
-            columns[table] = [*others[:place], *(entries if "k0" in names else []), *others[place:]]
+            place = names.index("k1") if "k1" in names else len(names)
+            others = [name for name in names if name not in ("k1", "k2", "k3", "k4")]
+            columns[table] = [*others[:place], *(entries if "k1" in names else []), *others[place:]]
         return columns
 
     def _cases(self, parts: Parts) -> dict[tuple[str, int], dict[str, Array]]:
@@ -344,8 +345,9 @@ def _sampled_rules(settings: DrLqr) -> list[Nodes]:
 
 
 def _entries(gains: Array) -> Columns:
-    """Columns k0, k1, ... of gains (count, 1, n)."""
-    return {f"k{i}": column for i, column in enumerate(gains.reshape(len(gains), -1).T)}
+    """Columns k1, k2, ... of gains (count, m, n)."""
+    entries = gains.reshape(len(gains), -1).T
+    return dict(zip(entry_names(len(entries)), entries, strict=True))
 
 
 def _quartiles(sample: Array) -> Array:

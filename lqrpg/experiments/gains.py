@@ -24,6 +24,11 @@ GAINS = ("method", "replicate", "row", "column", "value", "optimum", "status")
 COMPLETED = str(Status.COMPLETED)
 
 
+def entry_names(count: int) -> list[str]:
+    """Columns of the entries of a gain, row by row: k1, k2, ..."""
+    return [f"k{index}" for index in range(1, count + 1)]
+
+
 def user_optimum(system: System) -> Array:
     """The optimal gain K* of a system's plant, (m, n)."""
     model = working_plant(system)

@@ -46,8 +46,8 @@ class QsaMonteCarlo(Experiment):
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "paths": ("method", "gain", "t_s", "estimate"),
-        "estimates": ("method", "gain", "run", "estimate"),
-        "variance": ("method", "gain", "mean", "variance", "runs"),
+        "estimates": ("method", "gain", "replicate", "estimate"),
+        "variance": ("method", "gain", "mean", "variance", "runs", "integral", "points_mean"),
     }
 
     def __post_init__(self) -> None:
@@ -123,16 +123,18 @@ class QsaMonteCarlo(Experiment):
         return _estimates("mc", NO_GAIN, runs, estimates)
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
-        """All tables; `variance` sums up `estimates`, with the unbiased variance."""
-        keys = {"paths": ("method", "gain", "t_s"), "estimates": ("method", "gain", "run")}
+        """All tables; `variance` sums up `estimates`, with the unbiased variance and what they are after."""
+        keys = {"paths": ("method", "gain", "t_s"), "estimates": ("method", "gain", "replicate")}
         tables = {name: collect(parts, name, self.TABLES[name], by) for name, by in keys.items()}
         groups = tables["estimates"].groupby(["method", "gain"])["estimate"]
         summary = groups.agg(mean="mean", variance="var", runs="size").reset_index()
+        summary["integral"] = self._integrand.mean
+        summary["points_mean"] = self._integrand.grid_mean(self.step_s, self._sawtooth)
         return {**tables, "variance": summary[list(self.TABLES["variance"])]}
 
 
 def _estimates(method: str, gain: float, runs: Any, estimates: Any) -> Rows:
-    return {"estimates": repeated(len(runs), method=method, gain=gain, run=runs, estimate=estimates)}
+    return {"estimates": repeated(len(runs), method=method, gain=gain, replicate=runs, estimate=estimates)}
 
 
 EXPERIMENT = QsaMonteCarlo

@@ -49,7 +49,7 @@ class QsaPolicyEvaluation(Experiment):
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "evaluation": ("method", "seed", "t_s", "relative_error", *(f"theta_{index}" for index in range(1, 7))),
+        "evaluation": ("method", "replicate", "t_s", "relative_error", *(f"theta_{index}" for index in range(1, 7))),
     }
 
     FINDERS: ClassVar[Finders] = {
@@ -68,9 +68,9 @@ class QsaPolicyEvaluation(Experiment):
     def trials(self) -> list[Trial]:
         """Every kind of exploration with every seed."""
         return [
-            Trial(f"{method}-{seed}", {"method": method, "seed": seed})
+            Trial(f"{method}-{replicate}", {"method": method, "replicate": replicate})
             for method in METHODS
-            for seed in range(self.seeds)
+            for replicate in range(self.seeds)
         ]
 
     def compile(self) -> None:
@@ -85,8 +85,8 @@ class QsaPolicyEvaluation(Experiment):
 
     def run(self, trial: Trial) -> Rows:
         """The estimates of one exploration, where they are reported."""
-        method, seed = trial.values["method"], trial.values["seed"]
-        rng = generator(self.seed, self.name, method, seed)
+        method, replicate = trial.values["method"], trial.values["replicate"]
+        rng = generator(self.seed, self.name, method, replicate)
         mixture = Exploration(self.exploration.sinusoids, self.exploration.highest_rad_s)
         model, n_steps = working_plant(self.system), round(self.horizon_s / self.step_s)
         signal = mixture.sample(method, rng, n_steps, self.step_s, model.plant.n_inputs)
@@ -96,7 +96,7 @@ class QsaPolicyEvaluation(Experiment):
         path, errors = found[:-1], relative_errors(found[:-1], found[-1])
         times = self.report_s * np.arange(1.0, len(path) + 1)
         columns = dict(zip(_coefficients(path.shape[1]), path.T, strict=True))
-        table = repeated(len(path), method=method, seed=seed, t_s=times, relative_error=errors, **columns)
+        table = repeated(len(path), method=method, replicate=replicate, t_s=times, relative_error=errors, **columns)
         return {"evaluation": table}
 
     def _estimates(self, data: BellmanData) -> Array:
@@ -107,7 +107,7 @@ class QsaPolicyEvaluation(Experiment):
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
-        keys = ("method", "seed", "t_s")
+        keys = ("method", "replicate", "t_s")
         plant = working_plant(self.system).plant
         total = plant.n_states + plant.n_inputs
         columns = (*keys, "relative_error", *_coefficients(total * (total + 1) // 2))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lqrpg.experiments import qsa_automatic
 from lqrpg.experiments.exploring import ExploringPolicy, Ridge, require_steps, stabilising_gain
-from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
+from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, entry_names, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
@@ -40,7 +40,7 @@ class QsaPolicyIteration(Experiment):
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "iteration": ("method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),
+        "iteration": ("method", "replicate", "iteration", "gain_error", "weighted_error", "k1", "k2", "stabilising"),
         "gains": GAINS,
     }
 
@@ -62,11 +62,11 @@ class QsaPolicyIteration(Experiment):
     def trials(self) -> list[Trial]:
         """The exact iteration, and the model-free one with sinusoids and with noise for every seed."""
         free = [
-            Trial(f"{method}-{seed}", {"method": method, "seed": seed})
+            Trial(f"{method}-{replicate}", {"method": method, "replicate": replicate})
             for method in ("qsa", "sa")
-            for seed in range(self.seeds)
+            for replicate in range(self.seeds)
         ]
-        return [Trial("exact", {"method": "exact", "seed": 0}, cost=0.01), *free]
+        return [Trial("exact", {"method": "exact", "replicate": 0}, cost=0.01), *free]
 
     def compile(self) -> None:
         """Compile the simulation of the plant."""
@@ -75,15 +75,15 @@ class QsaPolicyIteration(Experiment):
 
     def run(self, trial: Trial) -> Rows:
         """The gains of one policy iteration and how far they are from the optimum."""
-        method, seed = trial.values["method"], trial.values["seed"]
+        method, replicate = trial.values["method"], trial.values["replicate"]
         model = working_plant(self.system)
-        found = self._gains(method, seed)
+        found = self._gains(method, replicate)
         errors = iteration_errors(model.plant, found)
         gains = model.outward(found)
         table = repeated(
             len(gains),
             method=method,
-            seed=seed,
+            replicate=replicate,
             iteration=np.arange(len(gains)),
             gain_error=errors.gain_error,
             weighted_error=errors.weighted_error,
@@ -91,15 +91,15 @@ class QsaPolicyIteration(Experiment):
             stabilising=np.isfinite(errors.weighted_error),
         )
         status = COMPLETED if table["stabilising"][-1] else "diverged"
-        last = gain_rows(method, [seed], gains[-1:], user_optimum(self.system), [status])
+        last = gain_rows(method, [replicate], gains[-1:], user_optimum(self.system), [status])
         return {"iteration": table, "gains": last}
 
-    def _gains(self, method: str, seed: int) -> Array:
+    def _gains(self, method: str, replicate: int) -> Array:
         gain, policy = stabilising_gain(self.system, "gain", self.gain), self.exploration
         plant = working_plant(self.system).plant
         if method == "exact":
             return exact_policy_iteration(plant, gain, self.iterations)
-        rng = generator(self.seed, self.name, method, seed)
+        rng = generator(self.seed, self.name, method, replicate)
         kind, n_steps = ("qsa" if method == "qsa" else self.noise), round(self.horizon_s / self.step_s)
         signal = Exploration(policy.sinusoids, policy.highest_rad_s).sample(
             kind, rng, n_steps, self.step_s, plant.n_inputs
@@ -109,15 +109,15 @@ class QsaPolicyIteration(Experiment):
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
-        keys = ("method", "seed", "iteration")
-        columns = ("method", "seed", "iteration", "gain_error", "weighted_error", *self._entries, "stabilising")
+        keys = ("method", "replicate", "iteration")
+        columns = ("method", "replicate", "iteration", "gain_error", "weighted_error", *self._entries, "stabilising")
         return {"iteration": collect(parts, "iteration", columns, keys), "gains": collect_gains(parts)}
 
     @property
     def _entries(self) -> list[str]:
         """Columns of a gain, row by row: k1, k2 for two states and one input."""
         plant = self.system.plant()
-        return [f"k{index}" for index in range(1, plant.n_inputs * plant.n_states + 1)]
+        return entry_names(plant.n_inputs * plant.n_states)
 
 
 EXPERIMENT = QsaPolicyIteration

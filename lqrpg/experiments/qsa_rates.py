@@ -64,10 +64,10 @@ class QsaRates(Experiment):
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "rates": ("case", "rho", "gain", "averaged", "seed", "t_s", "error"),
+        "rates": ("case", "rho", "gain", "averaged", "replicate", "t_s", "error"),
         "slopes": (
             *("case", "rho", "gain", "averaged", "slope", "predicted"),
-            *("finite_time", "standard_error", "last_projection_s"),
+            *("finite_time", "standard_error", "last_projection_s", "y_bar"),
         ),
         "paths": ("case", "rho", "gain", "t_s", "value", "predicted"),
     }
@@ -174,6 +174,7 @@ class QsaRates(Experiment):
             "slope": envelope_slope(times[fitted], errors[fitted]),
             "predicted": case.predicted_slope(averaged, self.frequency_rad_s, self.window),
             "finite_time": case.finite_time_slope(averaged, times[fitted], self.frequency_rad_s, self.window),
+            "y_bar": case.y_bar(self.frequency_rad_s),
         }
         return _rows(case.name, case.gain, averaged, times, errors[None], slope)
 
@@ -280,7 +281,11 @@ class QsaRates(Experiment):
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
         case = ("case", "rho", "gain")
-        keys = {"rates": (*case, "averaged", "seed", "t_s"), "slopes": (*case, "averaged"), "paths": (*case, "t_s")}
+        keys = {
+            "rates": (*case, "averaged", "replicate", "t_s"),
+            "slopes": (*case, "averaged"),
+            "paths": (*case, "t_s"),
+        }
         return {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
 
 
@@ -298,12 +303,12 @@ def _rows(case: str, gain: Gain, averaged: bool, times: Array, errors: Array, sl
     """Rows of `rates` for errors of shape (seeds, times), and the row of `slopes`."""
     seeds, count = errors.shape
     key: dict[str, Any] = {"case": case, "rho": gain.rho, "gain": gain.g, "averaged": averaged}
-    outcome = {"standard_error": 0.0, "last_projection_s": 0.0, **slope}
+    outcome = {"standard_error": 0.0, "last_projection_s": 0.0, "y_bar": 0.0, **slope}
     return {
         "rates": repeated(
             seeds * count,
             **key,
-            seed=np.repeat(np.arange(seeds), count),
+            replicate=np.repeat(np.arange(seeds), count),
             t_s=np.tile(times, seeds),
             error=errors.ravel(),
         ),

@@ -29,16 +29,16 @@ LARGEST_ERROR = 1e-6
 LARGEST_GROWTH = 100.0
 """Factor within a sample that is the reason where digits are lost."""
 BASELINES = ("none", "mean")
-TRAJECTORIES = ("case", "run", "iteration", "gap", "samples")
-OUTCOME_COLUMNS = ("case", "run", "final_gap", "min_gap", "fail_step", "samples", "status")
+TRAJECTORIES = ("case", "replicate", "iteration", "gap", "samples")
+OUTCOME_COLUMNS = ("case", "replicate", "final_gap", "min_gap", "fail_step", "samples", "status")
 RUN_TABLES: Mapping[str, Sequence[str]] = {
     "trajectories": TRAJECTORIES,
     "outcomes": OUTCOME_COLUMNS,
     "gains": GAINS,
 }
 SORT_KEYS: Mapping[str, Sequence[str]] = {
-    "trajectories": ("case", "run", "iteration"),
-    "outcomes": ("case", "run"),
+    "trajectories": ("case", "replicate", "iteration"),
+    "outcomes": ("case", "replicate"),
     "gains": GAINS[:4],
 }
 
@@ -131,7 +131,7 @@ def run_rows(system: System, case: str, number: int, run: SgdRun) -> Rows:
         "trajectories": repeated(
             int(reached.sum()),
             case=case,
-            run=number,
+            replicate=number,
             iteration=run.iterations[reached],
             gap=run.gaps[reached],
             samples=run.samples[reached],
@@ -139,7 +139,7 @@ def run_rows(system: System, case: str, number: int, run: SgdRun) -> Rows:
         "outcomes": repeated(
             1,
             case=case,
-            run=number,
+            replicate=number,
             final_gap=run.final_gap,
             min_gap=run.min_gap,
             fail_step=run.fail_step,

@@ -138,7 +138,7 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     axis.set(xlabel="time (s)", ylabel="relative gap (f(K) − f*) / (f(K₀) − f*)", title=CASE_NAMES[case])
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=tolerance / 2)
-    axis.legend(title=f"{shown['seed'].nunique()} runs each: median, range", title_fontsize=7)
+    axis.legend(title=f"{shown['replicate'].nunique()} runs each: median, range", title_fontsize=7)
 
 
 def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str, tolerance: float) -> None:
@@ -146,9 +146,9 @@ def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str, tolerance: flo
 
     Runs end at different times. Medians of gaps at a time would end with the shortest one, above the tolerance.
     """
-    gaps = runs.groupby("seed")["gap"]
+    gaps = runs.groupby("replicate")["gap"]
     levels = np.geomspace(gaps.first().min(), max(tolerance, gaps.min().max()), 200)
-    times = np.array([_times(run, levels) for _, run in runs.groupby("seed")])
+    times = np.array([_times(run, levels) for _, run in runs.groupby("replicate")])
     look: dict[str, Any] = {
         "color": COLOURS[index % 7],
         "linestyle": DASHES[index % 7],
@@ -172,11 +172,9 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     independent = table[table["streams"] == "independent"]
     single = tickets[(tickets["workers"] == 1) & (tickets["case"] == "normal")]
     top = int(table["workers"].max())
-    share = slow_share(table.attrs["settings"])
     axis.plot([1, top], [1, top], color="#888888", lw=0.9)
-    axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
+    slowed_line(axis, table)
     axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
-    axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = tickets[tickets["case"] == case]
         median = rows.groupby("workers")["speedup"].median()
@@ -190,15 +188,17 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     axis.set(xlabel="number of workers M", ylabel="speedup $T_1 / T_M$")
     axis.set_title("speedup")
     axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
-    title = f"medians of {single['seed'].nunique()} runs, same samples"
+    title = f"medians of {single['replicate'].nunique()} runs, same samples"
     axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
 
 
-def slow_share(settings: dict[str, Any]) -> float:
-    """Throughput a worker with half of them slowed, over that of one that is not: (2s + w) / (2(s + w))."""
-    times = settings["service"] if settings["clock"] == "virtual" else settings["real_clock"]
-    estimate_s, wait_s = 2.0 * times["rollout_s"], 2.0 * times["slow_wait_s"]
-    return float((2.0 * estimate_s + wait_s) / (2.0 * (estimate_s + wait_s)))
+def slowed_line(axis: Axes, table: pd.DataFrame) -> None:
+    """The ideal speedup with half of the workers slowed, a multiple of their number."""
+    top, slow = int(table["workers"].max()), table[table["case"] == "slow"]
+    if len(slow):
+        share = float((slow["ideal_speedup"] / slow["workers"]).iloc[0])
+        axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
+        axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
 
 
 @figure("azopg_scaling", "azopg", "beyond P1: where staleness breaks the linear speedup")
@@ -230,7 +230,7 @@ def scaling(tables: Tables) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.tick_params(axis="x", rotation=45)
-        axis.set_xlabel(f"workers M (median, range of {table['seed'].nunique()} runs)")
+        axis.set_xlabel(f"workers M (median, range of {table['replicate'].nunique()} runs)")
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
     right.legend(loc="upper left")
     panel_letters([left, right])

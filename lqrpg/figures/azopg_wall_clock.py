@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lqrpg.figures.azopg import CASE_NAMES, slow_share
+from lqrpg.figures.azopg import CASE_NAMES, slowed_line
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import COLOURS, panel_letters
 
@@ -49,11 +49,10 @@ def _what_was_emulated(settings: dict[str, Any]) -> str:
 
 
 def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None:
-    top, share = int(table["workers"].max()), slow_share(settings)
+    top = int(table["workers"].max())
     axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="ideal lines")
-    axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
+    slowed_line(axis, table)
     axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
-    axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
     predicted = _predicted_speedup(table)
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = table["case"] == case

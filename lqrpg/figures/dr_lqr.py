@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
-from numpy.typing import NDArray
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import BAND, COLOURS, DASHES, panel_letters
@@ -125,7 +124,7 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
             axis.plot([], [], color=METHOD_COLOURS[method], label=f"{METHOD_NAMES[method]}, all {lost} lost")
             continue
         axis.hist(norms, bins=edges, color=METHOD_COLOURS[method], label=label, **fill)
-    best = float(np.linalg.norm(_optimal_gain(tables, settings), ord=2))
+    best = float(tables["optimum"]["gain_norm"].iloc[0])
     axis.axvline(best, ymax=0.72, color="black", lw=1.0, ls=DASHES[2], label=f"optimum, {best:.2f}")
     if len(kept):
         axis.set_yscale("log")
@@ -134,13 +133,6 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
         axis.yaxis.set_major_formatter(LogFormatterSciNotation())
     axis.set(xlabel="‖K‖₂ after the last step", ylabel="runs", title=f"final gains, M = {settings['compared']}")
     axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=7, alignment="left")
-
-
-def _optimal_gain(tables: Tables, settings: dict[str, Any]) -> NDArray[np.float64]:
-    """The gain of the optimum, one row for each input."""
-    entries = tables["optimum"].filter(regex=r"^k\d+$").to_numpy(dtype=np.float64)
-    inputs = len(settings["system"].get("B", [[0.0]])[0])
-    return np.asarray(entries.reshape(inputs, -1))
 
 
 @figure("dr_lqr_runtime", "dr_lqr", "P2, table: seconds for a controller, DR and SA")

@@ -25,7 +25,7 @@ EXPLORATIONS = {
 def fig1(tables: Tables) -> Figure:
     """Estimates against time, and their distance from the mean that the recursion converges to."""
     paths = tables["paths"]
-    integral, grid = _means(paths.attrs["settings"])
+    integral, grid = _means(tables["variance"])
     canvas = Figure(figsize=(7.8, 3.5))
     left, right = canvas.subplots(1, 2)
     gains = sorted(set(paths.loc[paths["gain"] > 0, "gain"]))
@@ -52,20 +52,16 @@ def _estimate(left: Axes, right: Axes, rows: pd.DataFrame, mean: float, **look: 
     right.loglog(once["t_s"], (once["estimate"] - mean).abs(), lw=1.2, **look)
 
 
-def _means(settings: dict[str, Any]) -> tuple[float, float]:
+def _means(variance: pd.DataFrame) -> tuple[float, float]:
     """The integral of y over [0, 1], and its mean over the points that the recursion visits."""
-    z = complex(settings["rate"], settings["frequency_rad"])
-    count = round(1.0 / settings["step_s"])
-    points = (np.arange(count) + (0.5 if settings["rule"] == "midpoint" else 0.0)) / count
-    integral = float((np.expm1(z) / z).imag) if z.imag else 0.0
-    return integral, float(np.exp(z * points).imag.mean())
+    return float(variance["integral"].iloc[0]), float(variance["points_mean"].iloc[0])
 
 
 @figure("qsa_fig2", "qsa_monte_carlo", "P3 Fig. 2: histograms of plain and quasi Monte Carlo over many runs")
 def fig2(tables: Tables) -> Figure:
     """Histograms on one axis; a histogram too narrow for it is magnified in an inset."""
     estimates, variance = tables["estimates"], tables["variance"].set_index(["method", "gain"])
-    integral, grid = _means(estimates.attrs["settings"])
+    integral, grid = _means(tables["variance"])
     keys = sorted(variance.index, key=lambda key: (key[0] != "mc", key[1]))
     spread = float(np.sqrt(variance["variance"].max()))
     bins = np.linspace(integral - 4.0 * spread, integral + 4.0 * spread, 81)
@@ -112,7 +108,7 @@ def _ratios(variance: pd.DataFrame) -> str:
 
 @figure("qsa_fig3", "qsa_policy_evaluation", "P3 Fig. 3: policy evaluation with sinusoids and with white noise")
 def fig3(tables: Tables) -> Figure:
-    """Relative error against time: median, quartiles and range over seeds."""
+    """Relative error against time: median, quartiles and range over replicates."""
     table = tables["evaluation"]
     canvas = Figure(figsize=(6.2, 4.0))
     axis = canvas.add_subplot()
@@ -126,8 +122,8 @@ def fig3(tables: Tables) -> Figure:
     axis.set_yscale("log")
     axis.set(xlabel="time t (s)", ylabel="relative error ‖Θ − θ*‖ / ‖θ*‖", xlim=(0, table["t_s"].max()))
     axis.set_title("policy evaluation by the matrix gain (34)")
-    seeds = table["seed"].nunique()
-    title = f"{seeds} seeds each: median, quartiles (dark), range (light)"
+    replicates = table["replicate"].nunique()
+    title = f"{replicates} replicates each: median, quartiles (dark), range (light)"
     canvas.legend(loc="outside upper center", ncols=3, fontsize=7, title=title, title_fontsize=7)
     note = "Equal variance at every step, or equal density in the band of ξ: the order of QSA and SA depends on it."
     canvas.supxlabel(note, fontsize=7)
@@ -152,7 +148,7 @@ def fig4(tables: Tables) -> Figure:
     axes[0].set(ylabel="‖K − K*‖ / ‖K*‖", title="error of the gain")
     axes[1].set(ylabel="(tr $P_K$ − tr $P^*$) / tr $P^*$", title="error weighted by the cost")
     handles, labels = axes[0].get_legend_handles_labels()
-    title = f"{table['seed'].nunique()} seeds: median, range; a gap: the gain does not stabilise"
+    title = f"{table['replicate'].nunique()} replicates: median, range; a gap: the gain does not stabilise"
     title = title if not table["stabilising"].all() else title.split(";")[0]
     canvas.legend(handles, labels, loc="outside upper center", ncols=3, title=title, title_fontsize=7)
     panel_letters(axes)

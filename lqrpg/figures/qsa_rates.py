@@ -75,10 +75,9 @@ def _power(axis: Axes, times: pd.Series, errors: pd.Series, slope: float, begin:
 
 def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
     axis.plot([-1.05, -0.2], [-1.05, -0.2], color="#888888", lw=0.9)
-    settings = slopes.attrs["settings"]
-    shift = -settings["multiplicative"] / (2.0 * settings["frequency_rad_s"])  # Ybar = -c cos(p) / (2w)
-    shifts = {"multiplicative": f" (Ȳ = {signed(shift, 3)})", "multiplicative_quadrature": " (Ȳ = 0)"}
-    for index, (case, label) in enumerate(SCALAR.items()):
+    for index, (case, name) in enumerate(SCALAR.items()):
+        shift = float(slopes.loc[slopes["case"] == case, "y_bar"].iloc[0])
+        label = name if case == "additive" else f"{name} (Ȳ = {signed(shift, 3) if shift else 0})"
         for averaged in (False, True):
             rows = slopes[(slopes["case"] == case) & (slopes["averaged"] == averaged)]
             face = "none" if averaged else COLOURS[index + 1]
@@ -90,7 +89,7 @@ def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
                 ms=7 if averaged else 4.5,
                 mec=COLOURS[index + 1],
                 mfc=face,
-                label=label + shifts.get(case, "") if not averaged else None,
+                label=label if not averaged else None,
             )
     slow = slopes[(slopes["predicted"] - slopes["finite_time"]).abs() > 0.005]
     axis.plot(slow["predicted"], slow["finite_time"], ls="", marker="_", ms=12, mew=1.2, color="black")
@@ -133,7 +132,7 @@ def _descents(axis: Axes, table: pd.DataFrame, slopes: pd.DataFrame) -> None:
     axis.plot([], [], label="predicted: −ρ, and −ρ/2", **PREDICTED)
     last = float(slopes["last_projection_s"].max())
     box = "never active" if last == 0.0 else f"last active at {last:.3g} s"
-    title = f"{rows['seed'].nunique()} seeds: r.m.s., range; box {box}"
+    title = f"{rows['replicate'].nunique()} replicates: r.m.s., range; box {box}"
     axis.legend(fontsize=7, loc="lower left", title=title, title_fontsize=7, alignment="left")
     low = float(rows["error"].min())
     axis.set(xlabel="time t (s)", ylabel="error ‖Θ − θ*‖", title="one measurement", ylim=(low / 30, None))

@@ -30,20 +30,20 @@ def gap_curve(
     kept = rows[rows["iteration"] > 0]
     style = look(index)
     axis.plot([], [], label=label, **style)  # the legend says what became of the runs, even where none has a curve
-    is_crowded = kept.groupby("iteration")["run"].transform("size") >= 3
+    is_crowded = kept.groupby("iteration")["replicate"].transform("size") >= 3
     groups = kept[is_crowded].groupby("iteration")
     if len(groups):
         at = groups[x].median()
         axis.plot(at, groups["gap"].median(), **style)
         axis.fill_between(at, groups["gap"].min(), groups["gap"].max(), color=style["color"], alpha=BAND, lw=0)
-    for _, run in kept[~is_crowded].groupby("run"):
+    for _, run in kept[~is_crowded].groupby("replicate"):
         axis.plot(run[x], run["gap"], lw=0.8, **style)
     lost = outcomes[outcomes["fail_step"] >= 0]
-    last = kept.sort_values("iteration").groupby("run").tail(1).set_index("run")["gap"]
+    last = kept.sort_values("iteration").groupby("replicate").tail(1).set_index("replicate")["gap"]
     steps = lost["fail_step"] if x == "iteration" else lost[x]
     axis.plot(
         steps,
-        last.reindex(lost["run"]).to_numpy(),
+        last.reindex(lost["replicate"]).to_numpy(),
         ls="",
         marker=MARKERS[index + 3],
         mfc="white",

@@ -78,7 +78,7 @@ def test_runs_that_lose_stability_are_counted_and_shown(axis):
     assert 0 < len(lost) <= len(final)
     assert np.isinf(lost["excess"]).all()
     assert np.isfinite(final.loc[final["fail_step"] < 0, "excess"]).all()
-    assert np.isfinite(final[["gain_norm", "k0", "k1", "k2", "k3"]]).all(axis=None)
+    assert np.isfinite(final[["gain_norm", "k1", "k2", "k3", "k4"]]).all(axis=None)
     for (method, batch_size), runs in final.groupby(["method", "batch_size"]):
         curve = curves[(curves["method"] == method) & (curves["batch_size"] == batch_size)]
         running = [((runs["fail_step"] < 0) | (runs["fail_step"] > step)).sum() for step in curve["step"]]

@@ -26,7 +26,7 @@ def test_two_parameters_and_two_inputs_from_file_to_figure(lqrpg, tmp_path):
     (tmp_path / "family.yaml").write_text(TWO)
     folder, tables = tables_of(lqrpg("run", *SMALL, "step_size=0.005", "objective=monte_carlo", "workers=1"), tmp_path)
     assert list(tables["optimum"].columns) == [
-        *("cost", "k0", "k1", "k2", "k3", "quadrature_nodes", "initial_excess"),
+        *("cost", "k1", "k2", "k3", "k4", "quadrature_nodes", "initial_excess", "gain_norm"),
     ]
     assert (tables["final"]["fail_step"] == -1).all()
     assert tables["expectation"]["rule"].tolist() == ["gauss"]
@@ -56,7 +56,7 @@ def test_a_size_of_its_own_has_columns_of_its_own(lqrpg, tmp_path):
     (tmp_path / "family.yaml").write_text(text)
     _, tables = tables_of(lqrpg("run", *SMALL, "step_size=0.005", "workers=1"), tmp_path)
     for name in ("final", "optimum", "annealing"):
-        assert [column for column in tables[name] if column.startswith("k")] == ["k0", "k1"]
+        assert [column for column in tables[name] if column.startswith("k")] == ["k1", "k2"]
 
 
 def test_a_missing_gain_is_found_shown_and_recorded(lqrpg, tmp_path):

@@ -20,15 +20,17 @@ from lqrpg.systems.double_integrator import DoubleIntegrator
 COLUMNS = {
     "qsa_monte_carlo": {
         "paths": ["method", "gain", "t_s", "estimate"],
-        "estimates": ["method", "gain", "run", "estimate"],
-        "variance": ["method", "gain", "mean", "variance", "runs"],
+        "estimates": ["method", "gain", "replicate", "estimate"],
+        "variance": ["method", "gain", "mean", "variance", "runs", "integral", "points_mean"],
     },
     "qsa_policy_evaluation": {
-        "evaluation": ["method", "seed", "t_s", "relative_error", *(f"theta_{k}" for k in range(1, 7))]
+        "evaluation": ["method", "replicate", "t_s", "relative_error", *(f"theta_{k}" for k in range(1, 7))]
     },
-    "qsa_policy_iteration": {"iteration": ["method", "seed", "iteration", "gain_error", "weighted_error", "k1", "k2"]},
+    "qsa_policy_iteration": {
+        "iteration": ["method", "replicate", "iteration", "gain_error", "weighted_error", "k1", "k2"]
+    },
     "qsa_rates": {
-        "rates": ["case", "rho", "gain", "averaged", "seed", "t_s", "error"],
+        "rates": ["case", "rho", "gain", "averaged", "replicate", "t_s", "error"],
         "slopes": ["case", "rho", "gain", "averaged", "slope", "predicted"],
     },
 }
@@ -157,13 +159,13 @@ def test_every_combination_of_the_rates_has_one_slope():
 
 def test_one_more_seed_changes_no_other():
     two, three = (computed("qsa_policy_iteration", f"seeds={n}")["iteration"] for n in (2, 3))
-    kept = three[three["seed"] < 2].reset_index(drop=True)
+    kept = three[three["replicate"] < 2].reset_index(drop=True)
     np.testing.assert_array_equal(two["k1"], kept["k1"])
 
 
 def test_more_runs_change_no_other():
     few, many = (computed("qsa_monte_carlo", f"runs={n}")["estimates"] for n in (300, 500))
-    kept = many[many["run"] < 300].reset_index(drop=True)
+    kept = many[many["replicate"] < 300].reset_index(drop=True)
     np.testing.assert_array_equal(few["estimate"], kept["estimate"])
 
 

@@ -145,8 +145,10 @@ class Companions(dict):
 def made_up(part, gaps, lost=-1):
     iterations = np.arange(1, 301)
     cases = {f"{kept}-{kind}": gaps[kind](iterations) for kept in part for kind in ("constant", "varying")}
-    rows = [pd.DataFrame({"case": case, "run": 0, "iteration": iterations, "gap": gap}) for case, gap in cases.items()]
-    outcomes = pd.DataFrame({"case": list(cases), "run": 0, "fail_step": lost, "final_gap": 1.0})
+    rows = [
+        pd.DataFrame({"case": case, "replicate": 0, "iteration": iterations, "gap": gap}) for case, gap in cases.items()
+    ]
+    outcomes = pd.DataFrame({"case": list(cases), "replicate": 0, "fail_step": lost, "final_gap": 1.0})
     tables = Companions(trajectories=pd.concat(rows), outcomes=outcomes)
     for table in tables.values():
         table.attrs["settings"] = {"part": "default" if "printed" in part else "adjusted"}
