@@ -1,12 +1,11 @@
-"""Policy evaluation by QSA: steepest descent (31), (32) and the matrix gain (34) (Chen et al., Section 2.3).
+"""Policy evaluation by QSA: the matrix gain (34) (Chen et al., Section 2.3).
 
 With a_t = 1/(1 + t) and Rhat_0 = delta I the matrix gain is ridge least squares,
 
 .. math:: \\Big(\\delta I + \\int_0^t \\zeta\\zeta'\\Big)\\Theta_t = \\delta\\Theta_0 - \\int_0^t \\zeta b,
 
 so moments are accumulated and a system of order d is solved only where a value is reported. Euler's method
-keeps the identity to rounding, with (1 - h) delta in place of delta; the recursions themselves are here as
-well.
+keeps the identity to rounding, with (1 - h) delta in place of delta; the recursion itself is here as well.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def ridge_path(data: BellmanData, delta: float, start: Array | None = None, keep
 
 @njit
 def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):  # type: ignore[no-untyped-def]
-    """Euler's method for (34), the matrix first (see `qsa.matrix_gain_step`)."""
+    """Euler's method for (34), the matrix first."""
     path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
     for k in range(path.shape[0] * keep_every):
         h = step * gains[k]
@@ -88,35 +87,6 @@ def matrix_gain_path(
     zeta, b, gains = contiguous(data.zeta, data.b, gain.at(data.step * np.arange(len(data.b), dtype=np.float64)))
     theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
     path: Array = _matrix_gain_path(zeta, b, gains, data.step, theta, delta * np.eye(len(theta)), keep_every)
-    return path
-
-
-@njit
-def _descent_path(zeta, b, gains, step, theta, keep_every):  # type: ignore[no-untyped-def]
-    path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
-    for k in range(path.shape[0] * keep_every):
-        scale = step * gains[k] * (b[k] + np.dot(zeta[k], theta))
-        for i in range(theta.shape[0]):
-            theta[i] -= scale * zeta[k, i]
-        if (k + 1) % keep_every == 0:
-            path[(k + 1) // keep_every - 1] = theta
-    return path
-
-
-def descent_path(data: BellmanData, gain: Gain, start: Array | None = None, keep_every: int = 1000) -> Array:
-    """The estimates of steepest descent (32), dTheta = -a_t zeta (b + zeta'Theta) dt; shape of `ridge_path`.
-
-    Raises
-    ------
-    ValueError
-        If the step makes the recursion unstable: step a_t |zeta_t|^2 must stay below 2 along the trajectory.
-    """
-    gains = gain.at(data.step * np.arange(len(data.b), dtype=np.float64))
-    stiffness = float(np.max(gains * np.sum(data.zeta**2, axis=1))) / gain.largest
-    gain.require_stable(data.step, stiffness)
-    zeta, b, gains = contiguous(data.zeta, data.b, gains)
-    theta = np.zeros(zeta.shape[1]) if start is None else np.array(start, dtype=np.float64)
-    path: Array = _descent_path(zeta, b, gains, data.step, theta, keep_every)
     return path
 
 

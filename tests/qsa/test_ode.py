@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lqrpg.qsa.ode import Gain, euler, matrix_gain_step, running_average, ruppert_polyak, steps_of
+from lqrpg.qsa.ode import Gain, ruppert_polyak, steps_of
 from lqrpg.qsa.probing import Sawtooth, Sinusoids, random_sinusoids
+from tests.qsa.oracles import euler, matrix_gain_step, running_average
 
 
 @settings(deadline=None)

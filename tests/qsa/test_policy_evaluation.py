@@ -22,8 +22,8 @@ from lqrpg.qsa.bellman import (
     quadratic_form,
 )
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
-from lqrpg.qsa.ode import Gain, matrix_gain_step
-from lqrpg.qsa.policy_evaluation import descent_path, matrix_gain_path, relative_errors, ridge_path
+from lqrpg.qsa.ode import Gain
+from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
 from lqrpg.qsa.policy_iteration import (
     exact_policy_iteration,
     excess_cost,
@@ -31,6 +31,7 @@ from lqrpg.qsa.policy_iteration import (
     model_free_policy_iteration,
 )
 from lqrpg.systems.double_integrator import DoubleIntegrator
+from tests.qsa.oracles import descent_path, matrix_gain_step
 
 PLANT = DoubleIntegrator().plant()
 EVALUATED, EXPLORING = np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]])

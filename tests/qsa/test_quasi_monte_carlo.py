@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special
 
-from lqrpg.qsa.ode import Gain, euler
+from lqrpg.qsa.ode import Gain
 from lqrpg.qsa.plain_monte_carlo import BLOCK, Evaluator, plain_monte_carlo
 from lqrpg.qsa.probing import Sawtooth
 from lqrpg.qsa.quasi_monte_carlo import Integrand, affine_map, literal_estimates, running_mean
+from tests.qsa.oracles import euler
 
 GAINS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 exponents = st.tuples(st.floats(-5.0, 5.0), st.floats(-120.0, 120.0))

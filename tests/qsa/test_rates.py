@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr.continuous import optimal_gain
 from lqrpg.qsa.constant_gain import ConstantGain
-from lqrpg.qsa.ode import Gain, euler, ruppert_polyak
+from lqrpg.qsa.ode import Gain, ruppert_polyak
 from lqrpg.qsa.probing import Sinusoids
 from lqrpg.qsa.qsgd import OneMeasurement, one_measurement, two_measurement
 from lqrpg.qsa.rates import RateCase, envelope_slope, scaled_errors, simulate_rates, standard_cases
 from lqrpg.systems.double_integrator import DoubleIntegrator
+from tests.qsa.oracles import euler
 
 CASES = standard_cases()
 HORIZON = 2e4
