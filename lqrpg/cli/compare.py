@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.console import plain, say
+from lqrpg.cli.console import echo, plain
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.comparison import (
     TIMINGS,
@@ -55,11 +55,11 @@ def _open(path: Path) -> FinishedRun:
 
 def _print_head(a: FinishedRun, b: FinishedRun) -> None:
     for letter, run in (("A", a), ("B", b)):
-        say(f"{letter}: {run.path}, finished {run.provenance['finished']}")
+        echo(f"{letter}: {run.path}, finished {run.provenance['finished']}")
 
 
 def _print_values(title: str, values: Differing) -> None:
-    say(f"{title}: " + (f"{len(values)} differ" if values else "equal"))
+    echo(f"{title}: " + (f"{len(values)} differ" if values else "equal"))
     rows = [(plain(key), _text(one), _text(other)) for key, (one, other) in values.items()]
     _print_columns([("", "A", "B"), *rows] if rows else [])
 
@@ -69,10 +69,10 @@ def _text(value: Any) -> str:
 
 
 def _print_tables(tables: Sequence[TableDifference]) -> None:
-    say("tables: " + (f"{len(tables)} differ" if tables else "equal"))
+    echo("tables: " + (f"{len(tables)} differ" if tables else "equal"))
     for each in tables:
         timing = " (measured times: they do not count)" if each.table in TIMINGS else ""
-        say(f"  {each.table}{timing}" + "".join(f"; {note}" for note in each.notes))
+        echo(f"  {each.table}{timing}" + "".join(f"; {note}" for note in each.notes))
         rows = [
             (plain(each.column), str(each.rows), _number(each.absolute), _number(each.relative))
             for each in each.columns
@@ -90,4 +90,4 @@ def _print_columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> None:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say(" " * indent + cells.rstrip())
+        echo(" " * indent + cells.rstrip())

@@ -27,7 +27,7 @@ def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
 
 
-def say(text: str, *, err: bool = False) -> None:
+def echo(text: str, *, err: bool = False) -> None:
     """Print one line, made `plain`."""
     click.echo(plain(text), err=err)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.cli.saved import MISSING_TABLES
 from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.plugins import choices
@@ -21,7 +21,7 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
     runs = SelectedRuns(chosen(experiments, choices("experiment")), results, run_name)
-    runs.tell_missing()
+    runs.warn_missing()
     for selection, run in runs:
         _write(run, out / selection.experiment / run.name)
     return MISSING_TABLES if runs.missing else 0
@@ -37,7 +37,7 @@ def _write(run: FinishedRun, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = _without_formulas(table).to_csv(index=False, na_rep="NaN", lineterminator="\n")
         write_atomically(folder / f"{name}.csv", text.encode("utf-8", "backslashreplace"))
-        say(str(folder / f"{name}.csv"))
+        echo(str(folder / f"{name}.csv"))
 
 
 def _without_formulas(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import click
 
 from lqrpg import __version__
 from lqrpg.backends.cores import usable_cores
-from lqrpg.backends.mpi.env import library, mpiexec, place, wheels
-from lqrpg.cli.console import say
+from lqrpg.backends.mpi.env import launched_rank, library, mpiexec, wheels
+from lqrpg.cli.console import echo
 
 _LIBRARIES = (
     *("numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "joblib", "hydra-core", "omegaconf"),
@@ -40,7 +40,7 @@ def info(*, as_json: bool) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        say(f"{name:<{width}}  {value}")
+        echo(f"{name:<{width}}  {value}")
     return 0
 
 
@@ -60,7 +60,7 @@ def _blas() -> str:
 
 
 def _mpi() -> dict[str, str]:
-    here = place()
+    here = launched_rank()
     return {
         "MPI library": library(),
         "MPI wheels": ", ".join(wheels()) or "none",

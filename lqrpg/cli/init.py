@@ -13,7 +13,7 @@ from string import Template
 import click
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.plugins import choices
 from lqrpg.results.atomic import write_atomically
 
@@ -33,8 +33,8 @@ def init(folder: Path) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(f"{folder} is there already; choose another name, or an empty folder")
     _write_study(folder, name)
-    say(f"wrote {folder}: next")
-    say(f"  cd {shlex.quote(str(folder))}")
+    echo(f"wrote {folder}: next")
+    echo(f"  cd {shlex.quote(str(folder))}")
     click.echo(_commands(folder, name))
     return 0
 

@@ -56,7 +56,7 @@ def run_experiment(
     ['policy_iteration']
     """
     from lqrpg.cli.compose import requests
-    from lqrpg.cli.one_run import failures_explained
+    from lqrpg.cli.one_run import explain_errors
     from lqrpg.cli.progress import reporter
     from lqrpg.cli.run import require_runnable
     from lqrpg.runner.execute import Result, execute, run_directory
@@ -67,7 +67,7 @@ def run_experiment(
     directory = run_directory(request.job, request.run_name)
     with (
         _one_thread_in_workers(),
-        failures_explained([directory.path], "the same call"),
+        explain_errors([directory.path], "the same call"),
         reporter(f"{name}/{request.run_name}") as report,
     ):
         result = execute(request.job, directory, force=force, report=report)

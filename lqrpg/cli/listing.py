@@ -12,7 +12,7 @@ import yaml
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import composer, request
 from lqrpg.cli.console import plain
-from lqrpg.cli.saved import is_outdated, tell
+from lqrpg.cli.saved import is_outdated, warn
 from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices, config_text
 from lqrpg.results.lookup import FinishedRun, finished_runs
@@ -39,7 +39,7 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
         "methods": [*content["methods"], *methods_declared()] if "methods" in content else [],
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
-        "results": [_run(run) for run in finished_runs(results, content["name"], tell)],
+        "results": [_run(run) for run in finished_runs(results, content["name"], warn)],
     }
 
 

@@ -16,13 +16,13 @@ import click
 from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.complete import complete_figure, complete_override
-from lqrpg.cli.console import os_reason, say
+from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.process import (
     BROKEN_PIPE,
     Interruption,
     forget_output,
-    heed_only_a_second_signal,
-    heed_signals,
+    ignore_first_signal,
+    install_handlers,
     prepare_streams,
 )
 from lqrpg.paths import expanded
@@ -250,7 +250,7 @@ def info(as_json: bool) -> int:
 def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
     prepare_streams()
-    heed_signals()
+    install_handlers()
     os.environ["LQRPG_TYPED"] = json.dumps(sys.argv[1:])  # see `results.provenance.command`
     code = _flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
     if world := sys.modules.get("lqrpg.backends.mpi.world"):
@@ -263,7 +263,7 @@ def _guarded(command: Callable[[], int | None]) -> int:
         try:
             return command() or 0
         finally:
-            heed_only_a_second_signal()
+            ignore_first_signal()
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as end:
@@ -308,5 +308,5 @@ def _flushed(code: int) -> int:
 
 def _refuse(message: str) -> int:
     with contextlib.suppress(OSError):  # nobody may be there to read it
-        say("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
+        echo("lqrpg: " + shortened(" ".join(message.split()), _LONGEST_MESSAGE), err=True)
     return 2

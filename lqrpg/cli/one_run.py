@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request
-from lqrpg.cli.console import os_reason, say
+from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.outcome import report_gains
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.ranks import launched_as_typed
@@ -22,13 +22,13 @@ def run_request(request: Request, *, force: bool) -> int:
     result = compute(request, force=force)
     path = run_directory(request.job, request.run_name).path
     if result is Result.INCOMPLETE:
-        say(str(path))
+        echo(str(path))
         return 1
     lines, code = report_gains(request.job, path)
     with contextlib.suppress(OSError):  # whether anybody reads this is no matter of the run
         for line in lines:
-            say(line, err=True)
-    say(str(path))
+            echo(line, err=True)
+    echo(str(path))
     return code
 
 
@@ -52,22 +52,25 @@ def compute_all(
     jobs = [(request.job, run_directory(request.job, request.run_name)) for request in requests]
 
     def conclude(number: int, result: Result) -> None:
-        _explain(_title(requests[number]), result, _again(force))
+        _explain(_title(requests[number]), result, _resume_command(force))
         finished(number, result)
 
     try:
-        with failures_explained([directory.path for _, directory in jobs], _again(force)), reporter(title) as report:
+        with (
+            explain_errors([directory.path for _, directory in jobs], _resume_command(force)),
+            reporter(title) as report,
+        ):
             return execute_all(jobs, force=force, report=report, finished=conclude)
     except KeyboardInterrupt:
         typed = launched_as_typed(word for word in (command() or ("",))[1:] if word != "--force")
         with contextlib.suppress(OSError):  # the terminal itself may be gone
-            say("interrupted: what is done is kept; continue with", err=True)
-            say(f"  {typed}", err=True)
+            echo("interrupted: what is done is kept; continue with", err=True)
+            echo(f"  {typed}", err=True)
         raise
 
 
 @contextlib.contextmanager
-def failures_explained(paths: Sequence[Path], again: str) -> Iterator[None]:
+def explain_errors(paths: Sequence[Path], again: str) -> Iterator[None]:
     """Compute runs in these directories; what stops that is said with what goes on from there.
 
     Raises
@@ -78,12 +81,12 @@ def failures_explained(paths: Sequence[Path], again: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SettingError(_what_now(error, paths, again)) from error
+        raise SettingError(_recovery_hint(error, paths, again)) from error
     except BusyError as error:
         raise SettingError(f"{error}; wait for it, or choose another results_dir") from None
 
 
-def _what_now(error: OSError, paths: Sequence[Path], again: str) -> str:
+def _recovery_hint(error: OSError, paths: Sequence[Path], again: str) -> str:
     """What could not be written, and what is to be done."""
     gone = next((path for path in paths if not path.is_dir()), None)
     if gone is not None:
@@ -91,13 +94,13 @@ def _what_now(error: OSError, paths: Sequence[Path], again: str) -> str:
     return f"{os_reason(error)}; what is done is kept: once that is mended, {again} continues"
 
 
-def _again(force: bool) -> str:
+def _resume_command(force: bool) -> str:
     return "the same command without --force" if force else "the same command"
 
 
 def _explain(title: str, result: Result, again: str) -> None:
     if result is Result.UNCHANGED:
         news = "finished before with the same settings and code; nothing to do (--force recomputes)"
-        say(f"{title}: {news}", err=True)
+        echo(f"{title}: {news}", err=True)
     if result is Result.INCOMPLETE:
-        say(f"{title}: some trials have no result (see above); {again} tries them again", err=True)
+        echo(f"{title}: some trials have no result (see above); {again} tries them again", err=True)

@@ -16,29 +16,29 @@ from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import usable_cores
 from lqrpg.checks import SettingError
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, tell, tell_lost, tell_outdated
+from lqrpg.cli.saved import MISSING_TABLES, warn, warn_lost, warn_outdated
 from lqrpg.cli.selection import SelectedRuns
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
 from lqrpg.runner.registry import suggestion
 
-Share = Sequence[FigureSpec]
+Batch = Sequence[FigureSpec]
 """Figures that one process draws."""
 FIGURES = Path("figures")
 """Folder of the figures of full-size runs."""
 _ENOUGH = 5  # figures that take as long as a process needs to start
 
 
-class Drawn(Enum):
+class FigureStatus(Enum):
     """What became of a figure."""
 
     DRAWN = "drawn"
     NO_ROWS = "its run has no rows for it"
     NO_RUN = "there is no run"
-    UNFIT = "its tables are damaged, or do not fit"
+    BAD_TABLES = "its tables are damaged, or do not fit"
 
 
 def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool) -> int:
@@ -50,25 +50,31 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     specs = _chosen(wanted)
     formats = ("pdf", "png", "svg") if svg else ("pdf", "png")
     draw = partial(draw_figures, results=results, run_name=run_name, out=out, formats=formats)
-    shares = _shares(specs, results)
-    drew = _draw_apart(draw, shares) if len(shares) > 1 else {}
+    batches = _batches(specs, results)
+    drew = _draw_in_processes(draw, batches) if len(batches) > 1 else {}
     drew |= draw([spec for spec in specs if spec.name not in drew])
-    absent = Drawn.NO_RUN in drew.values()
+    absent = FigureStatus.NO_RUN in drew.values()
     if absent:
-        SelectedRuns(_experiments(specs), results, run_name, lambda damaged: None).tell_missing()
-    failed = absent or Drawn.UNFIT in drew.values() or any(drew.get(name) is Drawn.NO_ROWS for name in wanted)
+        SelectedRuns(_experiments(specs), results, run_name, lambda damaged: None).warn_missing()
+    failed = (
+        absent
+        or FigureStatus.BAD_TABLES in drew.values()
+        or any(drew.get(name) is FigureStatus.NO_ROWS for name in wanted)
+    )
     return MISSING_TABLES if failed else 0
 
 
-def _draw_apart(draw: Callable[[Share], dict[str, Drawn]], shares: Sequence[Share]) -> dict[str, Drawn]:
-    """Draw each share of the figures in one of several processes; what they say is said as each is done.
+def _draw_in_processes(
+    draw: Callable[[Batch], dict[str, FigureStatus]], batches: Sequence[Batch]
+) -> dict[str, FigureStatus]:
+    """Draw each batch of figures in one of several processes; what they say is said as each is done.
 
     A process that dies is no reason to fail: the figures that are not in the answer are still to be drawn.
     """
-    drew: dict[str, Drawn] = {}
+    drew: dict[str, FigureStatus] = {}
     with contextlib.suppress(WorkerLostError):
         workers = backend("joblib", usable_cores())
-        for found, said, told in workers.map(partial(_overheard, Path.cwd(), draw), shares):
+        for found, said, told in workers.map(partial(_capture_output, Path.cwd(), draw), batches):
             click.echo(told, nl=False, err=True)
             click.echo(said, nl=False)
             drew |= found
@@ -81,11 +87,11 @@ def draw_figures(
     run_name: str | None,
     out: Path,
     formats: tuple[str, ...] = ("pdf", "png"),
-) -> dict[str, Drawn]:
+) -> dict[str, FigureStatus]:
     """What became of each figure, by its name."""
     runs = SelectedRuns(_experiments(specs), results, run_name)
     missing = {selection.experiment for selection in runs.missing}
-    drew = {spec.name: Drawn.NO_RUN for spec in specs if spec.experiment in missing}
+    drew = {spec.name: FigureStatus.NO_RUN for spec in specs if spec.experiment in missing}
     for selection, _ in runs:
         own = [spec for spec in specs if spec.experiment == selection.experiment]
         drew |= draw_selection(own, selection, out, formats)
@@ -98,7 +104,7 @@ def _experiments(specs: Sequence[FigureSpec]) -> list[str]:
 
 def draw_selection(
     specs: Sequence[FigureSpec], selection: Selection, out: Path, formats: tuple[str, ...] = ("pdf", "png")
-) -> dict[str, Drawn]:
+) -> dict[str, FigureStatus]:
     """What became of each figure of one experiment, by its name."""
     tables: dict[Path, RunTables] = {}
     with house_style():
@@ -120,33 +126,33 @@ def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
     return [spec for name, spec in known.items() if not wanted or name.startswith(tuple(wanted))]
 
 
-def _shares(specs: Sequence[FigureSpec], results: Path) -> list[Share]:
-    """The figures of each experiment that has a run, most of them first; a single share if processes do not pay."""
+def _batches(specs: Sequence[FigureSpec], results: Path) -> list[Batch]:
+    """The figures of each experiment that has a run, most of them first; a single batch if processes do not pay."""
     if usable_cores() == 1 or len(specs) < _ENOUGH:
         return [specs]
-    shares: dict[str, list[FigureSpec]] = {}
+    batches: dict[str, list[FigureSpec]] = {}
     for spec in specs:
-        shares.setdefault(spec.experiment, []).append(spec)
-    with_runs = [share for name, share in shares.items() if select(results, name).run]
+        batches.setdefault(spec.experiment, []).append(spec)
+    with_runs = [batch for name, batch in batches.items() if select(results, name).run]
     pays = sum(map(len, with_runs)) >= _ENOUGH
     return sorted(with_runs, key=len, reverse=True) if pays else [specs]
 
 
-def _overheard(
-    folder: Path, draw: Callable[[Share], dict[str, Drawn]], share: Share
-) -> tuple[dict[str, Drawn], str, str]:
+def _capture_output(
+    folder: Path, draw: Callable[[Batch], dict[str, FigureStatus]], batch: Batch
+) -> tuple[dict[str, FigureStatus], str, str]:
     """What became of figures, and what was printed meanwhile on standard output and on standard error.
 
     Processes that have served before may be in another folder than the one that paths are under.
     """
     said, told = io.StringIO(), io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
-        return draw(share), said.getvalue(), told.getvalue()
+        return draw(batch), said.getvalue(), told.getvalue()
 
 
 def _drew(
     spec: FigureSpec, selection: Selection, read: dict[Path, RunTables], out: Path, formats: tuple[str, ...]
-) -> Drawn:
+) -> FigureStatus:
     """Draw from the run that the figure needs; a line says why if there is none, or names other runs than the taken."""
     try:
         run = selection.meeting(spec.condition)
@@ -154,17 +160,17 @@ def _drew(
         tables = read.setdefault(run.path, RunTables(run))
         path, used = drawn(spec, tables, lambda figure: _saved(figure, folder, spec.name, formats))
     except (EmptyTableError, MissingRunError) as error:
-        tell(f"{spec.name}: {error}")
-        return Drawn.NO_ROWS
+        warn(f"{spec.name}: {error}")
+        return FigureStatus.NO_ROWS
     except SettingError as error:
-        tell(f"{spec.name} is not drawn: {error}")
-        return Drawn.UNFIT
-    say(f"{spec.name}: {path}.{{{','.join(formats)}}}")
+        warn(f"{spec.name} is not drawn: {error}")
+        return FigureStatus.BAD_TABLES
+    echo(f"{spec.name}: {path}.{{{','.join(formats)}}}")
     for other in (each for each in used if each != selection.run):
-        say(f"{spec.name}: from {other.path}", err=True)
-        tell_outdated(other)
-        tell_lost(other)
-    return Drawn.DRAWN
+        echo(f"{spec.name}: from {other.path}", err=True)
+        warn_outdated(other)
+        warn_lost(other)
+    return FigureStatus.DRAWN
 
 
 def _saved(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> Path:

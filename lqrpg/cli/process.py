@@ -27,7 +27,7 @@ class Interruption(KeyboardInterrupt):
         self.number = number
 
 
-def heed_signals() -> None:
+def install_handlers() -> None:
     """End in good order at the first signal, and at once at a second one.
 
     What the caller has this process ignore stays ignored: `nohup` would be none otherwise.
@@ -44,7 +44,7 @@ def _heed_no_more() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def heed_only_a_second_signal() -> None:
+def ignore_first_signal() -> None:
     """From here on there is nothing to interrupt: the process is ending, and a first signal makes no difference.
 
     Python waits for the threads of the workers' keepers first; an exception there would be an ugly and useless one.

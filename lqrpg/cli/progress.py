@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lqrpg.cli.console import plain, say
+from lqrpg.cli.console import echo, plain
 from lqrpg.runner.attempt import Task
 from lqrpg.runner.execute import Reporter
 
@@ -35,7 +35,7 @@ def _in_notebook() -> bool:
 def _say(line: str) -> None:
     """A line on standard error; a run does not end because nobody reads it, or because its log is on a full disk."""
     with suppress(OSError):
-        say(line, err=True)
+        echo(line, err=True)
 
 
 @dataclass

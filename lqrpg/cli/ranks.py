@@ -13,14 +13,14 @@ from pathlib import Path
 
 import click
 
-from lqrpg.backends.mpi.env import Place, has_entered, mpiexec, place, require_mpi, require_mpiexec
+from lqrpg.backends.mpi.env import LaunchedRank, is_world_root, launched_rank, mpiexec, require_mpi, require_mpiexec
 from lqrpg.checks import SettingError
 from lqrpg.runner.settings import Job
 
 
 def serves_another() -> bool:
     """Whether this process is a rank other than 0: it has then worked for rank 0 until that had no more to do."""
-    here = place()
+    here = launched_rank()
     if here is None or here.size == 1:
         return False
     try:
@@ -37,8 +37,8 @@ def serves_another() -> bool:
 
 def require_workers(job: Job) -> None:
     """Refuse a job whose workers could not be had here, and say what to type instead."""
-    here, least = place(), job.ranks
-    if here is not None and here.size > 1 and not has_entered():
+    here, least = launched_rank(), job.ranks
+    if here is not None and here.size > 1 and not is_world_root():
         _refuse_once(here)
     if job.runner.engine == "mpi" or least:
         _require_ranks(here, "backend=mpi" if job.runner.engine == "mpi" else "clock=mpi", least or 4)
@@ -55,7 +55,7 @@ def require_workers(job: Job) -> None:
         require_cluster()
 
 
-def _refuse_once(here: Place) -> None:
+def _refuse_once(here: LaunchedRank) -> None:
     """Refuse to compute the same on every rank; one says it for all."""
     if here.rank:
         sys.exit(2)
@@ -65,7 +65,7 @@ def _refuse_once(here: Place) -> None:
     )
 
 
-def _require_ranks(here: Place | None, why: str, workers: int) -> None:
+def _require_ranks(here: LaunchedRank | None, why: str, workers: int) -> None:
     if here is not None and here.size == 1:
         raise SettingError(
             f"{why} in a world of one rank, which has nobody to work for it; "
@@ -95,7 +95,7 @@ def as_typed(words: Iterable[str]) -> str:
 
 def launched_as_typed(words: Iterable[str]) -> str:
     """The command line of these words, started again on as many ranks as this process finds beside itself."""
-    here = place()
+    here = launched_rank()
     if here is None:
         return as_typed(words)
     slurm = "SLURM_PROCID" in os.environ and "OMPI_COMM_WORLD_SIZE" not in os.environ

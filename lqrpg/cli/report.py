@@ -15,7 +15,7 @@ import yaml
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, command_of
@@ -70,7 +70,7 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     found = _choices()
     runs = SelectedRuns([*found], results, run_name)
     shown = [selection.experiment for selection, _ in runs]
-    runs.tell_missing()
+    runs.warn_missing()
     if not shown:
         return MISSING_TABLES
     options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
@@ -81,7 +81,7 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     # a stranger's text may hold half a character, which no encoding has
     write_atomically(out, page([part for part in parts if part.experiments]).encode("utf-8", "backslashreplace"))
-    say(str(out))
+    echo(str(out))
     return 0
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from lqrpg.checks import SettingError
 from lqrpg.claims.registry import Outcome
 from lqrpg.cli.compose import Request, requests
-from lqrpg.cli.console import os_reason, say
+from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.one_run import compute_all
-from lqrpg.cli.plot import FIGURES, Drawn, draw_selection
+from lqrpg.cli.plot import FIGURES, FigureStatus, draw_selection
 from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.run_tables import run_beside
@@ -76,15 +76,15 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
         except (SettingError, OSError) as error:
             failed = True
             reason = os_reason(error) if isinstance(error, OSError) else error
-            say(f"lqrpg: {wanted[number].job.experiment.name}: {reason}; going on", err=True)
+            echo(f"lqrpg: {wanted[number].job.experiment.name}: {reason}; going on", err=True)
 
     results = compute_all(wanted, "reproduce", force=force, finished=finish)
     ended = [rows[number] for number in sorted(rows)]
     _print(ended, time.monotonic() - started)
     for line in _not_computed(ended):
-        say(line)
+        echo(line)
     if wanted[0].job.scale != _PAPER:
-        say("claims are stated for scale=paper; those that need a larger run than this are not tested", err=True)
+        echo("claims are stated for scale=paper; those that need a larger run than this are not tested", err=True)
     return 1 if failed or Result.INCOMPLETE in results else 0
 
 
@@ -109,11 +109,11 @@ def _finish(request: Request, out: Path | None) -> Row:
     run = selection.run
     judged = judge(name, run) if run else None
     for claim, reason in judged.unfit.items() if judged else ():
-        say(f"lqrpg: {claim} is not checked: {reason}", err=True)
+        echo(f"lqrpg: {claim} is not checked: {reason}", err=True)
     found = [row["verdict"].outcome for row in judged.rows] if judged else []
     seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
-    drawn = list(drew.values()).count(Drawn.DRAWN)
-    all_fits = Drawn.UNFIT not in drew.values() and not (judged and judged.unfit)
+    drawn = list(drew.values()).count(FigureStatus.DRAWN)
+    all_fits = FigureStatus.BAD_TABLES not in drew.values() and not (judged and judged.unfit)
     counts = {kind: found.count(kind) for kind in Outcome}
     return Row(name, run, seconds, drawn, counts, all_fits, *_beside(own, selection, judged))
 

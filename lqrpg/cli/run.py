@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import Request, requests, without_globs
-from lqrpg.cli.console import plain, say
+from lqrpg.cli.console import echo, plain
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
@@ -32,7 +32,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
             overrides = without_globs(overrides, config_dir)
         wanted = requests(overrides, config_dir, multirun=multirun)
     for line in dict.fromkeys(str(warning.message) for warning in caught):
-        say(f"lqrpg: warning: {line}", err=True)
+        echo(f"lqrpg: warning: {line}", err=True)
     if show:
         for request in wanted:
             click.echo(settings_text(request), nl=False)

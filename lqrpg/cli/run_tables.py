@@ -8,7 +8,7 @@ from typing import TypeVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lqrpg.cli.saved import fitting, undamaged
+from lqrpg.cli.saved import checksum_errors, schema_errors
 from lqrpg.figures.registry import FigureSpec
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
 
@@ -31,7 +31,7 @@ class RunTables(Mapping[str, pd.DataFrame]):
         self.used: list[FinishedRun] = []
         self._read: dict[str, tuple[FinishedRun, pd.DataFrame]] = {}
 
-    def afresh(self) -> RunTables:
+    def tracked_copy(self) -> RunTables:
         """The same tables, each read once for both, of which nothing has been asked for yet."""
         other = RunTables(self.run)
         other._read = self._read
@@ -44,7 +44,7 @@ class RunTables(Mapping[str, pd.DataFrame]):
             run = find_companion(self.run, companion) if companion else self.run
             if table not in run.provenance["tables"]:
                 raise EmptyTableError(f"{run.path} has no table {table!r}")
-            with undamaged(run):
+            with checksum_errors(run):
                 self._read[name] = run, run.table(table)
         run, content = self._read[name]
         if content.empty:
@@ -92,6 +92,6 @@ def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) ->
     SettingError
         If tables are damaged or do not fit.
     """
-    own = tables.afresh()
-    with fitting(spec.name, own.run):
+    own = tables.tracked_copy()
+    with schema_errors(spec.name, own.run):
         return render(spec.draw(own)), own.used

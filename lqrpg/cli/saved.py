@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
 from lqrpg.runner.settings import sources_of
@@ -19,22 +19,22 @@ MISSING_TABLES = 3
 _FULL = "paper"
 
 
-def tell(line: str) -> None:
+def warn(line: str) -> None:
     """Say on standard error what is wrong with a run."""
-    say(f"lqrpg: {line}", err=True)
+    echo(f"lqrpg: {line}", err=True)
 
 
-def tell_outdated(run: FinishedRun) -> None:
+def warn_outdated(run: FinishedRun) -> None:
     """Say so if the code has changed since a run."""
     if is_outdated(run):
-        tell(f"{run.path} is outdated, the code has changed since: {command_of(run)} computes it anew")
+        warn(f"{run.path} is outdated, the code has changed since: {command_of(run)} computes it anew")
 
 
-def tell_lost(run: FinishedRun) -> None:
+def warn_lost(run: FinishedRun) -> None:
     """Say so if trials of a run have no result: its tables lack their rows."""
     lost = len(run.provenance["trials"]["lost"])
     if lost:
-        tell(f"{run.path} lacks {lost} trial(s) that have no result: claims and figures are about the rest")
+        warn(f"{run.path} lacks {lost} trial(s) that have no result: claims and figures are about the rest")
 
 
 def is_outdated(run: FinishedRun) -> bool:
@@ -58,7 +58,7 @@ def command_of(run: FinishedRun) -> str:
 
 
 @contextlib.contextmanager
-def undamaged(run: FinishedRun) -> Iterator[None]:
+def checksum_errors(run: FinishedRun) -> Iterator[None]:
     """Read a table of a run; raises `SettingError`, which says what computes it again, if it is damaged."""
     try:
         yield
@@ -67,7 +67,7 @@ def undamaged(run: FinishedRun) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fitting(name: str, run: FinishedRun) -> Iterator[None]:
+def schema_errors(name: str, run: FinishedRun) -> Iterator[None]:
     """Read tables of a run as the figure or claim of that name expects them.
 
     Tables may be a stranger's, or of another version: what fails for want of columns or numbers is said in one line. A

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import paper_of, papers
-from lqrpg.cli.console import say
-from lqrpg.cli.saved import tell, tell_lost, tell_outdated
-from lqrpg.results.lookup import FinishedRun, Selection, Tell, no_run, select
+from lqrpg.cli.console import echo
+from lqrpg.cli.saved import warn, warn_lost, warn_outdated
+from lqrpg.results.lookup import FinishedRun, Selection, Warn, no_run, select
 from lqrpg.runner.registry import suggestion
 
 
@@ -46,7 +46,7 @@ class SelectedRuns:
     damaged : called with a line for each run that cannot be read.
     """
 
-    def __init__(self, experiments: Sequence[str], results: Path, name: str | None, damaged: Tell = tell) -> None:
+    def __init__(self, experiments: Sequence[str], results: Path, name: str | None, damaged: Warn = warn) -> None:
         self.selections = [select(results, experiment, name, damaged) for experiment in experiments]
 
     def __iter__(self) -> Iterator[tuple[Selection, FinishedRun]]:
@@ -55,9 +55,9 @@ class SelectedRuns:
             if selection.run is not None:
                 newer = ", ".join(run.name for run in selection.newer)
                 hint = f"; newer, not taken without --run: {newer}" if newer and selection.name is None else ""
-                say(f"{selection.experiment}: from {selection.run.path}{hint}", err=True)
-                tell_outdated(selection.run)
-                tell_lost(selection.run)
+                echo(f"{selection.experiment}: from {selection.run.path}{hint}", err=True)
+                warn_outdated(selection.run)
+                warn_lost(selection.run)
                 yield selection, selection.run
 
     @property
@@ -65,16 +65,16 @@ class SelectedRuns:
         """The experiments without such a run."""
         return [selection for selection in self.selections if selection.run is None]
 
-    def tell_missing(self) -> None:
+    def warn_missing(self) -> None:
         """Say of which experiments there is no run: on one line if there is none of several."""
         missing = self.missing
         if len(missing) == len(self.selections) > 1:
             named = f"named {missing[0].name!r}" if missing[0].name else ""
             makes = "lqrpg run experiment=NAME makes one, lqrpg reproduce all, --results names another folder"
-            tell(no_run(named, f"in {missing[0].results}", makes))
+            warn(no_run(named, f"in {missing[0].results}", makes))
             return
         for selection in missing:
-            tell(selection.missing)
+            warn(selection.missing)
 
 
 def _names(word: str, experiment: str) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lqrpg.cli.console import plain, say
+from lqrpg.cli.console import echo, plain
 from lqrpg.cli.run_tables import RunTables
-from lqrpg.cli.saved import fitting
+from lqrpg.cli.saved import schema_errors
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import drawn_bytes, house_style, save
 from lqrpg.results.lookup import FinishedRun
@@ -35,13 +35,13 @@ def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
             try:
                 pictures = [(title, _fitting_pixels(spec, each)) for title, each in tables]
             except (LookupError, ValueError) as error:
-                say(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
+                echo(f"lqrpg: {spec.name} is not drawn: {error}", err=True)
                 continue
-            say(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
+            echo(str(save(_joined(pictures), folder, spec.name, ("png",))[0]))
 
 
 def _fitting_pixels(spec: FigureSpec, tables: RunTables) -> NDArray[np.float64]:
-    with fitting(spec.name, tables.run):
+    with schema_errors(spec.name, tables.run):
         return _pixels(spec, tables)
 
 

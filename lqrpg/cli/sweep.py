@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import Request, composer, request, search_path
-from lqrpg.cli.console import say
+from lqrpg.cli.console import echo
 from lqrpg.cli.help_texts import help_texts_accepted
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.words import quoted
@@ -54,7 +54,7 @@ def sweep(overrides: Sequence[str], wanted: Sequence[Request], config_dir: Path 
             hydra.main(version_base="1.3", config_path=str(main), config_name="config")(job)()
     except SystemExit as end:
         if end.code:
-            say("lqrpg: the launcher ended early; the same command continues", err=True)
+            echo("lqrpg: the launcher ended early; the same command continues", err=True)
     finally:
         sys.argv = before
     return _summary(wanted, [force and stamp == _written(each) for each, stamp in zip(wanted, written, strict=True)])
@@ -74,7 +74,7 @@ def job(config: DictConfig) -> None:
             wanted = request(typed)
         run_request(wanted, force=bool(os.environ.get(_FORCE)))
     except (SettingError, OSError) as error:
-        say(f"lqrpg: {error}", err=True)
+        echo(f"lqrpg: {error}", err=True)
     finally:
         state.hydra = kept
 
@@ -94,5 +94,5 @@ def _summary(wanted: Sequence[Request], untouched: Sequence[bool]) -> int:
         directory = run_directory(each.job, each.run_name)
         finished = directory.state() is State.FINISHED and not old
         failed += not finished
-        say(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
+        echo(f"{'done' if finished else 'NOT DONE'}  {directory.path}  ({' '.join(each.overrides)})")
     return 1 if failed else 0

@@ -14,9 +14,9 @@ import click
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, papers
 from lqrpg.claims.registry import Claim, Outcome, Verdict, claims
-from lqrpg.cli.console import plain, say
+from lqrpg.cli.console import echo, plain
 from lqrpg.cli.run_tables import RunTables
-from lqrpg.cli.saved import MISSING_TABLES, fitting, tell_lost, tell_outdated
+from lqrpg.cli.saved import MISSING_TABLES, schema_errors, warn_lost, warn_outdated
 from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.plugins import choices
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
@@ -43,15 +43,15 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
     names = chosen(experiments, list(dict.fromkeys([*claiming, *choices("experiment")])))
     for name in names:
         if experiments and name not in claiming:
-            say(f"lqrpg: {name} checks no claim of a paper", err=True)
+            echo(f"lqrpg: {name} checks no claim of a paper", err=True)
     rows: list[dict[str, Any]] = []
     unchecked: dict[str, str] = {}
     runs = SelectedRuns([name for name in names if name in claiming], results, run_name)
     for selection, taken in runs:
         found = judge(selection.experiment, taken)
         for run in found.used[1:]:
-            tell_outdated(run)
-            tell_lost(run)
+            warn_outdated(run)
+            warn_lost(run)
         rows += found.rows
         unchecked |= found.unchecked | found.unfit
     missing = [selection.experiment for selection in runs.missing]
@@ -59,9 +59,9 @@ def verify(experiments: Sequence[str], results: Path, run_name: str | None, *, a
         click.echo(json.dumps({"claims": [_plain(row) for row in rows], "missing": [*missing, *unchecked]}, indent=1))
     elif rows:
         _print(rows)
-    runs.tell_missing()
+    runs.warn_missing()
     for name, reason in unchecked.items():
-        say(f"lqrpg: {name} is not checked: {reason}", err=True)
+        echo(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or unchecked:
         return MISSING_TABLES
     refused = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else set()
@@ -107,9 +107,9 @@ def judge(experiment: str, run: FinishedRun) -> Judged:
 
 def check(claim: Claim, tables: RunTables) -> dict[str, Any]:
     """A claim on the tables of a run: `claim`, `run`, the runs `used`, and the `verdict`."""
-    own = tables.afresh()
+    own = tables.tracked_copy()
     try:
-        with fitting(claim.name, own.run):
+        with schema_errors(claim.name, own.run):
             verdict = claim.judge(own)
     except EmptyTableError as error:
         raise MissingRunError(f"{error}; --run names another run") from None

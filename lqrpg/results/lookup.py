@@ -15,7 +15,7 @@ from lqrpg.plugins import config_text
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
 
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 Condition = Mapping[str, Sequence[str]]
 """Values that settings of a run may have, the preferred one first."""
 _SCALES = ("smoke", "small", "paper")
@@ -88,14 +88,14 @@ def _silently(line: str) -> None:
     pass
 
 
-def finished_runs(results: Path, experiment: str, tell: Tell = _silently) -> list[FinishedRun]:
-    """The finished runs of an experiment, newest first; those that were set aside are left out, and damaged ones told.
+def finished_runs(results: Path, experiment: str, warn: Warn = _silently) -> list[FinishedRun]:
+    """The finished runs of an experiment, newest first; those that were set aside are left out, and warned of.
 
     Parameters
     ----------
     results : folder of all experiments.
     experiment : which one.
-    tell : called with a line for each run whose record is damaged, or belongs elsewhere.
+    warn : called with a line for each run whose record is damaged, or belongs elsewhere.
     """
     runs = []
     for file in sorted((results / experiment).glob("*/provenance.json")):
@@ -107,7 +107,7 @@ def finished_runs(results: Path, experiment: str, tell: Tell = _silently) -> lis
                 raise DamagedFileError(f"{file} is the record of a run of {run.provenance['experiment']}")
             runs.append(run)
         except DamagedFileError as error:
-            tell(f"{error}, and the run is left out: the command that made it computes it again")
+            warn(f"{error}, and the run is left out: the command that made it computes it again")
         except OSError:
             continue
     return sorted(runs, key=lambda run: str(run.provenance["finished"]), reverse=True)
@@ -126,7 +126,7 @@ def open_run(path: Path) -> FinishedRun:
     return FinishedRun(path, read_provenance(path))
 
 
-def select(results: Path, experiment: str, name: str | None = None, tell: Tell = _silently) -> Selection:
+def select(results: Path, experiment: str, name: str | None = None, warn: Warn = _silently) -> Selection:
     """Select a finished run of an experiment.
 
     Parameters
@@ -135,9 +135,9 @@ def select(results: Path, experiment: str, name: str | None = None, tell: Tell =
     experiment : whose runs.
     name : name of a run; without it the run with default settings of the largest scale is taken, or if there is no
         such run, the newest.
-    tell : see `finished_runs`.
+    warn : see `finished_runs`.
     """
-    runs = finished_runs(results, experiment, tell)
+    runs = finished_runs(results, experiment, warn)
     if name is not None:
         named = next((run for run in runs if run.name == name), None)
         return Selection(experiment, results, name, tuple(runs), named)

@@ -15,7 +15,7 @@ from lqrpg.checks import SettingError
 from lqrpg.results.run_directory import RunDirectory
 from lqrpg.runner.experiment import Experiment, Trial
 
-Place = tuple[Experiment, RunDirectory]
+Context = tuple[Experiment, RunDirectory]
 """What a worker needs of a run: how a trial is computed, and where its rows go."""
 KILLED = "killed"
 _OUT_OF_MEMORY = "out of memory"
@@ -48,9 +48,9 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def run_chunk(places: Mapping[int, Place], tasks: Sequence[Task]) -> list[Outcome]:
+def run_chunk(contexts: Mapping[int, Context], tasks: Sequence[Task]) -> list[Outcome]:
     """What a worker does: run trials and save the rows of each; an exception is an outcome, not an end."""
-    return [_run_one(*places[task.run], task) for task in tasks]
+    return [_run_one(*contexts[task.run], task) for task in tasks]
 
 
 def _run_one(experiment: Experiment, directory: RunDirectory, task: Task) -> Outcome:
@@ -83,7 +83,7 @@ class Attempt:
 
     Parameters
     ----------
-    places : the runs by their numbers.
+    contexts : the runs by their numbers.
     backend : where trials run.
     chunk : tasks handed to a worker at a time.
     say : called with one line of news.
@@ -92,61 +92,63 @@ class Attempt:
 
     def __init__(
         self,
-        places: Mapping[int, Place],
+        contexts: Mapping[int, Context],
         backend: Backend,
         chunk: int,
         say: Callable[[str], None],
         settled: Callable[[Task, Outcome], None],
     ) -> None:
-        self._places = places
+        self._contexts = contexts
         self._backend = backend
         self._chunk = chunk
         self._say = say
         self._report = settled
         # workers may run in another folder
         elsewhere = {
-            number: (each, RunDirectory(at.path.resolve(), at.identity)) for number, (each, at) in places.items()
+            number: (each, RunDirectory(at.path.resolve(), at.identity)) for number, (each, at) in contexts.items()
         }
         self._work = partial(run_chunk, elsewhere)
         self._open: set[tuple[int, str]] = set()
-        self._starved: list[Task] = []
+        self._out_of_memory: list[Task] = []
 
     def run(self, pending: Sequence[Task], alone: Sequence[Task] = ()) -> None:
         """Run the tasks, the longest first; those that were under way when a worker died are tried again, alone.
 
         The tasks of `alone` come last, with nothing beside them.
         """
-        for _, directory in self._places.values():
+        for _, directory in self._contexts.values():
             directory.forget_started()
         waiting = [*sorted(pending, key=lambda task: -task.seconds), *alone]
         self._open = {(task.run, task.trial.key) for task in waiting}
-        suspects: list[Task] = []
-        fruitless = 0
+        retry: list[Task] = []
+        no_progress = 0
         while waiting:
             before = len(waiting)
             try:
                 self._map([task for task in waiting if task not in alone], [task for task in waiting if task in alone])
                 break
             except WorkerLostError as error:
-                waiting = [task for task in waiting if not self._settled(task) and task not in self._starved]
-                fallen = [task for task in waiting if self._started(task)]
-                suspects += fallen
-                waiting = [task for task in waiting if task not in fallen]
-                fruitless = fruitless + 1 if len(waiting) == before else 0
-                self._say_what_now(error, fallen, fruitless)
-        if self._starved:
-            self._say(f"{len(self._starved)} trial(s) ran out of memory and will be tried again, alone")
-        for task in [*suspects, *self._starved]:
+                waiting = [task for task in waiting if not self._settled(task) and task not in self._out_of_memory]
+                interrupted = [task for task in waiting if self._started(task)]
+                retry += interrupted
+                waiting = [task for task in waiting if task not in interrupted]
+                no_progress = no_progress + 1 if len(waiting) == before else 0
+                self._report_loss(error, interrupted, no_progress)
+        if self._out_of_memory:
+            self._say(f"{len(self._out_of_memory)} trial(s) ran out of memory and will be tried again, alone")
+        for task in [*retry, *self._out_of_memory]:
             self._alone(task)
 
-    def _say_what_now(self, error: WorkerLostError, fallen: Sequence[Task], fruitless: int) -> None:
+    def _report_loss(self, error: WorkerLostError, interrupted: Sequence[Task], no_progress: int) -> None:
         """Say what follows the death of a worker; give up where workers keep dying before they begin a trial."""
-        if fruitless == _PATIENCE:
+        if no_progress == _PATIENCE:
             raise SettingError(
                 "workers end before they begin any trial, as they do where memory is short: fewer of them may find "
                 f"enough (workers=1), and the same command continues ({_first_line(error)})"
             )
-        what = f"{len(fallen)} unfinished trial(s) will be tried again, alone" if fallen else "starting others"
+        what = (
+            f"{len(interrupted)} unfinished trial(s) will be tried again, alone" if interrupted else "starting others"
+        )
         self._say(f"a worker died; {what} ({_first_line(error)})")
 
     def _map(self, tasks: Sequence[Task], alone: Sequence[Task]) -> None:
@@ -156,7 +158,7 @@ class Attempt:
             for outcome in outcomes:
                 task = known[outcome.run, outcome.key]
                 if outcome.reason is not None and outcome.reason.startswith(_OUT_OF_MEMORY):
-                    self._starved.append(task)  # alone it may find enough
+                    self._out_of_memory.append(task)  # alone it may find enough
                 else:
                     self._settle(task, outcome)
 
@@ -175,10 +177,10 @@ class Attempt:
         """Whether a task has its outcome; a shard whose report was lost with a worker is as good."""
         if (task.run, task.trial.key) not in self._open:
             return True
-        if not self._places[task.run][1].has_shard(task.trial.key):
+        if not self._contexts[task.run][1].has_shard(task.trial.key):
             return False
         self._settle(task, Outcome(task.run, task.trial.key, None, 0.0))
         return True
 
     def _started(self, task: Task) -> bool:
-        return self._places[task.run][1].started(task.trial.key)
+        return self._contexts[task.run][1].started(task.trial.key)

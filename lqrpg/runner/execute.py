@@ -264,10 +264,10 @@ def _together(
     if pending:
         runner = next(iter(runs.values())).job.runner
         place = backend("serial" if exclusive else runner.engine, 1 if exclusive else runner.processes)
-        places = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
-        alone = [task for task in pending if task.trial.key in places[task.run][0].alone]
+        contexts = {number: (run.job.experiment, run.directory) for number, run in runs.items()}
+        alone = [task for task in pending if task.trial.key in contexts[task.run][0].alone]
         together = [task for task in pending if task not in alone]
-        Attempt(places, place, runner.chunk, report.say, settled).run(together, alone)
+        Attempt(contexts, place, runner.chunk, report.say, settled).run(together, alone)
 
 
 def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
 from lqrpg.backends.cores import usable_cores
-from lqrpg.backends.mpi.env import place
+from lqrpg.backends.mpi.env import launched_rank
 from lqrpg.checks import SettingError, require, shortened
 from lqrpg.paths import expanded
 from lqrpg.plugins import module_of
@@ -82,7 +82,7 @@ class RunnerSettings:
     @property
     def ranks(self) -> int:
         """Ranks that are there to work, or that may be started for it."""
-        here = place()
+        here = launched_rank()
         return here.size - 1 if here and here.size > 1 else self.workers or usable_cores()
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi import env as mpi_place
+from lqrpg.backends.mpi import env as mpi_env
 from lqrpg.backends.mpi import launch as mpi_launch
 from lqrpg.backends.mpi.backend import MpiBackend
 from lqrpg.backends.mpi.launch import direct
@@ -60,13 +60,13 @@ def assert_provenance_has_mpi(folder):
     record = json.loads(next(folder.glob("results/azopg/*/provenance.json")).read_text())
     assert record["backend"] == "mpi"
     assert record["libraries"]["mpi4py"] == metadata.version("mpi4py")
-    assert record["libraries"]["MPI"] == mpi_place.library()
+    assert record["libraries"]["MPI"] == mpi_env.library()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_tables_are_serials_bits_under_mpiexec(workers, serial, tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", str(workers + 1))
+    launcher = (mpi_env.mpiexec(), "-n", str(workers + 1))
     done = call(*SMOKE, "backend=mpi", "chunk=2", cwd=tmp_path, launcher=launcher)
     assert (done.returncode, done.stdout) == (0, "results/azopg/smoke\n"), done.stderr
     assert tables(tmp_path) == serial
@@ -171,23 +171,23 @@ def test_two_mpi_libraries_are_refused(tmp_path):
 def test_without_mpiexec_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sys, "prefix", "/nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(mpi_place, "_WHEELS", ("mpich",))
+    monkeypatch.setattr(mpi_env, "_WHEELS", ("mpich",))
     with pytest.raises(SettingError, match=r"needs mpiexec.*pip install --force-reinstall --no-deps mpich$"):
-        mpi_place.require_mpiexec("backend=mpi")
-    monkeypatch.setattr(mpi_place, "_WHEELS", ())
+        mpi_env.require_mpiexec("backend=mpi")
+    monkeypatch.setattr(mpi_env, "_WHEELS", ())
     with pytest.raises(SettingError, match=r"needs mpiexec.*pip install 'lqrpg\[mpi\]'"):
-        mpi_place.require_mpiexec("backend=mpi")
+        mpi_env.require_mpiexec("backend=mpi")
 
 
 def test_a_world_of_one_rank_is_refused(tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", "1")
+    launcher = (mpi_env.mpiexec(), "-n", "1")
     done = call(*SMOKE, "backend=mpi", cwd=tmp_path, launcher=launcher)
     assert done.returncode == 2
     assert "-n 5 lqrpg run experiment=azopg scale=smoke backend=mpi" in done.stderr
 
 
 def test_joblib_under_mpiexec_is_refused_once(tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", "3")
+    launcher = (mpi_env.mpiexec(), "-n", "3")
     done = call(*SMOKE, "backend=joblib", cwd=tmp_path, launcher=launcher)
     assert done.returncode == 2
     assert done.stderr.count("lqrpg:") == 1
@@ -196,14 +196,14 @@ def test_joblib_under_mpiexec_is_refused_once(tmp_path):
 
 
 def test_commands_name_the_program_where_the_shell_would_not_find_it(tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", "1")
+    launcher = (mpi_env.mpiexec(), "-n", "1")
     done = call(*SMOKE, "backend=mpi", cwd=tmp_path, launcher=launcher, PATH="/usr/bin:/bin")
     assert f"without mpiexec: {sys.executable} -m lqrpg run experiment=azopg" in done.stderr
 
 
 @pytest.mark.slow
 def test_reproduce_under_mpiexec_is_refused_once_with_the_command_that_shares_the_ranks(tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", "3")
+    launcher = (mpi_env.mpiexec(), "-n", "3")
     done = call("reproduce", "azopg", "scale=smoke", cwd=tmp_path, launcher=launcher)
     assert done.returncode == 2
     assert done.stderr.count("lqrpg:") == 1
@@ -212,7 +212,7 @@ def test_reproduce_under_mpiexec_is_refused_once_with_the_command_that_shares_th
 
 @pytest.mark.slow
 def test_reproduce_under_mpiexec_computes_on_its_ranks(serial, tmp_path):
-    launcher = (mpi_place.mpiexec(), "-n", "3")
+    launcher = (mpi_env.mpiexec(), "-n", "3")
     done = call("reproduce", "azopg", "scale=smoke", "backend=mpi", cwd=tmp_path, launcher=launcher)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("1 experiment(s)") == 1
@@ -222,7 +222,7 @@ def test_reproduce_under_mpiexec_computes_on_its_ranks(serial, tmp_path):
 @pytest.mark.slow
 def test_a_python_function_under_mpiexec_is_refused_once(tmp_path):
     code = "import lqrpg; lqrpg.run_experiment('azopg', scale='smoke', backend='mpi')"
-    command = [mpi_place.mpiexec(), "-n", "3", sys.executable, "-c", code]
+    command = [mpi_env.mpiexec(), "-n", "3", sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert done.stderr.count("SettingError: ") == 1
@@ -233,7 +233,7 @@ def test_a_python_function_under_mpiexec_is_refused_once(tmp_path):
 def test_a_launcher_of_another_mpi_is_refused(tmp_path):
     other = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}
     done = call(*SMOKE, "backend=mpi", cwd=tmp_path, **other)
-    assert_refused(done, "different MPI libraries", str(mpi_place.mpiexec()))
+    assert_refused(done, "different MPI libraries", str(mpi_env.mpiexec()))
 
 
 @pytest.mark.parametrize(
@@ -248,13 +248,13 @@ def test_a_launcher_of_another_mpi_is_refused(tmp_path):
 def test_launchers_fit_libraries_of_their_own_family_and_slurm_all(library, open_mpis, hydras, slurms, monkeypatch):
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
-    assert mpi_place.fits_launcher(library)
+    assert mpi_env.fits_launcher(library)
     monkeypatch.setenv("PMI_SIZE", "4")
-    assert mpi_place.fits_launcher(library) is hydras
+    assert mpi_env.fits_launcher(library) is hydras
     monkeypatch.setenv("SLURM_PROCID", "0")
-    assert mpi_place.fits_launcher(library) is slurms
+    assert mpi_env.fits_launcher(library) is slurms
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
-    assert mpi_place.fits_launcher(library) is open_mpis
+    assert mpi_env.fits_launcher(library) is open_mpis
 
 
 def test_a_launcher_of_another_mpi_is_noticed_before_mpi_is_started():
@@ -288,27 +288,27 @@ def test_a_launcher_that_is_killed_while_it_starts_is_a_worker_that_died(tmp_pat
 
 
 def test_places_of_ranks_in_the_launchers_own_words(monkeypatch):
-    for name in [name for pair in mpi_place._LAUNCHERS for name in pair]:
+    for name in [name for pair in mpi_env._LAUNCHERS for name in pair]:
         monkeypatch.delenv(name, raising=False)
-    assert mpi_place.place() is None
+    assert mpi_env.launched_rank() is None
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert mpi_place.place() is None  # every batch job is such a step
+    assert mpi_env.launched_rank() is None  # every batch job is such a step
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "5")
-    assert mpi_place.place() == mpi_place.Place(0, 5)
+    assert mpi_env.launched_rank() == mpi_env.LaunchedRank(0, 5)
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "3")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
-    assert mpi_place.place() == mpi_place.Place(3, 4)
+    assert mpi_env.launched_rank() == mpi_env.LaunchedRank(3, 4)
 
 
 def test_open_mpi_is_allowed_root_and_more_ranks_than_cores():
-    environment = mpi_place.launch_environment(Path("/tmp/here"))
+    environment = mpi_env.launch_environment(Path("/tmp/here"))
     assert environment["OMPI_ALLOW_RUN_AS_ROOT"] == environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] == "1"
     assert "oversubscribe" in environment["PRTE_MCA_rmaps_default_mapping_policy"]
     assert environment["PRTE_MCA_prte_tmpdir_base"] == "/tmp/here"
 
 
-@pytest.mark.parametrize("name", mpi_place.SHARED_MEMORY)
+@pytest.mark.parametrize("name", mpi_env.SHARED_MEMORY)
 def test_what_a_killed_launcher_leaves_in_memory_is_unlinked_whichever_mpi_it_is_of(name):
     before, left = mpi_launch._shared_memory(), Path("/dev/shm") / f"{name}of-a-test"
     left.touch()
@@ -317,7 +317,7 @@ def test_what_a_killed_launcher_leaves_in_memory_is_unlinked_whichever_mpi_it_is
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [(), (mpi_place.mpiexec(), "-n", "4")])
+@pytest.mark.parametrize("launcher", [(), (mpi_env.mpiexec(), "-n", "4")])
 def test_a_fleet_of_ranks_is_timed_and_replays(launcher, tmp_path):
     sizes = ["clock=mpi", "workers=3", "fleets=[1,2]", "timeline.workers=2"]
     times = ["real_clock.rollout_s=0.005", "real_clock.slow_wait_s=0.01"]

@@ -12,7 +12,7 @@ import pytest
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import Outcome, claims
-from lqrpg.cli.saved import fitting
+from lqrpg.cli.saved import schema_errors
 from lqrpg.figures.registry import figures
 from tests.forgery import forge
 
@@ -86,7 +86,9 @@ def test_python_takes_the_run_that_the_command_line_takes(lqrpg, tmp_path, monke
     tables = package.load_tables(tmp_path / "results" / "qsa_monte_carlo")
     assert tables["variance"].attrs["settings"]["runs"] == 2000
     seen = []
-    monkeypatch.setattr("lqrpg.cli.run_tables.fitting", lambda name, run: seen.append(run.name) or fitting(name, run))
+    monkeypatch.setattr(
+        "lqrpg.cli.run_tables.schema_errors", lambda name, run: seen.append(run.name) or schema_errors(name, run)
+    )
     package.figure("qsa_fig2", results=tmp_path / "results")
     package.figure("qsa_fig2", results=tmp_path / "results", run="smoke")
     assert seen == ["small", "smoke"]

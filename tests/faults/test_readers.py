@@ -75,7 +75,7 @@ def test_readers_during_finishes_see_a_finished_run_or_a_clear_word(place, expec
 
 def look(results):
     """Read all tables of the newest run, one after the other, as a slow reader would; say what was seen."""
-    runs = finished_runs(results, "azopg", tell=pytest.fail)
+    runs = finished_runs(results, "azopg", warn=pytest.fail)
     if not runs:
         return "no run"
     try:

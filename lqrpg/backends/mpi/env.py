@@ -36,7 +36,7 @@ INSTALL = "pip install 'lqrpg[mpi]'"
 
 
 @dataclass(frozen=True)
-class Place:
+class LaunchedRank:
     """The place of a process among those that a launcher started together.
 
     Attributes
@@ -49,14 +49,14 @@ class Place:
     size: int
 
 
-def place() -> Place | None:
+def launched_rank() -> LaunchedRank | None:
     """What the launcher says of this process; None if `mpiexec` or `srun` did not start it.
 
     A Slurm step of one task is no MPI world: batch systems start every job in one.
     """
     for rank, size in _LAUNCHERS:
         if os.environ.get(rank, "").isdigit() and os.environ.get(size, "").isdigit():
-            found = Place(int(os.environ[rank]), int(os.environ[size]))
+            found = LaunchedRank(int(os.environ[rank]), int(os.environ[size]))
             if found.size > 1 or not rank.startswith("SLURM"):
                 return found
     return None
@@ -72,7 +72,7 @@ def library() -> str:
     return " ".join(lines[0].replace(",", "").rstrip("\0").split())
 
 
-def has_entered() -> bool:
+def is_world_root() -> bool:
     """Whether this process directs the world in which a launcher has started it; such a process has loaded MPI."""
     world = sys.modules.get("lqrpg.backends.mpi.world")
     return world is not None and world.entered() is not None
@@ -142,7 +142,7 @@ def fits_launcher(library: str) -> bool:
     return not ("PMI_SIZE" in os.environ and "SLURM_PROCID" not in os.environ and "Open MPI" in library)
 
 
-def mismatch() -> LauncherError:
+def launcher_mismatch_error() -> LauncherError:
     """What to say when the launcher is of another MPI than the one that mpi4py uses."""
     right = mpiexec() or "mpiexec"
     return LauncherError(

@@ -18,7 +18,7 @@ from typing import Any
 import mpi4py
 
 from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.mpi.env import SHARED_MEMORY, Place, fits_launcher, mismatch
+from lqrpg.backends.mpi.env import SHARED_MEMORY, LaunchedRank, fits_launcher, launcher_mismatch_error
 
 mpi4py.rc(initialize=False, finalize=True)  # `join` starts MPI: a launcher that does not fit would abort it there
 from mpi4py import MPI  # noqa: E402
@@ -111,16 +111,16 @@ def join(size: int) -> Comm:
         If the launcher's ranks do not find each other.
     """
     if not fits_launcher(MPI.Get_library_version()):
-        raise mismatch()
+        raise launcher_mismatch_error()
     if not MPI.Is_initialized():
         MPI.Init_thread()
     if MPI.COMM_WORLD.size != size:
-        raise mismatch()
+        raise launcher_mismatch_error()
     MPI.COMM_WORLD.Barrier()
     return MPI.COMM_WORLD
 
 
-def enter(place: Place) -> bool:
+def enter(place: LaunchedRank) -> bool:
     """Join the world that a launcher has started; return whether this is rank 0, which the others then obey.
 
     Raises
