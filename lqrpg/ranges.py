@@ -1,6 +1,6 @@
 """Settings carry their range in the type, as in `replicates: Annotated[int, Range(1, 10_000)]`; one checker reads it.
 
-`check` refuses a value out of its range, `words` says what is expected, and `choices` what can be chosen.
+`check` refuses a value out of its range, `words` says what is expected, and `options` what can be chosen.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def words(kind: Any, *, many: bool = False) -> str:
     return str(markers[0].words(noun)) if markers else noun
 
 
-def choices(kind: Any) -> tuple[str, ...]:
+def options(kind: Any) -> tuple[str, ...]:
     """The names among which a value of a type is chosen; none if it is no such type."""
     return next((marker.names for marker in _parts(kind)[1] if isinstance(marker, OneOf)), ())
 

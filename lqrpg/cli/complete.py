@@ -1,4 +1,4 @@
-"""Shell completion of experiments, scales, systems, keys and figures; reads YAML files and no package."""
+"""Shell completion of experiments, scales, systems, keys and their values, and figures, from YAML files and types."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
 from lqrpg.plugins import choices, config_text
 
 
@@ -35,10 +36,27 @@ def _values(key: str, begun: str, words: list[str]) -> list[CompletionItem]:
         "experiment": choices("experiment"),
         "system": choices("system"),
         "scale": list(_read(_experiment_text(words)).get("scales", {})) or ["smoke", "small", "paper"],
-        "backend": ["joblib", "mpi", "serial"],
-        "joblib_backend": ["dask", "loky"],
+        "backend": [*BACKENDS],
+        "joblib_backend": [*JOBLIB_BACKENDS],
     }
-    return [CompletionItem(value) for value in known.get(key, []) if value.startswith(begun)]
+    found = known[key] if key in known else _options(key, _read(_experiment_text(words)))
+    return [CompletionItem(value) for value in found if value.startswith(begun)]
+
+
+def _options(key: str, content: Any) -> tuple[str, ...]:
+    """The names that a setting may have, by its type; the experiment's module is imported for settings of text only."""
+    names, value = key.split("."), content
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(value, str) or "${" in value:
+        return ()
+    from lqrpg.ranges import options, types_of
+    from lqrpg.runner.registry import experiment_class
+
+    kind: Any = experiment_class(content["name"])
+    for name in names:
+        kind = types_of(kind)[name]
+    return options(kind)
 
 
 def _keys(words: list[str]) -> list[str]:

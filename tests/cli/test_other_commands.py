@@ -224,6 +224,8 @@ def test_help_imports_nothing_heavy():
         ("lqrpg run experiment=azopg scale = s", {"smoke", "small"}),
         ("lqrpg run experiment=azopg service.r", {"service.rollout_s="}),
         ("lqrpg run experiment=azopg system=", {"system=mass_spring"}),
+        ("lqrpg run backend=", {"backend=joblib", "backend=mpi", "backend=serial"}),
+        ("lqrpg run experiment=qsa_monte_carlo rule=", {"rule=left", "rule=midpoint"}),
         ("lqrpg plot azopg_fig", {"azopg_fig1", "azopg_fig2", "azopg_fig3"}),
     ],
 )
