@@ -288,8 +288,8 @@ def defaults(experiment: str) -> tuple[dict, dict]:
     file = config_folders()[0] / "experiment" / f"{experiment}.yaml"
     found = job(f"experiment={experiment}")
     tags = notes(file.read_text())
-    if found.experiment.system is not None:
-        system = config_folders()[0] / "system" / f"{found.experiment.system.kind}.yaml"
+    if "system" in found.settings:
+        system = config_folders()[0] / "system" / f"{found.settings['system']['kind']}.yaml"
         tags |= notes(system.read_text(), "system.")
     return flat(found.settings), {key: note.tag for key, note in tags.items()}
 

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from lqrpg.experiments.dr_lqr import DrLqr
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.qsa import policy_evaluation
 from lqrpg.runner.experiment import Experiment
@@ -87,7 +88,7 @@ def _moved_plant(exact: Callable[[Any], Plant], rng: Callable[[], np.random.Gene
 
 def _moved_settings(experiment: Any, draw: int) -> Any:
     """The experiment with the numbers of its family of plants one ulp beside themselves."""
-    if not hasattr(experiment.system, "family"):
+    if not isinstance(experiment, DrLqr):
         return experiment
     rng = np.random.default_rng(draw)
     values = {item.name: getattr(experiment.system, item.name) for item in dataclasses.fields(experiment.system)}
