@@ -14,7 +14,8 @@ import numpy as np
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import gradient, is_stabilising, optimal_gain
 from lqrpg.lqr.plant import Array
-from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
@@ -69,14 +70,14 @@ def radius(settings: Any) -> float:
     return automatic.two_digits(automatic.point_radius(plant, (gain, optimal_gain(plant))))
 
 
-def piloted(settings: Any, oracle: Oracle, schedule: Callable[[float], Any], iterations: int) -> float:
-    """The step size that pilot runs with an oracle choose, by the rule of `lqrpg.methods.tuning`."""
+def piloted(settings: Any, make: Callable[[float], CompiledMethod], iterations: int) -> float:
+    """The constant step size that pilot runs of a method choose, by the rule of `lqrpg.methods.tuning`."""
     start = start_of(settings.system)
     records = log_spaced(iterations, PILOT_RECORDS)
 
     def gaps(size: float) -> list[Array]:
         seeds = [stream(settings.seed, settings.name, "pilot", number) for number in range(PILOTS)]
-        runs = [run_sgd(*start, oracle, schedule(size), iterations, records, seed) for seed in seeds]
+        runs = [descend(make(size), *start, iterations, records, seed) for seed in seeds]
         return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
 
     return automatic.two_digits(SAFETY * chosen(pilots(gaps, reference_step(start[0], start[2]))).step_size)

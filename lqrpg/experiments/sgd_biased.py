@@ -11,7 +11,8 @@ from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import ScheduleSettings, Steps
-from lqrpg.methods.sgd import BiasedOracle
+from lqrpg.methods.biased_gradient import BiasedGradient
+from lqrpg.methods.schedules import Schedule
 from lqrpg.runner.automatic import Finders
 
 
@@ -63,9 +64,9 @@ class SgdBiased(Comparison):
         smaller = self.biases.constant.value / 10
         return f"; where a constant bias drives gains out, a smaller one: biases.constant.value={smaller:g}"
 
-    def oracle(self, name: str) -> BiasedOracle:
+    def method(self, oracle: str, step_size: Schedule | float) -> BiasedGradient:
         """The exact gradient with a bias of that kind, and noise."""
-        return BiasedOracle(self.deviation, getattr(self.biases, name).schedule())
+        return BiasedGradient(step_size, self.deviation, getattr(self.biases, oracle).schedule())
 
 
 EXPERIMENT = SgdBiased

@@ -20,8 +20,9 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
-from lqrpg.methods.schedules import schedule
-from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.schedules import Schedule
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, stream
@@ -66,11 +67,11 @@ class Comparison(ABC):
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with the oracle that converges."""
         iterations = min(self.PILOT_ITERATIONS, self.iterations)
-        return piloted(self, self.oracle(self.MILD), lambda size: schedule("constant", value=size), iterations)
+        return piloted(self, lambda size: self.method(self.MILD, size), iterations)
 
     @abstractmethod
-    def oracle(self, name: str) -> Oracle:
-        """The oracle of that name."""
+    def method(self, oracle: str, step_size: Schedule | float) -> CompiledMethod:
+        """Descent with the oracle of that name."""
 
     def check(self) -> None:
         """Refuse sizes, steps and plants with which nothing can run."""
@@ -100,10 +101,9 @@ class Comparison(ABC):
 
     def _descend(self, oracle: str, step: str, number: int, iterations: int) -> Rows:
         case = self._case(oracle, step)
-        run = run_sgd(
+        run = descend(
+            self.method(oracle, getattr(self.steps, step).schedule()),
             *start_of(self.system),
-            self.oracle(oracle),
-            getattr(self.steps, step).schedule(),
             iterations,
             log_spaced(iterations, self.points),
             stream(self.seed, self.name, case, number),

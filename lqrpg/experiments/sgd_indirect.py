@@ -11,7 +11,8 @@ from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import Steps
-from lqrpg.methods.sgd import IndirectOracle
+from lqrpg.methods.indirect import IndirectGradient
+from lqrpg.methods.schedules import Schedule
 from lqrpg.runner.automatic import Finders
 
 
@@ -45,9 +46,9 @@ class SgdIndirect(Comparison):
         require(least <= self.start <= 10**6, "start", self.start, f"a whole number from n + m = {least} to 1000000")
         require(0 < self.dither < np.inf, "dither", self.dither, "a positive number: without it nothing is identified")
 
-    def oracle(self, name: str) -> IndirectOracle:
+    def method(self, oracle: str, step_size: Schedule | float) -> IndirectGradient:
         """The gradient of the model that a trajectory identifies, excited off or on policy."""
-        return IndirectOracle(self.start, self.dither, name == "on")
+        return IndirectGradient(step_size, self.start, dither=self.dither, on_policy=oracle == "on")
 
 
 EXPERIMENT = SgdIndirect

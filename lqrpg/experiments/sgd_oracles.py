@@ -15,10 +15,10 @@ from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_
 from lqrpg.kernels.discrete_small import gradient, make_loop
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.oracles.direct import direct_estimates, unstable_fraction
 from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
-from lqrpg.methods.sgd import log_spaced
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, repeated, stream

@@ -152,6 +152,11 @@ def make_source(seed: np.random.SeedSequence | int) -> Source:
     return Source(seed_streams(seed), np.zeros(LANES, np.uint64), stock, np.full(1, stock.size, np.int64))
 
 
+def copied(source: Source) -> Source:
+    """A source that goes on where another is, and shares nothing with it."""
+    return Source(source.state.copy(), source.words.copy(), source.stock.copy(), source.used.copy())
+
+
 @njit
 def next_normal(source):  # type: ignore[no-untyped-def]
     """The next standard normal number of a source."""

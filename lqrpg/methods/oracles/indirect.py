@@ -8,15 +8,60 @@ estimated model, with the noise covariance known.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, make_loop, policy_gradient
-from lqrpg.kernels.normals import make_source, next_normal
+from lqrpg.kernels.normals import Source, copied, make_source, next_normal
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
 from lqrpg.methods.oracles.direct import covariance_root, require_stabilising
+from lqrpg.methods.recorder import GAIN_LOST, MODEL_LOST, RUNNING, descend, observe
+from lqrpg.methods.schedules import Code, schedule_value
+
+
+class Excitation(NamedTuple):
+    """How the plant is excited.
+
+    Attributes
+    ----------
+    samples : plant samples between two updates.
+    on_policy : whether with the current gain; otherwise with the initial one for ever.
+    root : (n, n) root of the covariance of the process noise.
+    dither : schedule of the standard deviation of each entry of the exciting input.
+    """
+
+    samples: int
+    on_policy: bool
+    root: Array
+    dither: Code
+
+
+class Identification(NamedTuple):
+    """What a run knows, and where its plant is.
+
+    Attributes
+    ----------
+    theta : (n, n + m) estimate of [A B].
+    M : (n + m, n + m) inverse information matrix.
+    x : (n,) state of the plant.
+    initial_gain : (m, n) gain that excites the plant off-policy.
+    source : the run's random numbers.
+    """
+
+    theta: Array
+    M: Array
+    x: Array
+    initial_gain: Array
+    source: Source
+
+    def copy(self) -> Identification:
+        """A copy that shares nothing."""
+        arrays = (self.theta.copy(), self.M.copy(), self.x.copy(), self.initial_gain.copy())
+        return Identification(*arrays, copied(self.source))
 
 
 @njit
@@ -75,6 +120,34 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
     cost_trace(loop, n_size)
     policy_gradient(Bhat, R, Sigma, K, loop, out, n_size)
     return True
+
+
+@njit
+def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, model, size):  # type: ignore[no-untyped-def]
+    """Descend from iteration `first` to `recorder.last` along the gradient of the model (Algorithm 1).
+
+    Changes K, `known`, `recorder`, and the buffers `loop` (of the plant) and `model`. Returns the last iteration, and
+    how the loop ended.
+    """
+    A, B, Q, R, Sigma = plant
+    n, m = B.shape
+    d, following, h = np.empty(n + m), np.empty(n), np.empty(n + m)
+    Ahat, Bhat, G = np.empty((n, n)), np.empty((n, m)), np.empty_like(K)
+    exciting = K if excitation.on_policy else known.initial_gain
+    for i in range(first, recorder.last + 1):
+        if not observe(plant, K, i, recorder, loop, size):
+            return i, GAIN_LOST
+        if i == recorder.last:
+            break
+        if not model_gradient(known.theta, Q, R, Sigma, K, Ahat, Bhat, model, G, size):
+            return i, MODEL_LOST
+        descend(K, schedule_value(step, i + 1), G)
+        dither = schedule_value(excitation.dither, i + 1)
+        for _ in range(excitation.samples):
+            sample(A, B, exciting, excitation.root, dither, known.x, d, following, known.source, size)
+            rls_update(known.theta, known.M, d, following, h)
+            known.x[:] = following
+    return recorder.last, RUNNING
 
 
 @njit
