@@ -16,7 +16,7 @@ from lqrpg.compiler.lanes import all_greater, read, splat, where_greater, write
 from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent, accumulate, lane_group, move
 from lqrpg.domain_randomization.family_descent import descend_family
 from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
-from lqrpg.kernels.lane_random import State, uniform_lanes
+from lqrpg.kernels.xoshiro import State, uniform_lanes
 from lqrpg.lqr.plant import Array, contiguous
 from lqrpg.systems.families.length import LengthFamily, family_lanes
 from lqrpg.systems.families.parameters import ParameterFamily

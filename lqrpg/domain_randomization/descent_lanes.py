@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import LANES, njit, njit_borrowing
 from lqrpg.compiler.lanes import lane_array, read, splat, where_greater, write
-from lqrpg.kernels.lane_random import State
+from lqrpg.kernels.xoshiro import State
 from lqrpg.lqr.plant import Array
 
 RUNNING = -1

@@ -17,7 +17,7 @@ from lqrpg.compiler.jit import LANES, njit, size_of
 from lqrpg.compiler.lanes import all_greater, read, splat, where_greater, write
 from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent, LaneGroup, accumulate, lane_group, move
 from lqrpg.kernels.discrete_kernel import Workspace, cost_and_gradient, workspace
-from lqrpg.kernels.lane_random import State, uniform_lanes
+from lqrpg.kernels.xoshiro import State, uniform_lanes
 from lqrpg.lqr.plant import Array, contiguous
 from lqrpg.systems.families.parameters import ParameterFamily
 

@@ -22,7 +22,7 @@ from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
 from lqrpg.domain_randomization.quadrature import Nodes, Optimum, family_cost
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_batches, require_family, with_start_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows
-from lqrpg.kernels.lane_random import State, random_states
+from lqrpg.kernels.xoshiro import State, random_states
 from lqrpg.lqr.plant import Array
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows, stacked

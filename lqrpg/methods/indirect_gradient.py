@@ -10,7 +10,7 @@ import numpy as np
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
 from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import make_source
+from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
 from lqrpg.methods.model_descent import Identification, model_loop
@@ -74,7 +74,7 @@ class IndirectGradient(CompiledMethod):
         """The model that the first samples identify."""
         n, m = plant.B.shape
         known = Identification(
-            np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), make_source(seed)
+            np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), normal_stream(seed)
         )
         roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
         identify_first(

@@ -115,7 +115,7 @@ def probe(
     noise_root : (n, n) lower triangular root of the covariance of the process noise.
     signal : (count, m) xi.
     x : (n,) state; in place.
-    source : random numbers, see `normals.make_source`; in place.
+    source : random numbers, see `normals.normal_stream`; in place.
 
     Returns
     -------

@@ -14,7 +14,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels.discrete_small import close_loop
-from lqrpg.kernels.normals import Source
+from lqrpg.kernels.normals import NormalStream, copy_stream
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING, descend
 from lqrpg.methods.least_squares import rls_update
@@ -37,17 +37,12 @@ class Identification(NamedTuple):
     M: Array
     x: Array
     exciting: Array
-    source: Source
+    source: NormalStream
 
     def copy(self) -> Identification:
         """A copy that shares nothing."""
         arrays = (self.theta.copy(), self.M.copy(), self.x.copy(), self.exciting.copy())
-        return Identification(*arrays, copied(self.source))
-
-
-def copied(source: Source) -> Source:
-    """A source that goes on where another is, and shares nothing with it."""
-    return Source(source.state.copy(), source.words.copy(), source.stock.copy(), source.used.copy())
+        return Identification(*arrays, copy_stream(self.source))
 
 
 @njit

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import size_of
 from lqrpg.kernels.discrete_small import make_loop, reference
-from lqrpg.kernels.normals import make_source, seed_streams
+from lqrpg.kernels.normals import normal_stream, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods import sgd_loops as loops
 from lqrpg.methods.least_squares import check_start
@@ -192,17 +192,17 @@ def run_sgd(
     start, end = (K, best, step.code, iterations), (loop, progress, size)
     if isinstance(oracle, BiasedOracle):
         bias = oracle.bias.code if oracle.bias is not None else (0.0, 0.0, 1.0, 0.0, 1.0)
-        noise = oracle.deviation, bias, bias_direction(m, n), make_source(seed)
+        noise = oracle.deviation, bias, bias_direction(m, n), normal_stream(seed)
         loops.biased_loop(A, B, Q, R, Sigma, *start, *noise, *end)
     elif isinstance(oracle, IndirectOracle):
         check_start(oracle.start, n + m)
-        excitation = *roots, float(oracle.dither), oracle.start, oracle.on_policy, make_source(seed)
+        excitation = *roots, float(oracle.dither), oracle.start, oracle.on_policy, normal_stream(seed)
         loops.indirect_loop(A, B, Q, R, Sigma, *start, *excitation, loop, make_loop(n, m), progress, size)
     else:
         schedules = oracle.rollouts.code, oracle.length.code, oracle.radius.code
         mean = oracle.baseline == "mean"
         if isinstance(oracle, GaussianSurrogate):
-            surrogate = mean, oracle.refresh, make_source(seed)
+            surrogate = mean, oracle.refresh, normal_stream(seed)
             loops.surrogate_loop(A, B, Q, R, Sigma, Sigma0, *start, *schedules, *surrogate, *end)
         else:
             loops.direct_loop(A, B, Q, R, *start, *schedules, *roots, mean, seed_streams(seed), *end, size_of(m))

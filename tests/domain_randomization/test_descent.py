@@ -15,7 +15,7 @@ from lqrpg.domain_randomization.quadrature import (
     sampled_lengths,
     unstable_points,
 )
-from lqrpg.kernels.lane_random import random_states, uniform_lanes
+from lqrpg.kernels.xoshiro import random_states, uniform_lanes
 from lqrpg.lqr import discrete
 from tests.cartpoles import START_GAIN, cartpole
 

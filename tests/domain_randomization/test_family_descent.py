@@ -14,7 +14,7 @@ from lqrpg.domain_randomization.descent import descend
 from lqrpg.domain_randomization.descent_lanes import RUNNING
 from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
-from lqrpg.kernels.lane_random import random_states, uniform_lanes
+from lqrpg.kernels.xoshiro import random_states, uniform_lanes
 from lqrpg.lqr import discrete
 from tests.cartpoles import START_GAIN, cartpole
 from tests.families import CART_POLE, TWO, family_of

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, make_loop, policy_gradient
-from lqrpg.kernels.normals import make_source, next_normal
+from lqrpg.kernels.normals import next_normal, normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
 from lqrpg.methods.oracles.direct import covariance_root, require_stabilising
@@ -133,7 +133,7 @@ def indirect_estimates(
     loop: Loop = make_loop(plant.n_states, plant.n_inputs)
     out = np.empty((len(records), *K.shape))
     settings = float(dither), int(start), np.asarray(records, np.int64)
-    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, make_source(seed), loop, out, size_of(plant.n_states))
+    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))
     return out
 
 
