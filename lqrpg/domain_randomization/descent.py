@@ -8,6 +8,8 @@ gradient: it is frozen there.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ METHODS = ("dr", "sa")
 
 
 @njit_borrowing
-def _draw_system(family, state, place, A, B, entries, degrees):  # type: ignore[no-untyped-def]
+def _draw_system(family, state, place, A, B, entries, degrees):
     """Sample a length in each lane and write its system; `place` holds the family's variable afterwards."""
     span = family.span
     uniform_lanes(state, place)
@@ -36,9 +38,7 @@ def _draw_system(family, state, place, A, B, entries, degrees):  # type: ignore[
 
 
 @njit_borrowing
-def _run_group(  # type: ignore[no-untyped-def]
-    family, group, work, batch, fresh, rate, steps, first, gains, fail_step, size, inputs, entries, degrees
-):
+def _run_group(family, group, work, batch, fresh, rate, steps, first, gains, fail_step, size, inputs, entries, degrees):
     """All steps of a lane group whose generators and first gain are set."""
     half, step, occupied = splat(0.5), 0, min(LANES, gains.shape[1] - first)
     write(group.alive, (), splat(1.0))
@@ -68,12 +68,20 @@ def _run_group(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _buffers(family, kept, size, inputs):  # type: ignore[no-untyped-def]
+def _buffers(family, kept, size, inputs):
     return lane_group(kept, size, inputs), workspace(family.Sigma, size, inputs)
 
 
-def _descend(  # type: ignore[no-untyped-def]
-    family: LengthFamily, gain: Array, states: State, batch: int, fresh: bool, rate: float, steps, size, inputs
+def _descend(
+    family: LengthFamily,
+    gain: Array,
+    states: State,
+    batch: int,
+    fresh: bool,
+    rate: float,
+    steps: NDArray[np.int64],
+    size: Any,
+    inputs: Any,
 ) -> Descent:
     """Lane group after lane group; spare lanes repeat the last trial."""
     group, work = _buffers(family, 1 if fresh else batch, size, inputs)

@@ -30,7 +30,7 @@ class Descent(NamedTuple):
 
 
 @njit_borrowing
-def move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
+def move(K, total, alive, rate, size, inputs):
     """K <- K - rate * total in the lanes that are still running."""
     running, half = read(alive, ()), splat(0.5)
     for p in range(len(inputs)):
@@ -40,7 +40,7 @@ def move(K, total, alive, rate, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def accumulate(total, gradient, first, size, inputs):  # type: ignore[no-untyped-def]
+def accumulate(total, gradient, first, size, inputs):
     """Add a gradient to the sum over a batch, or start it with the first."""
     for p in range(len(inputs)):
         for j in range(len(size)):
@@ -66,7 +66,7 @@ class LaneGroup(NamedTuple):
 
 
 @njit
-def lane_group(kept, size, inputs):  # type: ignore[no-untyped-def]
+def lane_group(kept, size, inputs):
     """Buffers for groups that keep so many systems."""
     n, m = len(size), len(inputs)
     return LaneGroup(

@@ -26,16 +26,14 @@ TOGETHER = 512
 
 
 @njit
-def _uniform(state, numbers):  # type: ignore[no-untyped-def]
+def _uniform(state, numbers):
     """Fill (count, LANES) in order: each lane from its own generator."""
     for index in range(numbers.shape[0]):
         uniform_lanes(state, numbers[index])
 
 
 @njit
-def _run_steps(  # type: ignore[no-untyped-def]
-    systems, weights, group, work, batch, first_step, steps, rate, fail_step, size, inputs
-):
+def _run_steps(systems, weights, group, work, batch, first_step, steps, rate, fail_step, size, inputs):
     """Steps of a lane group through prepared systems: `batch` for each step, or the same ones for all.
 
     `systems` is (count, n, n, LANES) and (count, n, m, LANES); `fail_step` (LANES,) gets the step at which a lane met
@@ -61,7 +59,7 @@ def _run_steps(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _buffers(Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def _buffers(Sigma, size, inputs):
     return lane_group(1, size, inputs), workspace(Sigma, size, inputs)
 
 

@@ -94,7 +94,7 @@ def _legendre(family: LengthFamily, lengths: Array, count: int) -> Iterator[Arra
 
 
 @njit
-def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):
     """Gains in the lanes, nodes one after another: every lane sums over the nodes in the same order."""
     n, m, count = len(size), len(inputs), gains.shape[0]
     work = workspace(Sigma, size, inputs)

@@ -83,7 +83,7 @@ class Workspace(NamedTuple):
 
 
 @njit
-def _floors(Sigma, n):  # type: ignore[no-untyped-def]
+def _floors(Sigma, n):
     """Half the pivots of Sigma; half of one, and a mark, if Sigma is not safely positive definite; tr W^-1."""
     floors, rest, largest = np.zeros(n + 2), Sigma.copy(), 0.0
     for i in range(n):
@@ -109,7 +109,7 @@ def _floors(Sigma, n):  # type: ignore[no-untyped-def]
 
 
 @njit
-def workspace(Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def workspace(Sigma, size, inputs):
     """Buffers for n = len(size) states and m = len(inputs) inputs, and for noise of covariance Sigma."""
     n, m = len(size), len(inputs)
     order = n * (n + 1) // 2
@@ -129,7 +129,7 @@ def workspace(Sigma, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _close_loop(A, B, K, R, work, size, inputs):  # type: ignore[no-untyped-def]
+def _close_loop(A, B, K, R, work, size, inputs):
     """A - B K and R K; the squared size of the former bounds the entries of the Lyapunov operator."""
     n, m = len(size), len(inputs)
     bound = splat(1.0)
@@ -150,7 +150,7 @@ def _close_loop(A, B, K, R, work, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _right_sides(K, Q, Sigma, work, size, inputs):  # type: ignore[no-untyped-def]
+def _right_sides(K, Q, Sigma, work, size, inputs):
     """The right-hand sides of both equations, and the one for unit noise, as stacked upper triangles."""
     n, m = len(size), len(inputs)
     stacked = work.stacked
@@ -167,7 +167,7 @@ def _right_sides(K, Q, Sigma, work, size, inputs):  # type: ignore[no-untyped-de
 
 
 @njit_borrowing
-def _unstack(work, size):  # type: ignore[no-untyped-def]
+def _unstack(work, size):
     """Stacked upper triangles back to symmetric matrices; the cost-to-go sheds its factor d."""
     n = len(size)
     row, decisive = 0, int(work.floors[n])
@@ -184,7 +184,7 @@ def _unstack(work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _decide(work, stable, size):  # type: ignore[no-untyped-def]
+def _decide(work, stable, size):
     """Whether all pivots of the certificate exceed their floors; once refused, a lane stays refused."""
     n = len(size)
     certificate = work.certificate
@@ -201,7 +201,7 @@ def _decide(work, stable, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _weigh(A, B, K, work, size, inputs):  # type: ignore[no-untyped-def]
+def _weigh(A, B, K, work, size, inputs):
     """A bound on the operator's size, its factors' and the rounding of A - B K included, times that of its inverse."""
     n, m = len(size), len(inputs)
     order = n * (n + 1) // 2
@@ -222,7 +222,7 @@ def _weigh(A, B, K, work, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):  # type: ignore[no-untyped-def]
+def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):
     """Cost tr(P Sigma) and gradient 2 E X with E = R K - B'P A_K; infinite and NaN where there is none."""
     n, m = len(size), len(inputs)
     threshold, undefined = splat(PIVOT_THRESHOLD), splat(np.nan)
@@ -251,7 +251,7 @@ def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):  # type: ig
 
 
 @njit_borrowing
-def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs):  # type: ignore[no-untyped-def]
+def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs):
     """Costs and gradients of one lane group; for use inside other kernels.
 
     Parameters

@@ -7,8 +7,6 @@ equations of P_K and of Sigma_K have transposed matrices, so one factorisation s
 test of stability.
 """
 
-# mypy: disallow-untyped-calls=False
-
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -63,7 +61,7 @@ def make_loop(n: int, m: int) -> Loop:
 
 
 @njit
-def factorise(factors, order):  # type: ignore[no-untyped-def]
+def factorise(factors, order):
     """LU factorisation with row exchanges, in place; false if the matrix is singular or not finite."""
     s = factors.shape[0]
     for k in range(s):
@@ -87,7 +85,7 @@ def factorise(factors, order):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _stein_operator(F, factors, size):  # type: ignore[no-untyped-def]
+def _stein_operator(F, factors, size):
     """The matrix of X -> X - F X F' in the orthonormal coordinates (X_ii, sqrt(2) X_ij for i < j)."""
     n = len(size)
     row = 0
@@ -106,7 +104,7 @@ def _stein_operator(F, factors, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _pack(M, vector, size):  # type: ignore[no-untyped-def]
+def _pack(M, vector, size):
     n = len(size)
     row = 0
     for i in range(n):
@@ -116,7 +114,7 @@ def _pack(M, vector, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _unpack(vector, X, size):  # type: ignore[no-untyped-def]
+def _unpack(vector, X, size):
     n = len(size)
     row = 0
     for i in range(n):
@@ -127,7 +125,7 @@ def _unpack(vector, X, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def solve_covariance(M, loop, X, size):  # type: ignore[no-untyped-def]
+def solve_covariance(M, loop, X, size):
     """X = F X F' + M for a symmetric M, with the factors of the loop."""
     L, order, x = loop.factors, loop.order, loop.vector
     s = x.shape[0]
@@ -148,7 +146,7 @@ def solve_covariance(M, loop, X, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def solve_cost_to_go(M, loop, X, size):  # type: ignore[no-untyped-def]
+def solve_cost_to_go(M, loop, X, size):
     """X = F'X F + M for a symmetric M, with the factors of the loop, transposed."""
     L, order, x = loop.factors, loop.order, loop.vector
     s = x.shape[0]
@@ -166,7 +164,7 @@ def solve_cost_to_go(M, loop, X, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _positive_definite(X, L, size):  # type: ignore[no-untyped-def]
+def _positive_definite(X, L, size):
     """Whether a symmetric matrix is positive definite: its Cholesky factorisation, into L, goes through."""
     n = len(size)
     for i in range(n):
@@ -184,7 +182,7 @@ def _positive_definite(X, L, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
+def close_loop(A, B, Q, R, K, loop, size):
     """Form and factorise the loop of a gain; true if it is stable, as `stability_kernel.has_margin` decides.
 
     P = F'P F + I has a positive definite solution then, whatever the weights Q and R; where P is small enough for
@@ -224,7 +222,7 @@ def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _loop_has_margin(A, B, K, loop):  # type: ignore[no-untyped-def]
+def _loop_has_margin(A, B, K, loop):
     """`has_margin` of a loop near the limit of stability."""
     n, m = A.shape[0], B.shape[1]
     H = np.eye(n)
@@ -237,7 +235,7 @@ def _loop_has_margin(A, B, K, loop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def cost_trace(loop, size):  # type: ignore[no-untyped-def]
+def cost_trace(loop, size):
     """Solve for P_K of a closed, stable loop; its trace."""
     solve_cost_to_go(loop.weight, loop, loop.P, size)
     total = 0.0
@@ -247,7 +245,7 @@ def cost_trace(loop, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped-def]
+def policy_gradient(B, R, Sigma, K, loop, out, size):
     """out = 2 E_K Sigma_K (eqs. (4), (5)) of a closed, stable loop; `loop.P` must hold P_K, `loop.S` is
     filled."""
     n, m = len(size), B.shape[1]
@@ -377,7 +375,7 @@ def reference(plant: Plant) -> Reference:
 
 
 @njit
-def gap_of(K, best, loop, size):  # type: ignore[no-untyped-def]
+def gap_of(K, best, loop, size):
     """tr(P_K - P*) / tr(P*) of a closed, stable loop; `loop.P` holds P_K then.
 
     A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.

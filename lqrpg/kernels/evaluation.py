@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
 
 
 @njit
-def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def _evaluate(A, B, K, Q, R, Sigma, size, inputs):
     n, m, count = len(size), len(inputs), max(A.shape[0], K.shape[0])
     work = workspace(Sigma, size, inputs)
     a, b, k = np.empty((n, n, LANES)), np.empty((n, m, LANES)), np.empty((m, n, LANES))

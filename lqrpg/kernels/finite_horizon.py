@@ -10,8 +10,6 @@ P the stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
 .. math:: l C_l = l\\, tr(P\\Sigma) - tr((P - T'PT) D).
 """
 
-# mypy: disallow-untyped-calls=False
-
 from __future__ import annotations
 
 import numpy as np
@@ -24,7 +22,7 @@ FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, i
 
 
 @njit
-def multiply(a, b, out):  # type: ignore[no-untyped-def]
+def multiply(a, b, out):
     """out = a b."""
     for i in range(a.shape[0]):
         for j in range(b.shape[1]):
@@ -35,7 +33,7 @@ def multiply(a, b, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
+def multiply_transposed(a, b, out):
     """out = a' b."""
     for i in range(a.shape[1]):
         for j in range(b.shape[1]):
@@ -46,7 +44,7 @@ def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def square_step(F, X, M, work, out):  # type: ignore[no-untyped-def]
+def square_step(F, X, M, work, out):
     """out = F X F' + M."""
     multiply(F, X, work)
     for i in range(F.shape[0]):
@@ -58,7 +56,7 @@ def square_step(F, X, M, work, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def costs_to_go(F, weight, work, P):  # type: ignore[no-untyped-def]
+def costs_to_go(F, weight, work, P):
     """Fill P, shape (l + 1, n, n), with the costs-to-go of 0, ..., l steps: P_j = W + F'P_{j-1}F."""
     P[0] = 0.0
     n = F.shape[0]
@@ -73,7 +71,7 @@ def costs_to_go(F, weight, work, P):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):  # type: ignore[no-untyped-def]
+def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):
     """C_l, its gradient into `out`: 2/l sum_t (R K - B'P_{l-1-t}F) S_t; P has l + 1 slices."""
     length = P.shape[0] - 1
     m, n = K.shape
@@ -104,7 +102,7 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out): 
 
 
 @njit
-def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-untyped-def]
+def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
     """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1
     slices."""
     length, n = P.shape[0] - 1, F.shape[0]
@@ -128,7 +126,7 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-u
 
 
 @njit
-def multiply_square(a, b, out, n_size):  # type: ignore[no-untyped-def]
+def multiply_square(a, b, out, n_size):
     """out = a b for matrices whose size the compiler knows."""
     n = len(n_size)
     for i in range(n):
@@ -140,7 +138,7 @@ def multiply_square(a, b, out, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def multiply_square_transposed(a, b, out, n_size):  # type: ignore[no-untyped-def]
+def multiply_square_transposed(a, b, out, n_size):
     """out = a' b for matrices whose size the compiler knows."""
     n = len(n_size)
     for i in range(n):
@@ -152,7 +150,7 @@ def multiply_square_transposed(a, b, out, n_size):  # type: ignore[no-untyped-de
 
 
 @njit
-def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def]
+def _power_sum(F, X, length, T, Y, work, n_size):
     """T = F^l and Y = sum_j F^j X F^(l-1-j), by squaring the block matrix [[F, X], [0, F]]."""
     n = len(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
@@ -184,7 +182,7 @@ def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def
 
 
 @njit
-def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
+def power_of(F, length, T, work, n_size):
     """T = F^l."""
     n = len(n_size)
     base, left = work[0], work[1]
@@ -204,7 +202,7 @@ def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _size(T):  # type: ignore[no-untyped-def]
+def _size(T):
     """Frobenius norm."""
     total = 0.0
     for i in range(T.shape[0]):
@@ -214,7 +212,7 @@ def _size(T):  # type: ignore[no-untyped-def]
 
 
 @njit
-def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):  # type: ignore[no-untyped-def]
+def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):
     """C_l and its gradient into `out`, for a closed, stable loop whose P is solved; `work` is (12, n, n).
 
     With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
@@ -274,7 +272,7 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
 
 
 @njit
-def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):  # type: ignore[no-untyped-def]
+def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):
     """Mean of C_l(K + U) over the offsets U, (count, m, n); the mean gradient into `out`."""
     n, m = B.shape
     P, S, work = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))

@@ -36,7 +36,7 @@ class _Work(NamedTuple):
 
 
 @njit_borrowing
-def _multiply(left, right, out, size, columns):  # type: ignore[no-untyped-def]
+def _multiply(left, right, out, size, columns):
     for i in range(len(size)):
         for j in range(len(columns)):
             total = read(left, (i, 0)) * read(right, (0, j))
@@ -46,7 +46,7 @@ def _multiply(left, right, out, size, columns):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _measure(A, period, work, size):  # type: ignore[no-untyped-def]
+def _measure(A, period, work, size):
     """Each lane's halvings and scale, from its row-sum norm; the most halvings of any lane."""
     n, most, zero = len(size), 0, splat(0.0)
     norms = splat(0.0)
@@ -67,7 +67,7 @@ def _measure(A, period, work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _sum_series(A, series, work, size):  # type: ignore[no-untyped-def]
+def _sum_series(A, series, work, size):
     """phi and the exponential of the scaled matrices, by four powers of them and Horner's rule in the fourth."""
     n, powers = len(size), work.powers
     for i in range(n):
@@ -96,7 +96,7 @@ def _sum_series(A, series, work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _double_back(work, most, size):  # type: ignore[no-untyped-def]
+def _double_back(work, most, size):
     n, half = len(size), splat(0.5)
     for count in range(most):
         left, done = read(work.halvings, ()), splat(float(count) + 0.5)
@@ -113,7 +113,7 @@ def _double_back(work, most, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hold(A, B, period, series, size, inputs):  # type: ignore[no-untyped-def]
+def _hold(A, B, period, series, size, inputs):
     n, m = len(size), len(inputs)
     work = _Work(
         lane_array(4 * n * n).reshape((4, n, n, LANES)),

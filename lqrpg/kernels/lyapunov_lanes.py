@@ -82,7 +82,7 @@ def _substitute(emit: Emitter, factors: Entries, order: int, stacked: Any, colum
 
 
 @intrinsic
-def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):  # type: ignore[no-untyped-def]
+def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):
     """Solve X - A_K X A_K' = S for the stacked right-hand sides 0 and, if `certify`, 1; the adjoint equation for 2.
 
     `closed` is (n, n, LANES), `stacked` (3, N, LANES) with N = n(n+1)/2, right-hand sides before and solutions
@@ -93,7 +93,7 @@ def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):  # ty
     n = len(size)
     order = n * (n + 1) // 2
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         emit = Emitter(builder)
         bases = [
             lane_pointer(context, builder, kind, array) for kind, array in zip(sig.args[:3], args[:3], strict=True)

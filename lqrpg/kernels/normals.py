@@ -7,8 +7,6 @@ fall into the rectangle inside their layer and need one multiplication, the rest
 the lane's own stream.
 """
 
-# mypy: disallow-untyped-calls=False
-
 from __future__ import annotations
 
 import math
@@ -57,13 +55,13 @@ def seed_streams(seed: np.random.SeedSequence | int) -> State:
 
 
 @njit
-def _uniform(state, lane):  # type: ignore[no-untyped-def]
+def _uniform(state, lane):
     """A number in (0, 1]: its logarithm is finite."""
     return (upper_bits(next_word(state, lane)) + 1) * TO_UNIT
 
 
 @njit
-def _tail(state, lane):  # type: ignore[no-untyped-def]
+def _tail(state, lane):
     """A normal number beyond `TAIL_START`, by Marsaglia's exponential rejection."""
     while True:
         beyond = -np.log(_uniform(state, lane)) / TAIL_START
@@ -72,7 +70,7 @@ def _tail(state, lane):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _settle(state, lane, word):  # type: ignore[no-untyped-def]
+def _settle(state, lane, word):
     """The normal number of a word that missed its layer's rectangle: wedge, tail, or a fresh word."""
     while True:
         layer = np.int64(word & _LAYER_MASK)
@@ -89,7 +87,7 @@ def _settle(state, lane, word):  # type: ignore[no-untyped-def]
 
 
 @njit
-def fill_normals(state, words, out):  # type: ignore[no-untyped-def]
+def fill_normals(state, words, out):
     """Fill `out`, shape (rows, LANES), with standard normal numbers.
 
     `state` is advanced in place; `words`, (LANES,), is scratch.
@@ -137,11 +135,11 @@ def normal_stream(seed: np.random.SeedSequence | int) -> NormalStream:
 
 def copy_stream(stream: NormalStream) -> NormalStream:
     """A stream that goes on where another is, and shares nothing with it."""
-    return NormalStream(*(array.copy() for array in stream))
+    return NormalStream(stream.state.copy(), stream.words.copy(), stream.buffer.copy(), stream.cursor.copy())
 
 
 @njit
-def next_normal(stream):  # type: ignore[no-untyped-def]
+def next_normal(stream):
     """The next standard normal number of a stream, which is advanced in place."""
     cursor = stream.cursor[0]
     if cursor == _BUFFERED * LANES:

@@ -30,14 +30,14 @@ class Pivoted(NamedTuple):
 
 
 @njit
-def pivoted_buffers(n):  # type: ignore[no-untyped-def]
+def pivoted_buffers(n):
     """Buffers for n states."""
     order = n * (n + 1) // 2
     return Pivoted(np.empty((order, order)), np.empty(order, np.int64), np.empty(order), np.empty(order))
 
 
 @njit_borrowing
-def _operator(closed, lane, matrix):  # type: ignore[no-untyped-def]
+def _operator(closed, lane, matrix):
     """Matrix of X -> X - A_K X A_K' on stacked upper triangles, for one lane."""
     n = closed.shape[0]
     row = 0
@@ -55,7 +55,7 @@ def _operator(closed, lane, matrix):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _factorise(matrix, rows):  # type: ignore[no-untyped-def]
+def _factorise(matrix, rows):
     """Factors in place with row interchanges, noted in `rows`. An exact zero pivot leaves infinities."""
     order = matrix.shape[0]
     for i in range(order):
@@ -76,7 +76,7 @@ def _factorise(matrix, rows):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _solve(work, stacked, column, lane):  # type: ignore[no-untyped-def]
+def _solve(work, stacked, column, lane):
     """Solution of M x = right, into one column of one lane."""
     factors, x = work.matrix, work.x
     order = factors.shape[0]
@@ -92,7 +92,7 @@ def _solve(work, stacked, column, lane):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _solve_transposed(work, stacked, column, lane):  # type: ignore[no-untyped-def]
+def _solve_transposed(work, stacked, column, lane):
     """Solution of M'x = right, into one column of one lane."""
     factors, z = work.matrix, work.x
     order = factors.shape[0]
@@ -108,7 +108,7 @@ def _solve_transposed(work, stacked, column, lane):  # type: ignore[no-untyped-d
 
 
 @njit_borrowing
-def _noise(Sigma, right):  # type: ignore[no-untyped-def]
+def _noise(Sigma, right):
     row = 0
     for i in range(Sigma.shape[0]):
         for j in range(i, Sigma.shape[0]):
@@ -117,7 +117,7 @@ def _noise(Sigma, right):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _unit_noise(n, right):  # type: ignore[no-untyped-def]
+def _unit_noise(n, right):
     row = 0
     for i in range(n):
         for j in range(i, n):
@@ -126,7 +126,7 @@ def _unit_noise(n, right):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _stage_weight(K, Q, weighted, lane, right):  # type: ignore[no-untyped-def]
+def _stage_weight(K, Q, weighted, lane, right):
     """Q + K'RK, with off-diagonal entries counted twice."""
     row = 0
     for i in range(Q.shape[0]):
@@ -139,7 +139,7 @@ def _stage_weight(K, Q, weighted, lane, right):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked, work):  # type: ignore[no-untyped-def]
+def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked, work):
     """Overwrite one lane of the stacked solutions: covariance, unit-noise covariance, twice-counted cost-to-
     go.
     """

@@ -27,7 +27,7 @@ FEW_DOUBLINGS, SMALL_GROWTH = 20, 100.0
 
 
 @njit
-def _product(a, b, out, size):  # type: ignore[no-untyped-def]
+def _product(a, b, out, size):
     """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
     n = len(size)
     for i in range(n):
@@ -48,7 +48,7 @@ def _product(a, b, out, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _transposed_product(a, b, out, size):  # type: ignore[no-untyped-def]
+def _transposed_product(a, b, out, size):
     """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
     n = len(size)
     for i in range(n):
@@ -60,7 +60,7 @@ def _transposed_product(a, b, out, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type: ignore[no-untyped-def]
+def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):
     """Fill the lanes with A - B K and Q + K'RK of the gains from `first` on; spare lanes repeat the last gain."""
     n, m = len(size), B.shape[1]
     for lane in range(LANES):
@@ -85,7 +85,7 @@ def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type
 
 
 @njit
-def _first_step(closed, weight, steps, transition, work, term, product, size):  # type: ignore[no-untyped-def]
+def _first_step(closed, weight, steps, transition, work, term, product, size):
     """Taylor series of e^{A_K h} into `transition` and of W_h into `weight`, h the lane's entry of `steps`."""
     n = len(size)
     h = read(steps, (0,))
@@ -115,7 +115,7 @@ def _first_step(closed, weight, steps, transition, work, term, product, size):  
 
 
 @njit
-def _double(transition, weight, active, work, product, size):  # type: ignore[no-untyped-def]
+def _double(transition, weight, active, work, product, size):
     """W <- W + E'WE and E <- E^2 where `active` is 1 and not 0, the horizon twice as long there afterwards."""
     n = len(size)
     on = read(active, (0,))
@@ -135,7 +135,7 @@ def _double(transition, weight, active, work, product, size):  # type: ignore[no
 
 
 @njit
-def _frobenius(matrix, lane):  # type: ignore[no-untyped-def]
+def _frobenius(matrix, lane):
     total = 0.0
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
@@ -144,7 +144,7 @@ def _frobenius(matrix, lane):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
+def _doublings(norm, horizon):
     """Number of doublings that leads from a first step with ||A_K|| h <= FIRST_STEP to the horizon."""
     count = MIN_DOUBLINGS
     while norm * horizon / 2.0**count > FIRST_STEP and count < MAX_DOUBLINGS:
@@ -153,7 +153,7 @@ def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ignore[no-untyped-def]
+def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):
     n, m = len(size), B.shape[1]
     K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
     buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
@@ -183,7 +183,7 @@ def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ig
 
 
 @njit
-def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-untyped-def]
+def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):
     n, m = len(size), B.shape[1]
     K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
     buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))

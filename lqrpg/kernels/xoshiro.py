@@ -34,7 +34,7 @@ def random_states(seeds: Sequence[np.random.SeedSequence]) -> State:
 
 
 @njit_borrowing
-def next_word(state, lane):  # type: ignore[no-untyped-def]
+def next_word(state, lane):
     """The next 64-bit word of one lane's stream; advances `state`, shape (4, lanes), in place."""
     s0, s1, s2, s3 = state[0, lane], state[1, lane], state[2, lane], state[3, lane]
     total = s0 + s3
@@ -51,13 +51,13 @@ def next_word(state, lane):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def upper_bits(word):  # type: ignore[no-untyped-def]
+def upper_bits(word):
     """The upper 53 bits of a word, as an integer: times `TO_UNIT` a number in [0, 1)."""
     return np.int64(word >> _11)
 
 
 @njit_borrowing
-def uniform_lanes(state, out):  # type: ignore[no-untyped-def]
+def uniform_lanes(state, out):
     """Write numbers in [0, 1) to `out`, shape (LANES,), and advance the streams, `state` of shape (4, LANES)."""
     for lane in range(LANES):
         out[lane] = upper_bits(next_word(state, lane)) * TO_UNIT

@@ -26,7 +26,7 @@ SCRATCH = 10
 
 
 @njit_borrowing
-def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
+def _response(F, G, limit, scratch):
     """Fill G_ij = sum over k of (F^k)_ij^2, by doubling; false if the sum does not end, or is too large."""
     n = F.shape[0]
     X, power, work, row = scratch[:n], scratch[n], scratch[n + 1], scratch[n + 2, 0]
@@ -71,7 +71,7 @@ def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _contracts(power, G):  # type: ignore[no-untyped-def]
+def _contracts(power, G):
     """Whether |F^k| reduces the standard deviations of the states under unit noise so much that the rest is nothing."""
     n = len(power)
     for i in range(n):
@@ -88,7 +88,7 @@ def _contracts(power, G):  # type: ignore[no-untyped-def]
 
 
 @njit
-def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
+def has_margin(F, H, limit):
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
     The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones.
@@ -97,7 +97,7 @@ def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def margin_holds(F, H, limit, scratch):  # type: ignore[no-untyped-def]
+def margin_holds(F, H, limit, scratch):
     """The same with `scratch` from the caller."""
     n = F.shape[0]
     G, v, w = scratch[n + 3], scratch[n + 4, 0], scratch[n + 5, 0]
@@ -133,7 +133,7 @@ def margin_holds(F, H, limit, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):  # type: ignore[no-untyped-def]
+def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):
     """Decide one lane by `has_margin`; if it is stable, put both solutions, summed by doubling, in place of its own.
 
     Parameters
@@ -181,7 +181,7 @@ def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):  #
 
 
 @njit_borrowing
-def _add_transformed(F, X, work):  # type: ignore[no-untyped-def]
+def _add_transformed(F, X, work):
     """X <- X + F X F'."""
     n = len(F)
     for i in range(n):

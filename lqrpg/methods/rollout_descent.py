@@ -17,7 +17,8 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.discrete_small import close_loop
-from lqrpg.kernels.normals import LANES, State, seed_streams
+from lqrpg.kernels.normals import LANES, seed_streams
+from lqrpg.kernels.xoshiro import State
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.exact_descent import GAIN_LOST, RUNNING, descend
 from lqrpg.methods.oracles.direct import covariance_root, direct_gradient, make_work, rollout_costs

@@ -111,7 +111,7 @@ def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: flo
 
 
 @intrinsic
-def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # type: ignore[no-untyped-def]
+def family_lanes(typing_context, coefficients, z, out, entries, degrees):
     """Evaluate polynomials at the lanes of z, shape (LANES,), into `out`, shape (rows, columns, LANES).
 
     `coefficients` is (degree + 1, rows, columns); `entries` and `degrees` are `size_of` rows times columns and of the
@@ -121,7 +121,7 @@ def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # typ
         return None
     count, degree = len(entries), len(degrees)
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         emit = Emitter(builder)
         numbers = context.make_array(sig.args[0])(context, builder, args[0]).data
         place = emit.load(lane_pointer(context, builder, sig.args[1], args[1]), 0)
