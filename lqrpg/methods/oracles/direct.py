@@ -16,6 +16,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
+from lqrpg.lqr.definite import covariance_root as covariance_root
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant, contiguous
 
@@ -218,23 +219,6 @@ def _single_rollout_estimates(  # type: ignore[no-untyped-def]
             for p in range(m):
                 for j in range(n):
                     out[first + lane, p, j] = scale * costs[lane] * U[p * n + j, lane]
-
-
-def covariance_root(covariance: Array, name: str = "covariance") -> Array:
-    """A lower triangular L with L L' = covariance, for a symmetric positive semidefinite matrix, (n, n).
-
-    Raises
-    ------
-    ValueError
-        If the matrix is not symmetric positive semidefinite.
-    """
-    symmetric = np.allclose(covariance, covariance.T)
-    values, vectors = np.linalg.eigh(covariance)
-    if not symmetric or values[0] < -1e-12 * max(1.0, values[-1]):
-        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    _, triangular = np.linalg.qr(root.T)
-    return np.ascontiguousarray(np.tril(triangular.T))
 
 
 def check_direct(count: int, length: int, radius: float, baseline: str) -> None:
