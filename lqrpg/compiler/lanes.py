@@ -119,11 +119,11 @@ class Emitter:
         """The same number in all lanes."""
         return ir.Constant(llvm_vector, [number] * LANES)
 
-    def fused_minus(self, left: Any, right: Any, minuend: Any) -> Any:
+    def fnma(self, left: Any, right: Any, minuend: Any) -> Any:
         """minuend - left * right."""
         return self.builder.call(self._fma, [self.builder.fneg(left), right, minuend])
 
-    def fused(self, left: Any, right: Any, addend: Any) -> Any:
+    def fma(self, left: Any, right: Any, addend: Any) -> Any:
         """left * right + addend."""
         return self.builder.call(self._fma, [left, right, addend])
 
@@ -186,7 +186,7 @@ def splat(typing_context, number):
 
 
 @intrinsic
-def fused(typing_context, left, right, addend):
+def fma(typing_context, left, right, addend):
     """left * right + addend with one rounding, lane by lane; the same bits on every machine."""
     if {left, right, addend} != {_vector}:
         return None
@@ -198,7 +198,7 @@ def fused(typing_context, left, right, addend):
 
 
 @intrinsic
-def fused_minus(typing_context, left, right, minuend):
+def fnma(typing_context, left, right, minuend):
     """minuend - left * right with one rounding, lane by lane; the same bits on every machine."""
     if {left, right, minuend} != {_vector}:
         return None

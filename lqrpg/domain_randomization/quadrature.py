@@ -19,6 +19,7 @@ from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import are_stable
 from lqrpg.systems.families.family import Family
 from lqrpg.systems.families.length import LengthFamily
 
@@ -178,8 +179,7 @@ def unstable_points(family: Family, gain: Array) -> Array:
     """The points of the family's grid at which the gain does not stabilise the plant."""
     points = family.grid()
     A, B = family.systems(points)
-    moduli = np.abs(np.linalg.eigvals(A - B @ gain)).max(axis=1)
-    return np.asarray(points[~(moduli < 1.0)])
+    return np.asarray(points[~are_stable(A, B, gain, "discrete")])
 
 
 def family_hessian(family: Family, gain: Array, nodes: Nodes) -> Array:

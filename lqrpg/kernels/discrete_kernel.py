@@ -34,8 +34,8 @@ import numpy as np
 from lqrpg.compiler.jit import LANES, njit, njit_borrowing
 from lqrpg.compiler.lanes import (
     all_greater,
-    fused,
-    fused_minus,
+    fma,
+    fnma,
     lane_array,
     read,
     splat,
@@ -137,9 +137,9 @@ def _close_loop(A, B, K, R, work, size, inputs):
         for j in range(n):
             total = read(A, (i, j))
             for p in range(m):
-                total = fused_minus(read(B, (i, p)), read(K, (p, j)), total)
+                total = fnma(read(B, (i, p)), read(K, (p, j)), total)
             write(work.closed, (i, j), total)
-            bound = fused(total, total, bound)
+            bound = fma(total, total, bound)
     write(work.sizes, (2,), bound)
     for p in range(m):
         for j in range(n):
@@ -161,7 +161,7 @@ def _right_sides(K, Q, Sigma, work, size, inputs):
             write(stacked, (1, row), splat(1.0 if i == j else 0.0))
             total = splat(Q[i, j])
             for p in range(m):
-                total = fused(read(K, (p, i)), read(work.weighted, (p, j)), total)
+                total = fma(read(K, (p, i)), read(work.weighted, (p, j)), total)
             write(stacked, (2, row), total * (1.0 if i == j else 2.0))
             row += 1
 
@@ -208,10 +208,10 @@ def _weigh(A, B, K, work, size, inputs):
     loop, inputs_size, gain, solution, zero = splat(1.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
     for i in range(n):
         for j in range(n):
-            loop = fused(read(A, (i, j)), read(A, (i, j)), loop)
+            loop = fma(read(A, (i, j)), read(A, (i, j)), loop)
         for p in range(m):
-            inputs_size = fused(read(B, (i, p)), read(B, (i, p)), inputs_size)
-            gain = fused(read(K, (p, i)), read(K, (p, i)), gain)
+            inputs_size = fma(read(B, (i, p)), read(B, (i, p)), inputs_size)
+            gain = fma(read(K, (p, i)), read(K, (p, i)), gain)
     for row in range(order):
         entry = read(work.stacked, (int(work.floors[n]), row))
         solution = solution + where_greater(entry, zero, entry, zero - entry)
@@ -236,17 +236,17 @@ def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = fused(read(B, (i, p)), read(work.value, (i, j)), total)
+                total = fma(read(B, (i, p)), read(work.value, (i, j)), total)
             write(projected, (0, j), total)
         for j in range(n):
             total = read(work.weighted, (p, j))
             for i in range(n):
-                total = fused_minus(read(projected, (0, i)), read(work.closed, (i, j)), total)
+                total = fnma(read(projected, (0, i)), read(work.closed, (i, j)), total)
             write(work.factor, (p, j), total + total)
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = fused(read(work.factor, (p, i)), read(work.covariance, (i, j)), total)
+                total = fma(read(work.factor, (p, i)), read(work.covariance, (i, j)), total)
             write(gradient, (p, j), where_greater(accepted, threshold, total, undefined))
 
 
@@ -270,7 +270,7 @@ def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, 
     if not all_greater(read(work.sizes, (2,)) * GROWTH_LIMIT, grown):
         for lane in range(LANES):
             if not work.sizes[0, lane] * work.sizes[1, lane] < GROWTH_LIMIT * work.sizes[2, lane]:
-                solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked, work.pivoted)
+                solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked, work.pivoted, size)
                 work.sizes[0, lane], work.sizes[1, lane] = 1.0, 1.0  # no growth
     _weigh(A, B, K, work, size, inputs)
     clear, limit = all_greater(splat(SURE * LIMIT / len(size)), read(work.sizes, (3,))), SURE * LIMIT / len(size)

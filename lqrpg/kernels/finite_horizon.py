@@ -15,44 +15,12 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, solve_cost_to_go, solve_covariance
+from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, gradient_factor
+from lqrpg.kernels.pivoted import solve_cost_to_go, solve_covariance
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import congruence, multiply, multiply_sized, multiply_transposed, multiply_transposed_sized
 
 FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
-
-
-@njit
-def multiply(a, b, out):
-    """out = a b."""
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            total = 0.0
-            for k in range(b.shape[0]):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def multiply_transposed(a, b, out):
-    """out = a' b."""
-    for i in range(a.shape[1]):
-        for j in range(b.shape[1]):
-            total = 0.0
-            for k in range(b.shape[0]):
-                total += a[k, i] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def square_step(F, X, M, work, out):
-    """out = F X F' + M."""
-    multiply(F, X, work)
-    for i in range(F.shape[0]):
-        for j in range(F.shape[0]):
-            total = M[i, j]
-            for k in range(F.shape[0]):
-                total += work[i, k] * F[j, k]
-            out[i, j] = total
 
 
 @njit
@@ -96,7 +64,7 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):
         for i in range(n):
             for j in range(n):
                 total += weight[i, j] * S[i, j]
-        square_step(F, S, Sigma, work[0], work[1])
+        congruence(F, S, Sigma, work[0], work[1])
         S[:, :] = work[1]
     return total / length
 
@@ -120,33 +88,9 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
         for i in range(n):
             for j in range(n):
                 total += work[0, i, j] * work[1, j, i]
-        square_step(F, S, Sigma, work[0], work[1])
+        congruence(F, S, Sigma, work[0], work[1])
         S[:, :] = work[1]
     return 2.0 * total / length**2
-
-
-@njit
-def multiply_square(a, b, out, n_size):
-    """out = a b for matrices whose size the compiler knows."""
-    n = len(n_size)
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def multiply_square_transposed(a, b, out, n_size):
-    """out = a' b for matrices whose size the compiler knows."""
-    n = len(n_size)
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += a[k, i] * b[k, j]
-            out[i, j] = total
 
 
 @njit
@@ -163,21 +107,21 @@ def _power_sum(F, X, length, T, Y, work, n_size):
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply_square(T, corner, left, n_size)
-            multiply_square(Y, base, right, n_size)
+            multiply_sized(T, corner, left, n_size)
+            multiply_sized(Y, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     Y[i, j] = left[i, j] + right[i, j]
-            multiply_square(T, base, left, n_size)
+            multiply_sized(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply_square(base, corner, left, n_size)
-            multiply_square(corner, base, right, n_size)
+            multiply_sized(base, corner, left, n_size)
+            multiply_sized(corner, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     corner[i, j] = left[i, j] + right[i, j]
-            multiply_square(base, base, left, n_size)
+            multiply_sized(base, base, left, n_size)
             base[:, :] = left
 
 
@@ -193,11 +137,11 @@ def power_of(F, length, T, work, n_size):
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply_square(T, base, left, n_size)
+            multiply_sized(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply_square(base, base, left, n_size)
+            multiply_sized(base, base, left, n_size)
             base[:, :] = left
 
 
@@ -227,13 +171,13 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     for i in range(n):
         for j in range(n):
             D[i, j] = S[i, j] - Sigma0[i, j]
-    multiply_square(P, T, left, n_size)
-    multiply_square_transposed(T, left, G, n_size)  # T'PT
-    multiply_square(left, D, right, n_size)  # P T D
+    multiply_sized(P, T, left, n_size)
+    multiply_transposed_sized(T, left, G, n_size)  # T'PT
+    multiply_sized(left, D, right, n_size)  # P T D
     for i in range(n):
         for j in range(n):
             Y[i, j] = right[j, i]  # D T'P, the seed of the sum
-    multiply_square(T, D, left, n_size)
+    multiply_sized(T, D, left, n_size)
     total = 0.0
     for i in range(n):
         for j in range(n):
@@ -250,17 +194,9 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
         _power_sum(F, right, length, T, Y, scratch, n_size)
     else:
         Y[:, :] = 0.0
-    multiply_square(H, F, left, n_size)
-    multiply_square(left, S, right, n_size)
-    multiply_square(P, F, left, n_size)
-    for p in range(m):
-        for j in range(n):
-            value = 0.0
-            for q in range(m):
-                value += R[p, q] * K[q, j]
-            for k in range(n):
-                value -= B[k, p] * left[k, j]
-            loop.residual[p, j] = value
+    multiply_sized(H, F, left, n_size)
+    multiply_sized(left, S, right, n_size)
+    gradient_factor(B, R, K, loop, n_size)
     for p in range(m):
         for j in range(n):
             value, tail = 0.0, 0.0
@@ -319,7 +255,7 @@ def rollout_gradient(
 
 
 def rollout_moments(
-    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: LyapunovWorkspace
 ) -> tuple[float, float, Array]:
     """Mean and variance of a rollout's mean stage cost, and the gradient of the mean, at a stabilising gain.
 
@@ -330,7 +266,7 @@ def rollout_moments(
     """
     A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
     n_size = size_of(plant.n_states)
-    if not close_loop(A, B, Q, R, K, loop, n_size):
+    if not factorise(A, B, Q, R, K, loop, n_size):
         raise ValueError("the gain does not stabilise the plant")
     cost_trace(loop, n_size)
     n, out = plant.n_states, np.empty_like(K)

@@ -1,4 +1,4 @@
-"""Zero-order hold of many small plants at once: the exact sampled matrices, in lanes.
+"""Zero-order hold of many small plants at once, in lanes: the compiled twin of `lqr.sampling.zero_order_hold`.
 
 With phi(X) = I + X/2! + X^2/3! + ..., the sampled plant is
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, njit_borrowing, size_of
-from lqrpg.compiler.lanes import fused, lane_array, read, splat, where_greater, write
+from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array
 
 SMALL = 0.5  # row-sum norm below which the series, to the 15th power, is exact to rounding
@@ -41,7 +41,7 @@ def _multiply(left, right, out, size, columns):
         for j in range(len(columns)):
             total = read(left, (i, 0)) * read(right, (0, j))
             for k in range(1, len(size)):
-                total = fused(read(left, (i, k)), read(right, (k, j)), total)
+                total = fma(read(left, (i, k)), read(right, (k, j)), total)
             write(out, (i, j), total)
 
 
@@ -86,7 +86,7 @@ def _sum_series(A, series, work, size):
             for j in range(n):
                 total = read(work.scratch, (i, j))
                 for power in range(3):
-                    total = fused(read(powers, (power, i, j)), splat(series[4 * block + power + 1]), total)
+                    total = fma(read(powers, (power, i, j)), splat(series[4 * block + power + 1]), total)
                 if i == j:
                     total = total + splat(series[4 * block])
                 write(work.phi, (i, j), total)

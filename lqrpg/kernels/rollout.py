@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, size_of
-from lqrpg.compiler.lanes import fused, lane_array, read, splat, where_greater, write
+from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.stability import is_stable
 
@@ -36,14 +36,14 @@ def _product(a, b, out, size):
             right = splat(0.0)
             for k in range(n):
                 shared = read(a, (i, k))
-                left = fused(shared, read(b, (k, j)), left)
-                right = fused(shared, read(b, (k, j + 1)), right)
+                left = fma(shared, read(b, (k, j)), left)
+                right = fma(shared, read(b, (k, j + 1)), right)
             write(out, (i, j), left)
             write(out, (i, j + 1), right)
         if n % 2 == 1:
             last = splat(0.0)
             for k in range(n):
-                last = fused(read(a, (i, k)), read(b, (k, n - 1)), last)
+                last = fma(read(a, (i, k)), read(b, (k, n - 1)), last)
             write(out, (i, n - 1), last)
 
 
@@ -55,7 +55,7 @@ def _transposed_product(a, b, out, size):
         for j in range(i, n):
             total = splat(0.0)
             for k in range(n):
-                total = fused(read(a, (k, i)), read(b, (k, j)), total)
+                total = fma(read(a, (k, i)), read(b, (k, j)), total)
             write(out, (i, j), total)
 
 
@@ -72,14 +72,14 @@ def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):
         for j in range(n):
             total = splat(0.0)
             for q in range(m):
-                total = fused(splat(R[p, q]), read(K, (q, j)), total)
+                total = fma(splat(R[p, q]), read(K, (q, j)), total)
             write(RK, (p, j), total)
     for i in range(n):
         for j in range(n):
             loop, stage = splat(A[i, j]), splat(Q[i, j])
             for p in range(m):
-                loop = fused(splat(-B[i, p]), read(K, (p, j)), loop)
-                stage = fused(read(K, (p, i)), read(RK, (p, j)), stage)
+                loop = fma(splat(-B[i, p]), read(K, (p, j)), loop)
+                stage = fma(read(K, (p, i)), read(RK, (p, j)), stage)
             write(closed, (i, j), loop)
             write(weight, (i, j), stage)
 

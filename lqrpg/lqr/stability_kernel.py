@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
+from lqrpg.lqr.products import multiply
 from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
 
 ITERATIONS = 200
@@ -37,12 +38,7 @@ def _response(F, G, limit, scratch):
                 X[i, j, k] = 1.0 if i == j and j == k else 0.0
     for _ in range(DOUBLINGS):
         for j in range(n):
-            for i in range(n):
-                for k in range(n):
-                    total = 0.0
-                    for p in range(n):
-                        total += power[i, p] * X[j, p, k]
-                    work[i, k] = total
+            multiply(power, X[j], work)
             for i in range(n):
                 for k in range(n):
                     total = 0.0
@@ -58,12 +54,7 @@ def _response(F, G, limit, scratch):
                 return False
         if _contracts(power, G):
             return True
-        for i in range(n):
-            for k in range(n):
-                total = 0.0
-                for p in range(n):
-                    total += power[i, p] * power[p, k]
-                work[i, k] = total
+        multiply(power, power, work)
         for i in range(n):
             for k in range(n):
                 power[i, k] = work[i, k]
@@ -160,11 +151,7 @@ def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):
         _add_transformed(F, X, work)
         _add_transformed(F.T, P, work)
         largest = 0.0
-        for i in range(n):
-            for j in range(n):
-                work[i, j] = 0.0
-                for k in range(n):
-                    work[i, j] += F[i, k] * F[k, j]
+        multiply(F, F, work)
         for i in range(n):
             for j in range(n):
                 F[i, j] = work[i, j]
@@ -182,13 +169,9 @@ def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):
 
 @njit_borrowing
 def _add_transformed(F, X, work):
-    """X <- X + F X F'."""
+    """X <- X + F X F' in place; `work`, (n, n), is scratch."""
     n = len(F)
-    for i in range(n):
-        for j in range(n):
-            work[i, j] = 0.0
-            for k in range(n):
-                work[i, j] += F[i, k] * X[k, j]
+    multiply(F, X, work)
     for i in range(n):
         for j in range(n):
             for k in range(n):

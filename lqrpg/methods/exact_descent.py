@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.discrete_small import close_loop, cost_trace, factorise, policy_gradient
+from lqrpg.kernels.discrete_small import cost_trace, factorise, policy_gradient
+from lqrpg.kernels.pivoted import pivoted_lu
 
 RUNNING, GAIN_LOST, MODEL_LOST, SINGULAR = 0, 1, 2, 3
 """How a loop that can be continued stands."""
@@ -54,7 +55,7 @@ def exact_loop(A, B, Q, R, Sigma, K, step, natural, marks, gains, loop, size):  
     """
     G = np.empty_like(K)
     following = 0
-    close_loop(A, B, Q, R, K, loop, size)
+    factorise(A, B, Q, R, K, loop, size)
     for i in range(1, marks[-1] + 1):
         cost_trace(loop, size)
         if natural:
@@ -62,7 +63,7 @@ def exact_loop(A, B, Q, R, Sigma, K, step, natural, marks, gains, loop, size):  
         else:
             policy_gradient(B, R, Sigma, K, loop, G, size)
         descend(K, step, G)
-        if not close_loop(A, B, Q, R, K, loop, size):
+        if not factorise(A, B, Q, R, K, loop, size):
             return i, GAIN_LOST
         if marks[following] == i:
             gains[following] = K
@@ -94,7 +95,7 @@ def improve(A, B, R, K, loop, curvature, order, size):  # type: ignore[no-untype
             for k in range(n):
                 total += loop.residual[p, k] * A[k, j]
             K[p, j] = total
-    if not factorise(curvature, order):
+    if not pivoted_lu(curvature, order):
         return False
     for j in range(n):
         for p in range(m):
@@ -118,10 +119,10 @@ def newton_loop(A, B, Q, R, K, marks, gains, loop, size):  # type: ignore[no-unt
     m = B.shape[1]
     curvature, order = np.empty((m, m)), np.empty(m, np.int64)
     following = 0
-    close_loop(A, B, Q, R, K, loop, size)
+    factorise(A, B, Q, R, K, loop, size)
     for i in range(1, marks[-1] + 1):
         cost_trace(loop, size)
-        if not (improve(A, B, R, K, loop, curvature, order, size) and close_loop(A, B, Q, R, K, loop, size)):
+        if not (improve(A, B, R, K, loop, curvature, order, size) and factorise(A, B, Q, R, K, loop, size)):
             return i, GAIN_LOST
         if marks[following] == i:
             gains[following] = K

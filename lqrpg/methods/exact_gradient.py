@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive
 from lqrpg.methods.exact_descent import exact_loop
@@ -44,6 +44,6 @@ class ExactGradient(CompiledMethod):
         return False
 
     def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         done, standing = exact_loop(*plant.matrices, gain, float(self.step_size), self._natural, marks, gains, *work)
         return done, standing, None

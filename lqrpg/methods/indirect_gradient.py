@@ -9,7 +9,7 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
@@ -106,8 +106,8 @@ class IndirectGradient(CompiledMethod):
             after,
             marks,
             gains,
-            make_loop(n, m),
-            make_loop(n, m),
+            lyapunov_workspace(n, m),
+            lyapunov_workspace(n, m),
             size_of(n),
         )
         return done, standing, after

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.discrete_small import close_loop
+from lqrpg.kernels.discrete_small import factorise
 from lqrpg.kernels.normals import NormalStream, copy_stream
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING, descend
@@ -79,7 +79,7 @@ def model_loop(  # type: ignore[no-untyped-def]
         if not model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, model, G, size):
             return i - 1, MODEL_LOST
         descend(K, step, G)
-        if not close_loop(A, B, Q, R, K, loop, size):
+        if not factorise(A, B, Q, R, K, loop, size):
             return i, GAIN_LOST
         for _ in range(samples):
             sample(A, B, exciting, root, dither, x, d, following, known.source, size)

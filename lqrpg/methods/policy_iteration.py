@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks
 from lqrpg.methods.exact_descent import newton_loop
@@ -34,6 +34,6 @@ class PolicyIteration(CompiledMethod):
 
     def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
         A, B, Q, R, _ = plant.matrices
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         done, standing = newton_loop(A, B, Q, R, gain, marks, gains, *work)
         return done, standing, None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import close_loop
+from lqrpg.kernels.discrete_small import factorise
 from lqrpg.kernels.normals import LANES, seed_streams
 from lqrpg.kernels.xoshiro import State
 from lqrpg.lqr.plant import Array, Plant, contiguous
@@ -80,7 +80,7 @@ def rollout_loop(  # type: ignore[no-untyped-def]
         else:
             direct_gradient(*plain, K, radius, count, length, baseline, state, work, G, n_size, m_size)
         descend(K, step, G)
-        if not close_loop(A, B, Q, R, K, loop, n_size):
+        if not factorise(A, B, Q, R, K, loop, n_size):
             return i, GAIN_LOST
         if marks[following] == i:
             gains[following] = K

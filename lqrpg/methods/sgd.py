@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop, reference
+from lqrpg.kernels.discrete_small import lyapunov_workspace, reference
 from lqrpg.kernels.normals import normal_stream, seed_streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods import sgd_loops as loops
@@ -184,7 +184,7 @@ def run_sgd(
     K = np.array(gain, dtype=np.float64, order="C")
     best = reference(plant)
     n, m = plant.n_states, plant.n_inputs
-    loop, size = make_loop(n, m), size_of(n)
+    loop, size = lyapunov_workspace(n, m), size_of(n)
     roots = (
         covariance_root(Sigma0, "the covariance of the first state"),
         covariance_root(Sigma, "the covariance of the process noise"),
@@ -197,7 +197,7 @@ def run_sgd(
     elif isinstance(oracle, IndirectOracle):
         check_start(oracle.start, n + m)
         excitation = *roots, float(oracle.dither), oracle.start, oracle.on_policy, normal_stream(seed)
-        loops.indirect_loop(A, B, Q, R, Sigma, *start, *excitation, loop, make_loop(n, m), progress, size)
+        loops.indirect_loop(A, B, Q, R, Sigma, *start, *excitation, loop, lyapunov_workspace(n, m), progress, size)
     else:
         schedules = oracle.rollouts.code, oracle.length.code, oracle.radius.code
         mean = oracle.baseline == "mean"

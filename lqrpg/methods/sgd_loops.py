@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.discrete_small import close_loop, gap_of, policy_gradient
+from lqrpg.kernels.discrete_small import factorise, gap_of, policy_gradient
 from lqrpg.kernels.finite_horizon import rollout_variance, stable_rollout_gradient
 from lqrpg.kernels.normals import next_normal
 from lqrpg.lqr.plant import Array
@@ -62,7 +62,7 @@ def _lose(progress, i, outcome):  # type: ignore[no-untyped-def]
 def observe(A, B, Q, R, K, best, i, loop, progress, size):  # type: ignore[no-untyped-def]
     """Close the true loop of K and note the gap; false if K does not stabilise the plant. `loop.P` holds
     P_K then."""
-    if not close_loop(A, B, Q, R, K, loop, size):
+    if not factorise(A, B, Q, R, K, loop, size):
         return _lose(progress, i, GAIN_LOST)
     gap = gap_of(K, best, loop, size)
     progress.extremes[0] = gap

@@ -10,7 +10,7 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import seed_streams
 from lqrpg.kernels.xoshiro import State as Streams
 from lqrpg.lqr.plant import Array, Plant
@@ -65,7 +65,7 @@ class _ZerothOrder(CompiledMethod):
         count = self.rollouts // 2 if self._pairs else self.rollouts
         estimate = float(self.radius), count, self.length, self._pairs, self._against_the_mean, after.streams
         sizes = size_of(plant.n_states), size_of(plant.n_inputs)
-        work = make_loop(plant.n_states, plant.n_inputs)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs)
         roots = memory.start_root, memory.noise_root
         done, standing = rollout_loop(
             A, B, Q, R, *roots, gain, float(self.step_size), *estimate, marks, gains, work, *sizes

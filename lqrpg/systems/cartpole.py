@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.sampling import zero_order_hold
 from lqrpg.systems.families.length import LengthFamily, fit_family
 
 POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
@@ -128,12 +128,11 @@ class CartPole:
         if self.discretisation == "euler":
             transition, held = np.eye(4) + self.dt * A, self.dt * B
         else:
-            both = linalg.expm(self.dt * np.block([[A, B], [np.zeros((1, 5))]]))
-            transition, held = both[:4, :4], both[:4, 4:]
+            transition, held = zero_order_hold(A, B, self.dt)
         eye = np.eye(4)
         return Plant(
-            np.ascontiguousarray(transition),
-            np.ascontiguousarray(held),
+            transition,
+            held,
             self.state_weight * eye,
             self.input_weight * np.eye(1),
             self.noise_scale * eye,

@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lqrpg.checks import SettingError, require, warn
+from lqrpg.lqr.pbh import first_unstabilisable
 from lqrpg.lqr.plant import Array
 from lqrpg.systems.families import file as family_file
 from lqrpg.systems.families.expression import Expression
-from lqrpg.systems.families.parameters import ParameterFamily, first_unstabilisable
+from lqrpg.systems.families.parameters import ParameterFamily
 
 _HERE = "system"
 _LARGEST = 1e100

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lqrpg.kernels.discrete_small import gradient, make_loop, relative_gap
+from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace, relative_gap
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.methods.schedules import CeilingDecay, CeilingGrowth, Constant, Power
 from lqrpg.methods.sgd import (
@@ -118,7 +118,7 @@ def test_surrogate_has_the_mean_and_the_variance_of_small_perturbations(baseline
         oracle = kind(*schedule, baseline=baseline)
         gains[kind] = np.array([descend(system, oracle, Constant(step), 1, seed).gain for seed in range(400)])
     estimates = {kind: (gain - values) / step for kind, values in gains.items()}
-    mean, variance, exact = rollout_moments(plant, start, gain, length, make_loop(5, 4))
+    mean, variance, exact = rollout_moments(plant, start, gain, length, lyapunov_workspace(5, 4))
     second = variance + (0.0 if baseline == "mean" else mean**2)
     expected = math.sqrt(20 * second / rollouts) / radius
     assert estimates[GaussianSurrogate].std() == pytest.approx(expected, rel=0.04)

@@ -19,6 +19,7 @@ from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
 from lqrpg.lqr.definite import covariance_root as covariance_root
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import are_stable
 
 
 @njit
@@ -277,8 +278,7 @@ def unstable_fraction(
     """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant."""
     directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
     directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
-    loops = plant.A - plant.B @ (gain + directions)
-    return float(np.mean(np.max(np.abs(np.linalg.eigvals(loops)), axis=1) >= 1.0))
+    return float(np.mean(~are_stable(plant.A, plant.B, gain + directions, "discrete")))
 
 
 def require_stabilising(plant: Plant, gain: Array) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, make_loop, policy_gradient
+from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, lyapunov_workspace, policy_gradient
 from lqrpg.kernels.normals import next_normal, normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
@@ -70,7 +70,7 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
             Ahat[i, j] = theta[i, j]
         for p in range(Bhat.shape[1]):
             Bhat[i, p] = theta[i, n + p]
-    if not close_loop(Ahat, Bhat, Q, R, K, loop, n_size):
+    if not factorise(Ahat, Bhat, Q, R, K, loop, n_size):
         return False
     cost_trace(loop, n_size)
     policy_gradient(Bhat, R, Sigma, K, loop, out, n_size)
@@ -130,7 +130,7 @@ def indirect_estimates(
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    loop: Loop = make_loop(plant.n_states, plant.n_inputs)
+    loop: LyapunovWorkspace = lyapunov_workspace(plant.n_states, plant.n_inputs)
     out = np.empty((len(records), *K.shape))
     settings = float(dither), int(start), np.asarray(records, np.int64)
     _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))

@@ -132,7 +132,7 @@ def family_lanes(typing_context, coefficients, z, out, entries, degrees):
             for power in reversed(range(degree)):
                 for entry in group:
                     addend = emit.broadcast(numbers, power * count + entry)
-                    totals[entry] = emit.fused(totals[entry], place, addend)
+                    totals[entry] = emit.fma(totals[entry], place, addend)
             for entry in group:
                 emit.store(totals[entry], target, entry)
         return context.get_dummy_value()

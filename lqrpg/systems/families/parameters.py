@@ -17,9 +17,7 @@ from scipy.stats import qmc
 from lqrpg.compiler.jit import LANES
 from lqrpg.compiler.lanes import lane_array
 from lqrpg.kernels.hold import hold
-from lqrpg.lqr.pbh import find_obstacle
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.lqr.sampling import LinearModel
 from lqrpg.systems.families.distributions import Distribution
 from lqrpg.systems.families.expression import Expression
 
@@ -28,8 +26,6 @@ Entries = tuple[tuple[Expression, ...], ...]
 
 _GRID = {1: 601, 2: 41, 3: 13}  # points a parameter of the grid on which stability is looked at
 _SCATTERED = 2048
-DOUBTFUL = 1e-6
-"""Part of a plant's norm by which inputs may hardly reach a mode, or a mode hardly decay, to be looked at closer."""
 
 
 @dataclass(frozen=True)
@@ -135,22 +131,3 @@ def _filled(matrix: Entries, values: Mapping[str, Any], groups: int) -> Array:
         for j, entry in enumerate(row):
             filled[:, i, j, :] = entry.value(values)
     return filled
-
-
-def first_unstabilisable(A: Array, B: Array) -> int | None:
-    """Index of the first system of (count, n, n), (count, n, m) that no gain stabilises; None if all have one.
-
-    Systems that pass the test of Popov, Belevitch and Hautus with ease are not looked at any closer.
-    """
-    values = np.linalg.eigvals(A)
-    pencil = A[:, None] - values[:, :, None, None] * np.eye(A.shape[1])
-    whole = np.concatenate([pencil, np.broadcast_to(B[:, None], (*values.shape, *B.shape[1:]))], axis=3)
-    smallest = np.linalg.svd(whole, compute_uv=False)[:, :, -1]
-    size = np.linalg.norm(A, axis=(1, 2)) + np.linalg.norm(B, axis=(1, 2))
-    doubtful = (np.abs(values) >= 1.0 - DOUBTFUL) & (smallest <= DOUBTFUL * size[:, None])
-    n, m = B.shape[1:]
-    for index in np.flatnonzero(doubtful.any(axis=1)):
-        model = LinearModel(A[index], B[index], np.eye(n), np.zeros((n, m)), np.eye(m), np.eye(n))
-        if find_obstacle(model, "discrete") is not None:
-            return int(index)
-    return None
