@@ -79,7 +79,9 @@ def _positive_definite(X, L, size):
 
 @njit
 def factorise(A, B, Q, R, K, loop, size):
-    """Form and factorise the loop of a gain; true if it is stable, as `stability_kernel.has_margin` decides.
+    """Fill `loop`, in place, for a gain, and factorise its operator; true if it is stable.
+
+    That is decided as by `stability_kernel.has_margin`.
 
     P = F'P F + I has a positive definite solution then, whatever the weights Q and R; where P is small enough for
     rounding not to matter, that decides at once.
@@ -132,7 +134,7 @@ def _loop_has_margin(A, B, K, loop):
 
 @njit
 def cost_trace(loop, size):
-    """Solve for P_K of a closed, stable loop; its trace."""
+    """Solve for P_K of a factorised, stable loop, into `loop.P`; its trace."""
     solve_cost_to_go(loop.weight, loop, loop.P, size)
     total = 0.0
     for i in range(len(size)):
@@ -157,8 +159,10 @@ def gradient_factor(B, R, K, loop, size):
 
 @njit
 def policy_gradient(B, R, Sigma, K, loop, out, size):
-    """out = 2 E_K Sigma_K (eqs. (4), (5)) of a closed, stable loop; `loop.P` must hold P_K, `loop.S` is
-    filled."""
+    """Write 2 E_K Sigma_K (eqs. (4), (5)) of a factorised, stable loop to `out`; `loop.P` must hold P_K.
+
+    `loop.S` and `loop.residual` are filled, `loop.work` is scratch.
+    """
     n, m = len(size), B.shape[1]
     solve_covariance(Sigma, loop, loop.S, size)
     gradient_factor(B, R, K, loop, size)
@@ -270,7 +274,7 @@ def reference(plant: Plant) -> Reference:
 
 @njit
 def gap_of(K, best, loop, size):
-    """tr(P_K - P*) / tr(P*) of a closed, stable loop; `loop.P` holds P_K then.
+    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then, `loop.S` and `work` are scratch.
 
     A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.
     """

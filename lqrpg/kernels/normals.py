@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels import xoshiro
-from lqrpg.kernels.xoshiro import TO_UNIT, State, next_word, upper_bits
+from lqrpg.kernels.xoshiro import TO_UNIT, Streams, next_word, upper_bits
 from lqrpg.lqr.plant import Array
 
 LANES = 32
@@ -49,7 +49,7 @@ _BUFFERED = 8
 _8, _ONE, _LAYER_MASK = np.uint64(8), np.uint64(1), np.uint64(LAYERS - 1)
 
 
-def seed_streams(seed: np.random.SeedSequence | int) -> State:
+def seed_streams(seed: np.random.SeedSequence | int) -> Streams:
     """The state of a run's streams, shape (4, LANES), from its seed sequence (or an integer seed)."""
     return xoshiro.seed_streams(seed, LANES)
 
@@ -121,7 +121,7 @@ class NormalStream(NamedTuple):
     cursor : (1,) how many are used.
     """
 
-    state: State
+    state: Streams
     words: NDArray[np.uint64]
     buffer: Array
     cursor: NDArray[np.int64]
@@ -149,7 +149,7 @@ def next_normal(stream):
     return stream.buffer[cursor // LANES, cursor % LANES]
 
 
-def normals(state: State, rows: int) -> Array:
+def normals(state: Streams, rows: int) -> Array:
     """Standard normal numbers, shape (rows, LANES), that advance the streams."""
     out = np.empty((rows, LANES))
     fill_normals(state, np.empty(LANES, np.uint64), out)

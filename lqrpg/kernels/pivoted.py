@@ -159,15 +159,17 @@ def _stack(X, doubled, stacked, column, lane, size):
 
 
 @njit_borrowing
-def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked, work, size):
-    """Overwrite one lane of the stacked solutions: covariance, unit-noise covariance, twice-counted cost-to-go.
+def solve_pivoted(K, weights, lanes, lane, size):
+    """Overwrite one lane of `lanes.stacked`: covariance, unit-noise covariance, twice-counted cost-to-go.
 
-    `work` is scratch. The solutions are infinite where the operator is singular.
+    `lanes` is a workspace of `discrete_kernel`; its `pivoted` is scratch. The solutions are infinite where the operator
+    is singular.
     """
     n, m = len(size), K.shape[0]
+    stacked, work = lanes.stacked, lanes.pivoted
     for i in range(n):
         for j in range(n):
-            work.F[i, j] = closed[i, j, lane]
+            work.F[i, j] = lanes.closed[i, j, lane]
             work.M[i, j] = 1.0 if i == j else 0.0
     lyapunov_operator(work.F, work.factors, size)
     if not pivoted_lu(work.factors, work.order):
@@ -175,14 +177,14 @@ def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked, work, size):
             for row in range(len(work.vector)):
                 stacked[column, row, lane] = np.inf
         return
-    solve_covariance(Sigma, work, work.X, size)
+    solve_covariance(weights.Sigma, work, work.X, size)
     _stack(work.X, False, stacked, 0, lane, size)
     solve_covariance(work.M, work, work.X, size)
     _stack(work.X, False, stacked, 1, lane, size)
     for i in range(n):
         for j in range(n):
-            work.M[i, j] = Q[i, j]
+            work.M[i, j] = weights.Q[i, j]
             for p in range(m):
-                work.M[i, j] += K[p, i, lane] * weighted[p, j, lane]
+                work.M[i, j] += K[p, i, lane] * lanes.weighted[p, j, lane]
     solve_cost_to_go(work.M, work, work.X, size)
     _stack(work.X, True, stacked, 2, lane, size)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import LANES, njit_borrowing
 
-State = NDArray[np.uint64]
+Streams = NDArray[np.uint64]
 """States of streams, four words each."""
 
 TO_UNIT = 2.0**-53
@@ -22,13 +22,13 @@ TO_UNIT = 2.0**-53
 _11, _17, _19, _23, _41, _45 = (np.uint64(shift) for shift in (11, 17, 19, 23, 41, 45))
 
 
-def seed_streams(seed: np.random.SeedSequence | int, lanes: int) -> State:
+def seed_streams(seed: np.random.SeedSequence | int, lanes: int) -> Streams:
     """States of as many streams as there are lanes, shape (4, lanes), all from one seed."""
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     return np.asarray(sequence.generate_state(4 * lanes, np.uint64), np.uint64).reshape(4, lanes)
 
 
-def random_states(seeds: Sequence[np.random.SeedSequence]) -> State:
+def random_states(seeds: Sequence[np.random.SeedSequence]) -> Streams:
     """The state of one stream for each seed sequence, shape (count, 4)."""
     return np.array([seed.generate_state(4, np.uint64) for seed in seeds], dtype=np.uint64).reshape(-1, 4)
 

@@ -124,37 +124,38 @@ def margin_holds(F, H, limit, scratch):
 
 
 @njit_borrowing
-def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):
+def settle_lane(A, B, K, weights, work, lane):
     """Decide one lane by `has_margin`; if it is stable, put both solutions, summed by doubling, in place of its own.
 
     Parameters
     ----------
-    A, B, K, weighted, closed : matrices of the lanes, R K and A - B K among them, each (..., LANES).
-    Q, Sigma : (n, n) weight and noise covariance.
-    stacked : (3, N, LANES) solutions as stacked upper triangles: 0 the covariance, 2 the twice-counted cost-to-go.
+    A, B, K : matrices of the lanes, each (..., LANES).
+    weights : with Q and Sigma, (n, n).
+    work : has `closed` and `weighted`, A - B K and R K of the lanes; `stacked`, (3, N, LANES), in which row 0, the
+        covariance, and row 2, the twice-counted cost-to-go, are replaced as upper triangles; and `scratch`,
+        (n + SCRATCH, n, n).
     lane : which lane.
-    scratch : (n + SCRATCH, n, n).
     """
-    n, m = A.shape[0], B.shape[1]
-    F, H, X, P, work = scratch[n + 6], scratch[n + 7], scratch[n + 8], scratch[n + 9], scratch[n]
+    n, m, stacked, scratch = A.shape[0], B.shape[1], work.stacked, work.scratch
+    F, H, X, P, product = scratch[n + 6], scratch[n + 7], scratch[n + 8], scratch[n + 9], scratch[n]
     for i in range(n):
         for j in range(n):
-            F[i, j] = closed[i, j, lane]
+            F[i, j] = work.closed[i, j, lane]
             H[i, j] = abs(A[i, j, lane]) + (1.0 if i == j else 0.0)
-            X[i, j], P[i, j] = Sigma[i, j], Q[i, j]
+            X[i, j], P[i, j] = weights.Sigma[i, j], weights.Q[i, j]
             for p in range(m):
                 H[i, j] += abs(B[i, p, lane] * K[p, j, lane])
-                P[i, j] += K[p, i, lane] * weighted[p, j, lane]
+                P[i, j] += K[p, i, lane] * work.weighted[p, j, lane]
     if not margin_holds(F, H, LIMIT, scratch):
         return False
     for _ in range(DOUBLINGS):
-        _add_transformed(F, X, work)
-        _add_transformed(F.T, P, work)
+        _add_transformed(F, X, product)
+        _add_transformed(F.T, P, product)
         largest = 0.0
-        multiply(F, F, work)
+        multiply(F, F, product)
         for i in range(n):
             for j in range(n):
-                F[i, j] = work[i, j]
+                F[i, j] = product[i, j]
                 largest = max(largest, abs(F[i, j]))
         if not largest > 0.0:
             break

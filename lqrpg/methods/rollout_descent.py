@@ -18,7 +18,7 @@ import numpy as np
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.discrete_small import factorise
 from lqrpg.kernels.normals import LANES, seed_streams
-from lqrpg.kernels.xoshiro import State
+from lqrpg.kernels.xoshiro import Streams
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.exact_descent import GAIN_LOST, RUNNING, descend
 from lqrpg.methods.oracles.direct import covariance_root, direct_gradient, make_work, rollout_costs
@@ -120,7 +120,7 @@ def two_point_estimates(
     """
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    streams: State = seed_streams(seed)
+    streams: Streams = seed_streams(seed)
     out = np.empty((samples, *K.shape))
     sizes = size_of(plant.n_states), size_of(plant.n_inputs)
     _estimates(A, B, Q, R, *roots, K, float(radius), pairs, length, streams, out, *sizes)

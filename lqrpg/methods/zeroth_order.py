@@ -12,7 +12,7 @@ from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
 from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import seed_streams
-from lqrpg.kernels.xoshiro import State as Streams
+from lqrpg.kernels.xoshiro import Streams
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
 from lqrpg.methods.oracles.direct import covariance_root

@@ -21,7 +21,8 @@ import numpy as np
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import zero_order_hold
-from lqrpg.systems.families.length import LengthFamily, fit_family
+from lqrpg.systems.families.family import Family
+from lqrpg.systems.families.polynomial import fit_family
 
 POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
 """Centre of mass and inertia of each kind of pole, as fractions of L and of m L^2."""
@@ -139,7 +140,7 @@ class CartPole:
             sample_time=self.dt,
         )
 
-    def family(self) -> LengthFamily:
+    def family(self) -> Family:
         """All pole lengths at once, as polynomials in 1/L that agree with `plant` to rounding.
 
         Raises
@@ -148,7 +149,7 @@ class CartPole:
             If no polynomial of moderate degree does.
         """
         try:
-            return fit_family(self.plant, self.shortest, self.longest)
+            return fit_family("pole length", self.plant, self.shortest, self.longest)
         except np.linalg.LinAlgError:
             masses = f"system.cart_mass={self.cart_mass!r}, system.pole_mass={self.pole_mass!r}"
             raise SettingError(f"{masses}: expected masses of which the equations of motion can be solved") from None
