@@ -12,6 +12,8 @@ P the stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
@@ -38,11 +40,42 @@ def costs_to_go(F, weight, work, P):
                 P[step, i, j] = total
 
 
+class _Rollout(NamedTuple):
+    """Buffers of a rollout of l steps.
+
+    Attributes
+    ----------
+    F, weight : (n, n) A - B K and Q + K'RK.
+    P : (l + 1, n, n) costs-to-go.
+    S : (n, n) covariance of the state.
+    E : (m, n) factor of the gradient.
+    RK : (m, n) R K.
+    work : (2, n, n) scratch.
+    """
+
+    F: Array
+    weight: Array
+    P: Array
+    S: Array
+    E: Array
+    RK: Array
+    work: Array
+
+
 @njit
-def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):
-    """C_l, its gradient into `out`: 2/l sum_t (R K - B'P_{l-1-t}F) S_t; P has l + 1 slices."""
+def _recursive_gradient(plant, Sigma0, K, rollout, out):
+    """C_l; writes its gradient, 2/l sum_t (R K - B'P_{l-1-t}F) S_t, to `out`. Fills the buffers of the rollout."""
+    A, B, Q, R, Sigma = plant
+    F, weight, P, S, E, work = rollout.F, rollout.weight, rollout.P, rollout.S, rollout.E, rollout.work
     length = P.shape[0] - 1
     m, n = K.shape
+    multiply(R, K, rollout.RK)
+    multiply_transposed(K, rollout.RK, weight)
+    multiply(B, K, F)
+    for i in range(n):
+        for j in range(n):
+            weight[i, j] += Q[i, j]
+            F[i, j] = A[i, j] - F[i, j]
     costs_to_go(F, weight, work[0], P)
     S[:, :] = Sigma0
     out[:, :] = 0.0
@@ -51,9 +84,7 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):
         multiply(P[length - 1 - t], F, work[0])
         for p in range(m):
             for j in range(n):
-                value = 0.0
-                for q in range(m):
-                    value += R[p, q] * K[q, j]
+                value = rollout.RK[p, j]
                 for k in range(n):
                     value -= B[k, p] * work[0, k, j]
                 E[p, j] = value
@@ -71,8 +102,10 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):
 
 @njit
 def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
-    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1
-    slices."""
+    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t).
+
+    Fills P, (l + 1, n, n), with costs-to-go and S, (n, n), with covariances; `work`, (2, n, n), is scratch.
+    """
     length, n = P.shape[0] - 1, F.shape[0]
     costs_to_go(F, weight, work[0], P)
     S[:, :] = Sigma0
@@ -95,7 +128,7 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
 
 @njit
 def _power_sum(F, X, length, T, Y, work, n_size):
-    """T = F^l and Y = sum_j F^j X F^(l-1-j), by squaring the block matrix [[F, X], [0, F]]."""
+    """Write F^l to T and sum_j F^j X F^(l-1-j) to Y, by squaring [[F, X], [0, F]]; `work`, (4, n, n), is scratch."""
     n = len(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
     base[:, :] = F
@@ -127,7 +160,7 @@ def _power_sum(F, X, length, T, Y, work, n_size):
 
 @njit
 def power_of(F, length, T, work, n_size):
-    """T = F^l."""
+    """Write F^l to T; `work`, (2, n, n), is scratch."""
     n = len(n_size)
     base, left = work[0], work[1]
     base[:, :] = F
@@ -157,7 +190,9 @@ def _size(T):
 
 @njit
 def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):
-    """C_l and its gradient into `out`, for a closed, stable loop whose P is solved; `work` is (12, n, n).
+    """C_l; writes its gradient to `out`, for a factorised, stable loop whose P is solved.
+
+    `loop.S` and `loop.residual` are filled; `loop.work` and `work`, (12, n, n), are scratch.
 
     With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
     gradient = 2 (R K - B'PF) N + (2/l) B'(H F S - Y').
@@ -208,24 +243,19 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
 
 
 @njit
-def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):
-    """Mean of C_l(K + U) over the offsets U, (count, m, n); the mean gradient into `out`."""
-    n, m = B.shape
-    P, S, work = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))
-    F, weight, E, gradient = np.empty((n, n)), np.empty((n, n)), np.empty((m, n)), np.empty((m, n))
-    gain, RK = np.empty((m, n)), np.empty((m, n))
+def _average_gradient(plant, Sigma0, K, offsets, length, out):
+    """Mean of C_l(K + U) over the offsets U, (count, m, n); writes the mean gradient to `out`."""
+    m, n = K.shape
+    gain, gradient = np.empty((m, n)), np.empty((m, n))
+    rollout = _Rollout(
+        *(np.empty((n, n)), np.empty((n, n)), np.empty((length + 1, n, n)), np.empty((n, n))),
+        *(np.empty((m, n)), np.empty((m, n)), np.empty((2, n, n))),
+    )
     out[:, :] = 0.0
     total = 0.0
     for sample in range(offsets.shape[0]):
         gain[:, :] = K + offsets[sample]
-        multiply(R, gain, RK)
-        multiply_transposed(gain, RK, weight)
-        multiply(B, gain, F)
-        for i in range(n):
-            for j in range(n):
-                weight[i, j] += Q[i, j]
-                F[i, j] = A[i, j] - F[i, j]
-        total += _recursive_gradient(B, R, Sigma, Sigma0, gain, F, weight, P, S, work, E, gradient)
+        total += _recursive_gradient(plant, Sigma0, gain, rollout, gradient)
         out += gradient
     out /= offsets.shape[0]
     return total / offsets.shape[0]
@@ -248,10 +278,10 @@ def rollout_gradient(
     -------
     The cost (its mean over the offsets) and its gradient, (m, n).
     """
-    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
+    Sigma0, K = contiguous(initial_covariance, gain)
     (shifts,) = contiguous(np.zeros((1, *K.shape)) if offsets is None else offsets)
     out = np.empty_like(K)
-    return float(average_gradient(A, B, Q, R, Sigma, Sigma0, K, shifts, int(length), out)), out
+    return float(_average_gradient(contiguous(*plant.matrices), Sigma0, K, shifts, int(length), out)), out
 
 
 def rollout_moments(
