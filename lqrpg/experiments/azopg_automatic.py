@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.stability import are_stable
 from lqrpg.methods.tuning import chosen, pilots
 from lqrpg.runner import automatic
 
@@ -45,7 +46,7 @@ def radius(settings: Azopg) -> float:
     plant, ends = settings.objective.plant, _ends(settings)
 
     def stable(gains: Array) -> NDArray[np.bool_]:
-        return np.asarray(np.linalg.eigvals(plant.A - plant.B @ gains).real.max(axis=1) < 0.0)
+        return are_stable(plant.A, plant.B, gains, "continuous")
 
     size = max(float(np.linalg.norm(gain)) for gain in ends) / np.sqrt(ends[0].size)
     return automatic.safe_radius(stable, ends, size)

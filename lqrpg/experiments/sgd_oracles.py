@@ -12,7 +12,7 @@ import pandas as pd
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_settings import require_common, require_sizes, start_of
-from lqrpg.kernels.discrete_small import gradient, make_loop
+from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.descent import log_spaced
@@ -200,7 +200,7 @@ class SgdOracles:
         own = self.direct
         design = ball_design(gain.shape, radius, own.turns, 0)
         _, smoothed = smoothed_gradient(plant, start, gain, own.length, design)
-        loop = make_loop(plant.n_states, plant.n_inputs)
+        loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
         mean, variance, _ = rollout_moments(plant, start, gain, own.length, loop)
         second = variance + (0.0 if own.baseline == "mean" else mean**2)
         return {

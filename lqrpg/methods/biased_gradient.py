@@ -9,8 +9,8 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import Source, copied, make_source
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.exact_gradient import NO_BIAS
@@ -54,14 +54,16 @@ class BiasedGradient(CompiledMethod):
         """A short name for tables and legends."""
         return "biased gradient"
 
-    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Source:
+    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> NormalStream:
         """The random numbers of the run."""
-        return make_source(seed)
+        return normal_stream(seed)
 
-    def _loop(self, plant: Plant, gain: Array, memory: Source, first: int, recorder: Recorder) -> tuple[int, int, Any]:
-        after = copied(memory)
+    def _loop(
+        self, plant: Plant, gain: Array, memory: NormalStream, first: int, recorder: Recorder
+    ) -> tuple[int, int, Any]:
+        after = copy_stream(memory)
         bias = NO_BIAS if self.bias is None else code_of(self.bias)
         direction = bias_direction(plant.n_inputs, plant.n_states)
         oracle = ExactOracle(False, float(self.deviation), bias, direction, after)
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         return *exact_loop(plant.matrices, gain, first, code_of(self.step_size), oracle, recorder, *work), after

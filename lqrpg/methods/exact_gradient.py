@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import Source, make_source
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import NormalStream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.oracles.exact import ExactOracle, bias_direction, exact_loop
@@ -15,7 +15,7 @@ from lqrpg.methods.recorder import Recorder
 from lqrpg.methods.schedules import Code, Schedule, code_of, require_schedules
 
 NO_BIAS: Code = (0.0, 0.0, 1.0, 0.0, 1.0)
-_UNUSED = make_source(0)
+_UNUSED = normal_stream(0)
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class ExactGradient(CompiledMethod):
         """A short name for tables and legends."""
         return "exact gradient"
 
-    def _oracle(self, plant: Plant, source: Source) -> ExactOracle:
+    def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
         return ExactOracle(False, 0.0, NO_BIAS, bias_direction(plant.n_inputs, plant.n_states), source)
 
     def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
         oracle = self._oracle(plant, _UNUSED)
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         return *exact_loop(plant.matrices, gain, first, code_of(self.step_size), oracle, recorder, *work), None
 
 

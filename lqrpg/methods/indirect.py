@@ -9,8 +9,8 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import make_source
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, require_whole
 from lqrpg.methods.oracles.direct import covariance_root
@@ -88,7 +88,7 @@ class IndirectGradient(CompiledMethod):
         """The model that the first samples identify."""
         n, m = plant.B.shape
         theta, M = np.empty((n, n + m)), np.empty((n + m, n + m))
-        known = Identification(theta, M, np.empty(n), gain.copy(), make_source(seed))
+        known = Identification(theta, M, np.empty(n), gain.copy(), normal_stream(seed))
         roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
         excitation = float(schedule_value(code_of(self.dither), 1)), self.start_samples
         A, B = plant.matrices[:2]
@@ -102,7 +102,7 @@ class IndirectGradient(CompiledMethod):
         after = memory.copy()
         root = covariance_root(plant.Sigma)
         excitation = Excitation(self.samples_per_step, bool(self.on_policy), root, code_of(self.dither))
-        work = make_loop(n, m), make_loop(n, m), size_of(n)
+        work = lyapunov_workspace(n, m), lyapunov_workspace(n, m), size_of(n)
         step = code_of(self.step_size)
         ended = indirect_loop(plant.matrices, gain, first, step, excitation, after, recorder, *work)
         return *ended, after

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lqrpg.kernels.normals import Source
+from lqrpg.kernels.normals import NormalStream
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.exact_gradient import ExactGradient
 from lqrpg.methods.oracles.exact import ExactOracle
@@ -37,7 +37,7 @@ class NaturalGradient(ExactGradient):
         """A short name for tables and legends."""
         return "natural gradient"
 
-    def _oracle(self, plant: Plant, source: Source) -> ExactOracle:
+    def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
         return super()._oracle(plant, source)._replace(natural=True)
 
 

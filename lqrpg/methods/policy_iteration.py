@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import cost_trace, factorise, make_loop
+from lqrpg.kernels.discrete_small import cost_trace, lyapunov_workspace
+from lqrpg.kernels.pivoted import pivoted_lu
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, Recorder, observe
 
 
 @njit
-def improve(A, B, R, K, loop, curvature, order, size):  # type: ignore[no-untyped-def]
+def improve(A, B, R, K, loop, curvature, order, size):
     """K = (R + B'P_K B)^-1 B'P_K A, in place, of a closed, stable loop; `loop.P` must hold P_K. False if singular.
 
     `curvature`, (m, m), and `order`, (m,), are filled with the factors of R + B'PB; `loop.residual` is scratch.
@@ -40,7 +41,7 @@ def improve(A, B, R, K, loop, curvature, order, size):  # type: ignore[no-untype
             for k in range(n):
                 total += loop.residual[p, k] * A[k, j]
             K[p, j] = total
-    if not factorise(curvature, order):
+    if not pivoted_lu(curvature, order):
         return False
     for j in range(n):
         for p in range(m):
@@ -56,7 +57,7 @@ def improve(A, B, R, K, loop, curvature, order, size):  # type: ignore[no-untype
 
 
 @njit
-def newton_loop(plant, K, first, recorder, loop, size):  # type: ignore[no-untyped-def]
+def newton_loop(plant, K, first, recorder, loop, size):
     """Policy iteration from iteration `first` to `recorder.last`; changes K, `recorder` and `loop`.
 
     Returns the last iteration, and how the loop ended.
@@ -103,7 +104,7 @@ class PolicyIteration(CompiledMethod):
         return "policy iteration"
 
     def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         return *newton_loop(plant.matrices, gain, first, recorder, *work), None
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.kernels.normals import Source, copied, make_source
+from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
 from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
@@ -30,11 +30,11 @@ class _Trajectory(NamedTuple):
     noise_root: Array
     signal: Sinusoids
     x: Array
-    source: Source
+    source: NormalStream
     moments: Moments
 
     def copy(self) -> _Trajectory:
-        return self._replace(x=self.x.copy(), source=copied(self.source))
+        return self._replace(x=self.x.copy(), source=copy_stream(self.source))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class LeastSquaresPolicyIteration(Method):
         signal = random_sinusoids(np.random.default_rng(phases), self.sinusoids, math.pi, m)
         first = np.random.default_rng(phases).spawn(1)[0].standard_normal(n)
         x = covariance_root(initial_covariance) @ first
-        return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, make_source(noise), no_samples(n, m))
+        return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, normal_stream(noise), no_samples(n, m))
 
     def update(self, state: State) -> tuple[Array, _Trajectory] | Status:
         """More samples, the evaluation of the current gain, the greedy one."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.discrete_small import Reference, close_loop, gap_of
+from lqrpg.kernels.discrete_small import Reference, factorise, gap_of
 from lqrpg.lqr.plant import Array
 
 RUNNING, GAIN_LOST, MODEL_LOST = 0, 1, 2
@@ -54,13 +54,13 @@ def make_recorder(marks: NDArray[np.int64], last: int, shape: tuple[int, ...], o
 
 
 @njit
-def observe(plant, K, i, recorder, loop, size):  # type: ignore[no-untyped-def]
+def observe(plant, K, i, recorder, loop, size):
     """Close the loop of the gain K of iteration i, and record it; false if K does not stabilise the plant.
 
     Changes `recorder` and `loop`; if the loop is watched, `loop.P` holds P_K.
     """
     A, B, Q, R, _ = plant
-    if not close_loop(A, B, Q, R, K, loop, size):
+    if not factorise(A, B, Q, R, K, loop, size):
         return False
     gap = np.nan
     if recorder.watched:
@@ -76,7 +76,7 @@ def observe(plant, K, i, recorder, loop, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def descend(K, step, G):  # type: ignore[no-untyped-def]
+def descend(K, step, G):
     """K -= step G, in place."""
     for p in range(K.shape[0]):
         for j in range(K.shape[1]):

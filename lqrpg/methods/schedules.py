@@ -24,7 +24,7 @@ ceiling."""
 
 
 @njit
-def schedule_value(code, i):  # type: ignore[no-untyped-def]
+def schedule_value(code, i):
     """Value of a coded schedule at iteration i >= 1."""
     value, exponent, period, ceiling, sign = code
     if exponent == 0.0:
@@ -73,7 +73,7 @@ def code_of(value: Schedule | float) -> Code:
 
 
 @njit
-def _cumulated(one, other, even, iterations, out):  # type: ignore[no-untyped-def]
+def _cumulated(one, other, even, iterations, out):
     total, i = 0, 0
     for place in range(len(iterations)):
         while i < iterations[place]:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import make_source
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.base import require_whole
 from lqrpg.methods.one_point import OnePointZerothOrder
@@ -57,11 +57,11 @@ class SurrogateGradient(OnePointZerothOrder):
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
         """Random numbers, and a ratio that is not known yet."""
         (start,) = contiguous(initial_covariance)
-        return SurrogateMemory(start, make_source(seed), np.array([-1.0, 0.0]))
+        return SurrogateMemory(start, normal_stream(seed), np.array([-1.0, 0.0]))
 
     def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
         after = memory.copy()
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         step, design = code_of(self.step_size), self._design()
         ended = surrogate_loop(plant.matrices, gain, first, step, design, self.refresh, after, recorder, *work)
         return *ended, after

@@ -60,7 +60,7 @@ def ridge_path(data: BellmanData, delta: float, start: Array | None = None, keep
 
 
 @njit
-def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):  # type: ignore[no-untyped-def]
+def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):
     """Euler's method for (34), the matrix first (see `qsa.matrix_gain_step`)."""
     path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
     for k in range(path.shape[0] * keep_every):
@@ -92,7 +92,7 @@ def matrix_gain_path(
 
 
 @njit
-def _descent_path(zeta, b, gains, step, theta, keep_every):  # type: ignore[no-untyped-def]
+def _descent_path(zeta, b, gains, step, theta, keep_every):
     path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
     for k in range(path.shape[0] * keep_every):
         scale = step * gains[k] * (b[k] + np.dot(zeta[k], theta))

@@ -11,7 +11,7 @@ from scipy import special, stats
 
 from lqrpg.kernels.discrete_small import gradient
 from lqrpg.kernels.finite_horizon import rollout_gradient
-from lqrpg.kernels.normals import EDGES, make_source, next_normal, normals, seed_streams
+from lqrpg.kernels.normals import EDGES, next_normal, normal_stream, normals, seed_streams
 from lqrpg.methods import schedules
 from lqrpg.methods.least_squares import least_squares
 from lqrpg.methods.oracles.direct import covariance_root, direct_estimates, unstable_fraction
@@ -39,7 +39,7 @@ def test_layers_close_at_the_mode_and_streams_follow_their_seed():
     first, again, other = (normals(seed_streams(child), 4) for child in (children[0], children[0], children[1]))
     np.testing.assert_array_equal(first, again)
     assert not np.any(first == other)
-    source = make_source(children[0])
+    source = normal_stream(children[0])
     np.testing.assert_array_equal([next_normal(source) for _ in range(first.size)], first.ravel())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lqrpg import load_tables
 from lqrpg.checks import SettingError
-from lqrpg.kernels.discrete_small import gradient, make_loop, relative_gap
+from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace, relative_gap
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.methods.biased_gradient import BiasedGradient
 from lqrpg.methods.descent import descend as run_descent
@@ -132,7 +132,7 @@ def test_surrogate_has_the_mean_and_the_variance_of_small_perturbations(baseline
         method = kind(step, radius, rollouts, length, baseline)
         gains[kind] = np.array([descend(system, method, 1, seed).gain for seed in range(400)])
     estimates = {kind: (gain - values) / step for kind, values in gains.items()}
-    mean, variance, exact = rollout_moments(plant, start, gain, length, make_loop(5, 4))
+    mean, variance, exact = rollout_moments(plant, start, gain, length, lyapunov_workspace(5, 4))
     second = variance + (0.0 if baseline == "mean" else mean**2)
     expected = math.sqrt(20 * second / rollouts) / radius
     assert estimates[SurrogateGradient].std() == pytest.approx(expected, rel=0.04)

@@ -16,7 +16,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels.discrete_small import cost_trace, policy_gradient
-from lqrpg.kernels.normals import Source, next_normal
+from lqrpg.kernels.normals import NormalStream, next_normal
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import Code, schedule_value
@@ -38,7 +38,7 @@ class ExactOracle(NamedTuple):
     deviation: float
     bias: Code
     direction: Array
-    source: Source
+    source: NormalStream
 
 
 def bias_direction(m: int, n: int) -> Array:
@@ -47,7 +47,7 @@ def bias_direction(m: int, n: int) -> Array:
 
 
 @njit
-def natural_gradient(B, R, K, loop, out, size):  # type: ignore[no-untyped-def]
+def natural_gradient(B, R, K, loop, out, size):
     """out = 2 E_K = 2 (R K - B'P_K (A - B K)) of a closed, stable loop; `loop.P` must hold P_K."""
     n, m = len(size), B.shape[1]
     for i in range(n):
@@ -67,7 +67,7 @@ def natural_gradient(B, R, K, loop, out, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def exact_loop(plant, K, first, step, oracle, recorder, loop, size):  # type: ignore[no-untyped-def]
+def exact_loop(plant, K, first, step, oracle, recorder, loop, size):
     """Descend from iteration `first` to `recorder.last`; changes K, `recorder`, `loop` and the oracle's source.
 
     Returns the last iteration, and how the loop ended.

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, make_loop, policy_gradient
-from lqrpg.kernels.normals import Source, copied, make_source, next_normal
+from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, lyapunov_workspace, policy_gradient
+from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal, normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
 from lqrpg.methods.oracles.direct import covariance_root, require_stabilising
@@ -56,16 +56,16 @@ class Identification(NamedTuple):
     M: Array
     x: Array
     initial_gain: Array
-    source: Source
+    source: NormalStream
 
     def copy(self) -> Identification:
         """A copy that shares nothing."""
         arrays = (self.theta.copy(), self.M.copy(), self.x.copy(), self.initial_gain.copy())
-        return Identification(*arrays, copied(self.source))
+        return Identification(*arrays, copy_stream(self.source))
 
 
 @njit
-def sample(A, B, K, root, dither, x, d, following, source, n_size):  # type: ignore[no-untyped-def]
+def sample(A, B, K, root, dither, x, d, following, source, n_size):
     """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves x."""
     n, m = len(n_size), B.shape[1]
     for i in range(n):
@@ -88,7 +88,7 @@ def sample(A, B, K, root, dither, x, d, following, source, n_size):  # type: ign
 
 
 @njit
-def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):  # type: ignore[no-untyped-def]
+def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):
     """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last
     state."""
     n, p = len(n_size), theta.shape[1]
@@ -106,7 +106,7 @@ def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source
 
 
 @njit
-def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # type: ignore[no-untyped-def]
+def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):
     """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist
     then)."""
     n = len(n_size)
@@ -115,7 +115,7 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
             Ahat[i, j] = theta[i, j]
         for p in range(Bhat.shape[1]):
             Bhat[i, p] = theta[i, n + p]
-    if not close_loop(Ahat, Bhat, Q, R, K, loop, n_size):
+    if not factorise(Ahat, Bhat, Q, R, K, loop, n_size):
         return False
     cost_trace(loop, n_size)
     policy_gradient(Bhat, R, Sigma, K, loop, out, n_size)
@@ -123,7 +123,7 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
 
 
 @njit
-def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, model, size):  # type: ignore[no-untyped-def]
+def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, model, size):
     """Descend from iteration `first` to `recorder.last` along the gradient of the model (Algorithm 1).
 
     Changes K, `known`, `recorder`, and the buffers `loop` (of the plant) and `model`. Returns the last iteration, and
@@ -151,7 +151,7 @@ def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, mode
 
 
 @njit
-def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):  # type: ignore[no-untyped-def]
+def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):
     n, m = B.shape
     theta, M, h = np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n + m)
     x, d, following = np.empty(n), np.empty(n + m), np.empty(n)
@@ -203,10 +203,10 @@ def indirect_estimates(
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    loop: Loop = make_loop(plant.n_states, plant.n_inputs)
+    loop: LyapunovWorkspace = lyapunov_workspace(plant.n_states, plant.n_inputs)
     out = np.empty((len(records), *K.shape))
     settings = float(dither), int(start), np.asarray(records, np.int64)
-    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, make_source(seed), loop, out, size_of(plant.n_states))
+    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))
     return out
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels.discrete_small import cost_trace
 from lqrpg.kernels.finite_horizon import rollout_variance, stable_rollout_gradient
-from lqrpg.kernels.normals import Source, copied, next_normal
+from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import schedule_value
@@ -33,16 +33,16 @@ class SurrogateMemory(NamedTuple):
     """
 
     initial_covariance: Array
-    source: Source
+    source: NormalStream
     ratio: Array
 
     def copy(self) -> SurrogateMemory:
         """A copy that shares nothing that changes."""
-        return self._replace(source=copied(self.source), ratio=self.ratio.copy())
+        return self._replace(source=copy_stream(self.source), ratio=self.ratio.copy())
 
 
 @njit
-def surrogate_loop(plant, K, first, step, design, refresh, memory, recorder, loop, size):  # type: ignore[no-untyped-def]
+def surrogate_loop(plant, K, first, step, design, refresh, memory, recorder, loop, size):
     """Descend from iteration `first` to `recorder.last` along estimates of the surrogate: no rollouts.
 
     Changes K, `memory`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.normals import LANES, State
+from lqrpg.kernels.normals import LANES
+from lqrpg.kernels.xoshiro import Streams
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.oracles.direct import direct_gradient, make_work, rollout_costs
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
@@ -47,7 +48,7 @@ class Rollouts(NamedTuple):
 
     start_root: Array
     noise_root: Array
-    streams: State
+    streams: Streams
 
     def copy(self) -> Rollouts:
         """A copy whose streams go on by themselves."""
@@ -55,9 +56,7 @@ class Rollouts(NamedTuple):
 
 
 @njit
-def two_point_gradient(  # type: ignore[no-untyped-def]
-    A, B, Q, R, start_root, noise_root, K, radius, count, length, state, work, out, n_size, m_size
-):
+def two_point_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, state, work, out, n_size, m_size):
     """out = the estimate from `count` pairs; changes the streams `state` and the buffers `work`."""
     n, m = len(n_size), len(m_size)
     U, costs, sums = work[1], work[7], work[8][0]
@@ -79,7 +78,7 @@ def two_point_gradient(  # type: ignore[no-untyped-def]
 
 
 @njit
-def zeroth_order_loop(plant, K, first, step, design, rollouts, recorder, loop, n_size, m_size):  # type: ignore[no-untyped-def]
+def zeroth_order_loop(plant, K, first, step, design, rollouts, recorder, loop, n_size, m_size):
     """Descend from iteration `first` to `recorder.last` along estimates from rollouts (Algorithm 2).
 
     Changes K, the streams of `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
