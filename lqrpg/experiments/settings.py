@@ -22,7 +22,7 @@ from lqrpg.experiments.base import Experiment
 from lqrpg.experiments.registry import experiment_class, suggestion, system_class
 from lqrpg.paths import expanded
 from lqrpg.results.identity import identity, sources_digest
-from lqrpg.rooms import module_of
+from lqrpg.rooms import module_of, settings_for
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
@@ -211,9 +211,8 @@ def _choose_plant(config: DictConfig) -> None:
     """Let the settings of a configuration with `plants` be those for the kind of its system, or for others."""
     plants, system = config.get("plants"), config.get("system")
     if plants is not None and system is not None:
-        kind = str(system.get("kind"))
         with open_dict(config):
-            config.plant = kind if kind in plants else automatic.OTHERS
+            config.plant = settings_for(str(system.get("kind")), plants)
 
 
 def _runner(content: dict[str, Any]) -> RunnerSettings:

@@ -44,7 +44,7 @@ class SgdBiased(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"
-    MILD: ClassVar[str] = "vanishing"
+    PILOTED: ClassVar[tuple[str, ...]] = ("vanishing",)
     FINDERS: ClassVar[Finders] = {
         "deviation": (1.0, sgd_automatic.part_of_gradient(0.001)),
         "biases.constant.value": (1.0, sgd_automatic.part_of_gradient(0.05)),

@@ -24,7 +24,10 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
 from lqrpg.results.rows import Rows
+
+MOST_ITERATIONS = 100_000_000
 
 
 class Comparison(ABC):
@@ -34,12 +37,12 @@ class Comparison(ABC):
     ----------
     ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
     WORD : what they are.
-    MILD : the one with which descent converges, for pilot runs.
+    PILOTED : those with which descent converges, for pilot runs.
     """
 
     ORACLES: ClassVar[tuple[str, str]]
     WORD: ClassVar[str]
-    MILD: ClassVar[str]
+    PILOTED: ClassVar[tuple[str, ...]]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
     exclusive: ClassVar[bool] = False
     PILOT_ITERATIONS: ClassVar[int] = 2000
@@ -63,10 +66,14 @@ class Comparison(ABC):
         """What else to try."""
         return ""
 
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but gaps did not fall."""
+        return shortfall_lines(self, tables, "iterations", self.iterations, MOST_ITERATIONS)
+
     def found_step(self) -> float:
-        """A constant step size for the plant, by pilot runs with the oracle that converges."""
-        iterations = min(self.PILOT_ITERATIONS, self.iterations)
-        return piloted(self, self.oracle(self.MILD), lambda size: schedule("constant", value=size), iterations)
+        """A constant step size for the plant, by pilot runs with the oracles that converge."""
+        iterations, oracles = min(self.PILOT_ITERATIONS, self.iterations), [self.oracle(name) for name in self.PILOTED]
+        return piloted(self, oracles, lambda size: schedule("constant", value=size), iterations)
 
     @abstractmethod
     def oracle(self, name: str) -> Oracle:
@@ -75,7 +82,7 @@ class Comparison(ABC):
     def check(self) -> None:
         """Refuse sizes, steps and plants with which nothing can run."""
         require_common(self)
-        require_sizes(self, runs=100_000, iterations=100_000_000)
+        require_sizes(self, runs=100_000, iterations=MOST_ITERATIONS)
         require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
         self.steps.check()
 

@@ -176,7 +176,7 @@ class SgdDirect:
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with real rollouts."""
         oracle, iterations = self.printed.constant.oracle(self.baseline), min(PILOT_ITERATIONS, self.printed.iterations)
-        return sgd_automatic.piloted(self, oracle, lambda size: schedule("constant", value=size), iterations)
+        return sgd_automatic.piloted(self, [oracle], lambda size: schedule("constant", value=size), iterations)
 
     def _cases(self) -> list[str]:
         return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]
