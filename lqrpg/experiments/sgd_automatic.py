@@ -1,7 +1,7 @@
 """What the experiments on P4's descents find for a plant that is not the paper's.
 
-Biases and noise of the synthetic oracle stay the same part of a gradient near the optimum as on the paper's plant;
-dither is a multiple of the noise; radius and length are those of `shootout`; step sizes are found by pilot runs.
+A bias of the synthetic oracle lets descent level off near the optimum; dither is a multiple of the noise; radius and
+length are those of `shootout`; step sizes are found by pilot runs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from lqrpg.algorithms.indirect_oracle import indirect_estimates
-from lqrpg.algorithms.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.algorithms.sgd import Oracle, bias_direction, log_spaced, run_sgd
 from lqrpg.experiments import automatic
 from lqrpg.experiments.base import stream
+from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.lqr.discrete import gradient, is_stabilising, optimal_gain
+from lqrpg.lqr.discrete import gradient, optimal_gain, optimum, state_covariance
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.minimise import Optimum
 from lqrpg.methods.tuning import chosen, pilots, reference_step, steady
-from lqrpg.systems.boeing747 import Boeing747
 
 PILOTS, CHECKS = 3, 10
 PILOT_RECORDS = 40
@@ -30,26 +31,30 @@ FIRST_ESTIMATES, MOST_SAMPLES = 20, 102_400
 """Trajectories from which models are estimated, and samples beyond which no more are tried."""
 LATER = np.array([1, 10, 100])
 """Iterations at which the models are asked for: each has one sample more."""
-NEAR = 0.1
+LEVEL, NOISE_OF_BIAS = 0.1, 0.001 / 0.05
+"""Part of the first gap at which a constant bias lets descent level off, and noise over bias in the paper."""
 DITHER = 100.0
 """What the dither of a sample moves the state by, over what the noise does."""
 
 
-def part_of_gradient(value: float) -> Callable[[Any], float]:
-    """A size that is the same part of the gradient near the optimum as the paper's value on its plant."""
+def bias(settings: Any) -> float:
+    """The size of a constant bias with which descent levels off near the optimum.
 
-    def find(settings: Any) -> float:
-        return automatic.two_digits(value * _gradient_near(settings.system) / _gradient_near(Boeing747()))
+    To second order that is where the excess cost b^2 d'H^-1 d / 2, for the direction d of the bias and the cost's
+    Hessian H = 2 (R + B'P*B) x Sigma_K*, is a tenth of the first one, or of the optimal cost if that is less.
+    """
+    plant = start_of(settings.system)[0]
+    best, start = optimum(plant), Optimum(user_plant(settings.system))
+    direction = bias_direction(*best.gain.shape)
+    curvature = plant.R + plant.B.T @ best.cost_to_go @ plant.B
+    away = np.linalg.solve(curvature, direction) @ np.linalg.pinv(state_covariance(plant, best.gain), hermitian=True)
+    level = LEVEL * min(start.cost, float(start.excess(settings.system.initial_gain()[None])[0]))
+    return automatic.two_digits(float(np.sqrt(4.0 * level / np.sum(direction * away))))
 
-    return find
 
-
-def _gradient_near(system: Any) -> float:
-    """Norm of the gradient a tenth of the way from K* to K0; at K0 if the gain there does not stabilise the plant."""
-    plant, _, gain = start_of(system)
-    best = optimal_gain(plant)
-    near = best + NEAR * (gain - best)
-    return float(np.linalg.norm(gradient(plant, near if is_stabilising(plant, near) else gain)))
+def deviation(settings: Any) -> float:
+    """A standard deviation of the noise that is the same part of the bias as in the paper."""
+    return automatic.two_digits(NOISE_OF_BIAS * settings.biases.constant.value)
 
 
 def dither(settings: Any) -> float:

@@ -37,12 +37,10 @@ class Comparison(ABC):
     ----------
     ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
     WORD : what they are.
-    PILOTED : those with which descent converges, for pilot runs.
     """
 
     ORACLES: ClassVar[tuple[str, str]]
     WORD: ClassVar[str]
-    PILOTED: ClassVar[tuple[str, ...]]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
     exclusive: ClassVar[bool] = False
     PILOT_ITERATIONS: ClassVar[int] = 2000
@@ -71,8 +69,8 @@ class Comparison(ABC):
         return shortfall_lines(self, tables, "iterations", self.iterations, MOST_ITERATIONS)
 
     def found_step(self) -> float:
-        """A constant step size for the plant, by pilot runs with the oracles that converge."""
-        iterations, oracles = min(self.PILOT_ITERATIONS, self.iterations), [self.oracle(name) for name in self.PILOTED]
+        """A constant step size for the plant, by pilot runs with both oracles."""
+        iterations, oracles = min(self.PILOT_ITERATIONS, self.iterations), [self.oracle(name) for name in self.ORACLES]
         return piloted(self, oracles, lambda size: schedule("constant", value=size), iterations)
 
     @abstractmethod

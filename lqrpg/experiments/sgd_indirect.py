@@ -32,7 +32,6 @@ class SgdIndirect(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("off", "on")
     WORD: ClassVar[str] = "policy"
-    PILOTED: ClassVar[tuple[str, ...]] = ORACLES
     FINDERS: ClassVar[Finders] = {
         "dither": (1.0, sgd_automatic.dither),
         "start": (50, lambda settings: settings.found_samples()),
