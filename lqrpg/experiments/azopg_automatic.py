@@ -66,7 +66,7 @@ def step_size(settings: Azopg) -> float:
 
     found = pilots(partial(gaps, range(PILOTS), "normal"), float(np.linalg.norm(first - best) / slope))
     further = partial(gaps, range(PILOTS, PILOTS + CHECKS), "slow")
-    return automatic.two_digits(steady(further, SAFETY * chosen(found).step_size))
+    return automatic.two_digits(steady(further, chosen(found), SAFETY))
 
 
 FINDERS: automatic.Finders = {

@@ -74,8 +74,8 @@ class QsaPolicyIteration:
         if exact.iloc[-1] <= CONVERGED:
             return []
         return [
-            f"the exact iteration has not converged within iterations={self.iterations}: its cost is above the least by "
-            f"the part {exact.iloc[-1]:.2g}; try iterations={min(1000, 4 * self.iterations)}"
+            f"the exact iteration has not converged within iterations={self.iterations}: its cost is above the least "
+            f"by the part {exact.iloc[-1]:.2g}; try iterations={min(1000, 4 * self.iterations)}"
         ]
 
     @property

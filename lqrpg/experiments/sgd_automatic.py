@@ -122,8 +122,8 @@ def piloted(settings: Any, oracles: Sequence[Oracle], schedule: Callable[[float]
         runs = [run_sgd(*start, oracle, schedule(size), iterations, records, seed) for oracle, seed in tried]
         return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
 
-    best = chosen(pilots(partial(gaps, range(PILOTS)), reference_step(start[0], start[2]))).step_size
-    return automatic.two_digits(steady(partial(gaps, range(PILOTS, PILOTS + CHECKS)), SAFETY * best))
+    best = chosen(pilots(partial(gaps, range(PILOTS)), reference_step(start[0], start[2])))
+    return automatic.two_digits(steady(partial(gaps, range(PILOTS, PILOTS + CHECKS)), best, SAFETY))
 
 
 def same_as(*path: str) -> Callable[[Any], Any]:

@@ -27,6 +27,7 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
 from lqrpg.results.rows import Rows
 
 PARTS = {
@@ -38,6 +39,7 @@ PARTS = {
 
 
 PILOT_ITERATIONS = 100
+MOST_ITERATIONS = 10**9
 MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
 
@@ -129,8 +131,8 @@ class SgdDirect:
         for name in ("printed", "surrogate", "adjusted"):
             part = getattr(self, name)
             require(1 <= part.runs <= 100_000, f"{name}.runs", part.runs, "a whole number from 1 to 100000")
-            upto = 10**9
-            require(1 <= part.iterations <= upto, f"{name}.iterations", part.iterations, f"a whole number to {upto}")
+            key, expected = f"{name}.iterations", f"a whole number to {MOST_ITERATIONS}"
+            require(1 <= part.iterations <= MOST_ITERATIONS, key, part.iterations, expected)
         for name in ("printed", "adjusted"):
             for kind in ("constant", "varying"):
                 part = getattr(self, name)
@@ -172,6 +174,15 @@ class SgdDirect:
             for key in ("radius", "step")
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
+
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but the gaps of real rollouts did not fall."""
+        real = {
+            name: table[table["case"].str.startswith("printed")] for name, table in tables.items() if "case" in table
+        }
+        if real["outcomes"].empty:
+            return []
+        return shortfall_lines(self, real, "printed.iterations", self.printed.iterations, MOST_ITERATIONS)
 
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with real rollouts."""

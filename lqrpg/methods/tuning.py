@@ -75,15 +75,17 @@ def chosen(found: list[Pilot]) -> Pilot:
     return min(found, key=lambda pilot: (pilot.lost > 0, pilot.score, pilot.step_size))
 
 
-def steady(runs: Callable[[float], list[Array]], step_size: float) -> float:
-    """A step size, halved as often as one of further runs with it is lost.
+def steady(runs: Callable[[float], list[Array]], best: Pilot, part: float) -> float:
+    """A part of the best pilot's step size, halved as often as one of further runs with it is lost.
 
     Parameters
     ----------
     runs : step size to the relative gaps of each run; a lost run's hold an infinite one.
-    step_size : to begin with.
+    best : where it lost a run itself, no size is steady, and there are no further runs.
+    part : part of its step size.
     """
-    for _ in range(HALVINGS):
+    step_size = part * best.step_size
+    for _ in range(HALVINGS if best.lost == 0 else 0):
         if _pilot(step_size, runs).lost == 0:
             break
         step_size /= 2.0
