@@ -28,12 +28,13 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     run = open_run(folder)
     gains = run.table(TABLE)
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
-    lost = diverged_methods(gains)
+    lost, own = diverged_methods(gains), _is_own(job.experiment.system)
+    advice = getattr(job.experiment, "advice", "")
     if not lost:
         shortfall = getattr(job.experiment, "shortfall", None)
-        return lines + (shortfall({name: run.table(name) for name in job.experiment.TABLES}) if shortfall else []), 0
-    advice = getattr(job.experiment, "advice", "")
-    return [*lines, *divergence_lines(gains, lost, advice)], DIVERGED if _is_own(job.experiment.system) else 0
+        lines += shortfall({name: run.table(name) for name in job.experiment.TABLES}) if shortfall else []
+        return lines + (partly_lost_lines(gains, advice) if own else []), 0
+    return [*lines, *divergence_lines(gains, lost, advice)], DIVERGED if own else 0
 
 
 def diverged_methods(gains: pd.DataFrame) -> list[str]:
@@ -49,9 +50,24 @@ def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> l
     if len(lost) == gains["method"].nunique():
         what = f"all {len(rows)} runs diverged"
     else:
-        names = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
-        what = f"all {len(rows)} runs of {names} diverged"
+        what = f"all {len(rows)} runs of {_listed(lost)} diverged"
     return [f"{what}: {reason}", *([advice] if advice else [])]
+
+
+def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
+    """One line on the methods that lost some of their runs, if there are any, and one on what helps."""
+    runs = gains.drop_duplicates(["method", "replicate"])
+    lost = runs[runs["status"] != COMPLETED]
+    if lost.empty:
+        return []
+    names = list(dict.fromkeys(lost["method"].astype(str)))
+    total = int(runs["method"].isin(names).sum())
+    reason = str(lost["status"].mode().iloc[0])
+    return [f"{len(lost)} of {total} runs of {_listed(names)} diverged: {reason}", *([advice] if advice else [])]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _is_own(system: Any) -> bool:

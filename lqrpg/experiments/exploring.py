@@ -16,6 +16,8 @@ LEAST, LARGEST = 1e-6, 1e6
 MAX_OBSERVED = 40_000_000
 """Most numbers in the regression vectors of one trajectory: 320 MB."""
 
+REGULARISATIONS = ("absolute", "relative")
+
 
 @dataclass(frozen=True)
 class ExploringPolicy:
@@ -71,6 +73,11 @@ def stabilising_gain(system: Any, key: str, gain: list[Any] | None) -> Array:
         return policy_gain(system, key, gain)
     except SettingError as error:
         raise SettingError(f"{error} (the plant is that of system)") from None
+
+
+def require_regularisation(value: str) -> None:
+    """Refuse what is no kind of regularisation."""
+    require(value in REGULARISATIONS, "regularisation", value, "one of " + ", ".join(REGULARISATIONS))
 
 
 def require_size(key: str, value: float) -> None:

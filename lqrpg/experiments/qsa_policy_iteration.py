@@ -11,7 +11,7 @@ import pandas as pd
 
 from lqrpg.checks import require
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.exploring import ExploringPolicy, require_steps, stabilising_gain
+from lqrpg.experiments.exploring import ExploringPolicy, require_regularisation, require_steps, stabilising_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
@@ -22,6 +22,8 @@ from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
 
 NOISES = METHODS[1:]
+CONVERGED = 1e-6
+"""Of the least cost: an excess below it is no shortfall."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class QsaPolicyIteration:
     step_s: float
     horizon_s: float
     ridge: float
+    regularisation: str
     noise: str
     exploration: ExploringPolicy
     system: Any
@@ -53,6 +56,7 @@ class QsaPolicyIteration:
         require(1 <= self.iterations <= 1000, "iterations", self.iterations, "a whole number from 1 to 1000")
         require_steps("step_s", self.step_s, horizon_s=self.horizon_s)
         require(0 < self.ridge <= 1e3, "ridge", self.ridge, "a positive number, up to 1000")
+        require_regularisation(self.regularisation)
         require(self.noise in NOISES, "noise", self.noise, "one of " + ", ".join(NOISES))
         require_time(self.system, "continuous")
         require_optimum(self.system)
@@ -63,6 +67,16 @@ class QsaPolicyIteration:
     def advice(self) -> str:
         """What to try where runs diverge."""
         return f"try a longer trajectory and smaller steps: horizon_s={2 * self.horizon_s:g} step_s={self.step_s / 2:g}"
+
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if even the iteration with the model has not converged, whose first gain is far away."""
+        exact = tables["iteration"].query("method == 'exact'").sort_values("iteration")["weighted_error"]
+        if exact.iloc[-1] <= CONVERGED:
+            return []
+        return [
+            f"the exact iteration has not converged within iterations={self.iterations}: its cost is above the least "
+            f"by the part {exact.iloc[-1]:.2g}; try iterations={min(1000, 4 * self.iterations)}"
+        ]
 
     @property
     def exclusive(self) -> bool:
@@ -115,7 +129,9 @@ class QsaPolicyIteration:
             kind, rng, n_steps, self.step_s, plant.n_inputs
         )
         trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
-        return model_free_policy_iteration(trajectory, gain, self.iterations, self.ridge)
+        return model_free_policy_iteration(
+            trajectory, gain, self.iterations, self.ridge, relative=self.regularisation == "relative"
+        )
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""

@@ -45,11 +45,10 @@ class SgdBiased(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"
-    MILD: ClassVar[str] = "vanishing"
     FINDERS: ClassVar[Finders] = {
-        "deviation": (1.0, sgd_automatic.part_of_gradient(0.001)),
-        "biases.constant.value": (1.0, sgd_automatic.part_of_gradient(0.05)),
+        "biases.constant.value": (1.0, sgd_automatic.bias),
         "biases.vanishing.value": (1.0, sgd_automatic.same_as("biases", "constant", "value")),
+        "deviation": (1.0, sgd_automatic.deviation),
         **STEP_FINDERS,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar
 
@@ -20,12 +21,15 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.schedules import Schedule
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Parts, Trial, collect, stream
+
+MOST_ITERATIONS = 100_000_000
 
 
 class Comparison(ABC):
@@ -35,12 +39,10 @@ class Comparison(ABC):
     ----------
     ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
     WORD : what they are.
-    MILD : the one with which descent converges, for pilot runs.
     """
 
     ORACLES: ClassVar[tuple[str, str]]
     WORD: ClassVar[str]
-    MILD: ClassVar[str]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
     exclusive: ClassVar[bool] = False
     PILOT_ITERATIONS: ClassVar[int] = 2000
@@ -64,10 +66,14 @@ class Comparison(ABC):
         """What else to try."""
         return ""
 
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but gaps did not fall."""
+        return shortfall_lines(self, tables, "iterations", self.iterations, MOST_ITERATIONS)
+
     def found_step(self) -> float:
-        """A constant step size for the plant, by pilot runs with the oracle that converges."""
+        """A constant step size for the plant, by pilot runs with both oracles."""
         iterations = min(self.PILOT_ITERATIONS, self.iterations)
-        return piloted(self, lambda size: self.method(self.MILD, size), iterations)
+        return piloted(self, [partial(self.method, name) for name in self.ORACLES], iterations)
 
     @abstractmethod
     def method(self, oracle: str, step_size: Schedule | float) -> CompiledMethod:
@@ -76,7 +82,7 @@ class Comparison(ABC):
     def check(self) -> None:
         """Refuse sizes, steps and plants with which nothing can run."""
         require_common(self)
-        require_sizes(self, runs=100_000, iterations=100_000_000)
+        require_sizes(self, runs=100_000, iterations=MOST_ITERATIONS)
         require(2 <= self.points <= 100_000, "points", self.points, "a whole number from 2 to 100000")
         self.steps.check()
 

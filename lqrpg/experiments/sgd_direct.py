@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -21,6 +22,7 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.one_point import OnePointZerothOrder
 from lqrpg.methods.oracles.direct import unstable_fraction
@@ -40,6 +42,7 @@ PARTS = {
 
 
 PILOT_ITERATIONS = 100
+MOST_ITERATIONS = 10**9
 MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
 
@@ -134,8 +137,8 @@ class SgdDirect:
         for name in ("printed", "surrogate", "adjusted"):
             part = getattr(self, name)
             require(1 <= part.runs <= 100_000, f"{name}.runs", part.runs, "a whole number from 1 to 100000")
-            upto = 10**9
-            require(1 <= part.iterations <= upto, f"{name}.iterations", part.iterations, f"a whole number to {upto}")
+            key, expected = f"{name}.iterations", f"a whole number to {MOST_ITERATIONS}"
+            require(1 <= part.iterations <= MOST_ITERATIONS, key, part.iterations, expected)
         for name in ("printed", "adjusted"):
             for kind in ("constant", "varying"):
                 part = getattr(self, name)
@@ -178,10 +181,19 @@ class SgdDirect:
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
 
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but the gaps of real rollouts did not fall."""
+        real = {
+            name: table[table["case"].str.startswith("printed")] for name, table in tables.items() if "case" in table
+        }
+        if real["outcomes"].empty:
+            return []
+        return shortfall_lines(self, real, "printed.iterations", self.printed.iterations, MOST_ITERATIONS)
+
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with real rollouts."""
         parameters, iterations = self.printed.constant, min(PILOT_ITERATIONS, self.printed.iterations)
-        return sgd_automatic.piloted(self, lambda size: parameters.method(self.baseline, size), iterations)
+        return sgd_automatic.piloted(self, [partial(parameters.method, self.baseline)], iterations)
 
     def _cases(self) -> list[str]:
         return [f"{part}-{kind}" for part in PARTS[self.part] for kind in ("constant", "varying")]

@@ -10,7 +10,8 @@ import numpy as np
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
-from lqrpg.experiments.sgd_settings import Steps
+from lqrpg.experiments.sgd_settings import Steps, start_of
+from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.methods.indirect import IndirectGradient
 from lqrpg.methods.schedules import Schedule
 from lqrpg.runner.automatic import Finders
@@ -32,10 +33,9 @@ class SgdIndirect(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("off", "on")
     WORD: ClassVar[str] = "policy"
-    MILD: ClassVar[str] = "off"
     FINDERS: ClassVar[Finders] = {
-        "start": (50, sgd_automatic.first_samples),
         "dither": (1.0, sgd_automatic.dither),
+        "start": (50, lambda settings: settings.found_samples()),
         **STEP_FINDERS,
     }
 
@@ -45,6 +45,18 @@ class SgdIndirect(Comparison):
         least = plant.n_states + plant.n_inputs
         require(least <= self.start <= 10**6, "start", self.start, f"a whole number from n + m = {least} to 1000000")
         require(0 < self.dither < np.inf, "dither", self.dither, "a positive number: without it nothing is identified")
+
+    @property
+    def advice(self) -> str:
+        """What to try where runs diverge: models that gains do not stabilise need samples, not steps."""
+        more = f"start={min(10**6, 10 * self.start)} dither={10 * self.dither:g}"
+        return f"{super().advice}; where a gain does not stabilise the estimated model, more samples and dither: {more}"
+
+    def found_samples(self) -> int:
+        """Samples of the first estimate for the plant."""
+        plant, covariance, gain = start_of(self.system)
+        ends = (gain, optimal_gain(plant))
+        return sgd_automatic.first_samples(plant, covariance, ends, self.dither, self.seed, self.name)
 
     def method(self, oracle: str, step_size: Schedule | float) -> IndirectGradient:
         """The gradient of the model that a trajectory identifies, excited off or on policy."""

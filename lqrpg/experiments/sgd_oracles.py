@@ -77,8 +77,8 @@ class SgdOracles:
     }
     exclusive: ClassVar[bool] = False
     FINDERS: ClassVar[Finders] = {
-        "indirect.start": (50, sgd_automatic.first_samples),
         "indirect.dither": (1.0, sgd_automatic.dither),
+        "indirect.start": (50, lambda settings: settings.found_samples()),
         "direct.largest_radius": (1.0, lambda settings: BEYOND * sgd_automatic.radius(settings)),
         "direct.least_radius": (0.1, lambda settings: settings.direct.largest_radius / RANGE),
     }
@@ -115,6 +115,11 @@ class SgdOracles:
         enough = own.baseline == "none" or own.rollouts > 1
         require(enough, "direct.baseline", own.baseline, "none, as there is one rollout only (direct.rollouts=1)")
         require(1 <= own.turns <= 1000, "direct.turns", own.turns, "a whole number from 1 to 1000")
+
+    def found_samples(self) -> int:
+        """Samples of the first estimate for the plant, at the largest noise."""
+        plant, covariance, gain = self._start(max(self.noises))
+        return sgd_automatic.first_samples(plant, covariance, [gain], self.indirect.dither, self.seed, self.name)
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
