@@ -34,7 +34,7 @@ except ImportError:  # parts that Numba does not promise to keep
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
-_KERNEL = re.compile(r"\b(njit|intrinsic)\b")
+_KERNEL = re.compile(r"\b(njit\w*|intrinsic)\b")
 _IMPORT = re.compile(r"^[ \t]*(?:from (lqrpg[\w.]*) import (\([^)]*\)|[^\n]*)|import (lqrpg[\w.]*))", re.MULTILINE)
 
 
