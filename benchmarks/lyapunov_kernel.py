@@ -15,8 +15,7 @@ from statistics import median
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, size_of
-from lqrpg.compiler.lanes import lane_array
-from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Plant
@@ -77,20 +76,19 @@ def compiled(*problem):
 
 
 @njit
-def _lanes_again(A, B, K, Q, R, Sigma, times, size, inputs):
+def _lanes_again(A, B, K, weights, times, size, inputs):
     """Costs and gradients of one lane group, over and over: no packing."""
-    work, m, n = workspace(Sigma, size, inputs), len(inputs), len(size)
-    cost, stable, gradient = lane_array(1)[0], lane_array(1)[0], lane_array(m * n).reshape((m, n, LANES))
+    work, result = workspace(weights.Sigma, size, inputs), empty_result(size, inputs)
     for _ in range(times):
-        cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs)
-    return cost
+        cost_and_gradient(A, B, K, weights, work, result, size, inputs)
+    return result.cost
 
 
 def kernel_on_lanes(A, B, gains, Q, R, Sigma):
     """The kernel alone, as other kernels call it: the first systems, packed once, as often as there are systems."""
     n, m = B.shape[1:]
     packed = (np.ascontiguousarray(np.moveaxis(part[:LANES], 0, -1)) for part in (A, B, gains))
-    cost = _lanes_again(*packed, Q, R, Sigma, len(A) // LANES, size_of(n), size_of(m))
+    cost = _lanes_again(*packed, Weights(Q, R, Sigma), len(A) // LANES, size_of(n), size_of(m))
     return cost
 
 

@@ -4,8 +4,11 @@ The command line is `lqrpg`; these names are for Python and notebooks. They are 
 
 - `Plant`, `cost`, `cost_gradient`, `optimal_gain`, `solve`, `simulate`: the problem.
 - `ExactGradient`, `NaturalGradient`, `PolicyIteration` are given the model; `TwoPointZerothOrder`,
-  `OnePointZerothOrder`, `IndirectGradient`, `QsaPolicyIteration` learn from samples of the plant. All have one shape:
+  `OnePointZerothOrder`, `IndirectGradient`, `LeastSquaresPolicyIteration` learn from samples of the plant;
+  `BiasedGradient` and `SurrogateGradient` are the oracles of P4 for study. All have one shape:
   `state = method.start(plant, gain, seed)`, `state = method.step(state)`.
+- `ConstantSchedule`, `PowerSchedule`, `StaircaseDecay`, `StaircaseGrowth`: step sizes, radii, numbers and lengths of
+  rollouts and the like that change over the iterations.
 - `minimise` runs one of them, `plot_history` draws what it did.
 - `load_system`, `save_plant`: plants of your own, from files, python-control and scipy.signal.
 - `run_experiment`, `load_tables`, `figure`: what `lqrpg run` and `lqrpg plot` do.
@@ -22,32 +25,43 @@ if TYPE_CHECKING:
     from lqrpg.cli.library import figure, load_tables, run_experiment
     from lqrpg.lqr.plant import Plant
     from lqrpg.methods.base import Method, State, Status
+    from lqrpg.methods.biased_gradient import BiasedGradient
     from lqrpg.methods.exact_gradient import ExactGradient
-    from lqrpg.methods.indirect_gradient import IndirectGradient
+    from lqrpg.methods.indirect import IndirectGradient
     from lqrpg.methods.minimise import Result, minimise, plot_history
     from lqrpg.methods.natural_gradient import NaturalGradient
+    from lqrpg.methods.one_point import OnePointZerothOrder
     from lqrpg.methods.policy_iteration import PolicyIteration
     from lqrpg.methods.problem import cost, cost_gradient, optimal_gain, simulate, solve
-    from lqrpg.methods.qsa_policy_iteration import QsaPolicyIteration
-    from lqrpg.methods.zeroth_order import OnePointZerothOrder, TwoPointZerothOrder
+    from lqrpg.methods.qsa_policy_iteration import LeastSquaresPolicyIteration, QsaPolicyIteration
+    from lqrpg.methods.schedules import ConstantSchedule, PowerSchedule, StaircaseDecay, StaircaseGrowth
+    from lqrpg.methods.surrogate_gradient import SurrogateGradient
+    from lqrpg.methods.two_point import TwoPointZerothOrder
     from lqrpg.systems.from_python import load_system, save_plant
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "BiasedGradient",
+    "ConstantSchedule",
     "ExactGradient",
     "IndirectGradient",
+    "LeastSquaresPolicyIteration",
     "Method",
     "NaturalGradient",
     "OnePointZerothOrder",
     "Plant",
     "PolicyIteration",
+    "PowerSchedule",
     "QsaPolicyIteration",
     "Result",
     "SettingError",
     "SettingWarning",
+    "StaircaseDecay",
+    "StaircaseGrowth",
     "State",
     "Status",
+    "SurrogateGradient",
     "TwoPointZerothOrder",
     "cost",
     "cost_gradient",
@@ -68,14 +82,18 @@ _HOMES = {
     "cli.library": ("figure", "load_tables", "run_experiment"),
     "lqr.plant": ("Plant",),
     "methods.base": ("Method", "State", "Status"),
+    "methods.biased_gradient": ("BiasedGradient",),
     "methods.exact_gradient": ("ExactGradient",),
-    "methods.indirect_gradient": ("IndirectGradient",),
+    "methods.indirect": ("IndirectGradient",),
     "methods.minimise": ("Result", "minimise", "plot_history"),
     "methods.natural_gradient": ("NaturalGradient",),
+    "methods.one_point": ("OnePointZerothOrder",),
     "methods.policy_iteration": ("PolicyIteration",),
     "methods.problem": ("cost", "cost_gradient", "optimal_gain", "simulate", "solve"),
-    "methods.qsa_policy_iteration": ("QsaPolicyIteration",),
-    "methods.zeroth_order": ("OnePointZerothOrder", "TwoPointZerothOrder"),
+    "methods.qsa_policy_iteration": ("LeastSquaresPolicyIteration", "QsaPolicyIteration"),
+    "methods.schedules": ("ConstantSchedule", "PowerSchedule", "StaircaseDecay", "StaircaseGrowth"),
+    "methods.surrogate_gradient": ("SurrogateGradient",),
+    "methods.two_point": ("TwoPointZerothOrder",),
     "systems.from_python": ("load_system", "save_plant"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ from lqrpg.checks import SettingError
 
 GROUP = "lqrpg.packages"
 OWN = "lqrpg"
+_OTHERS = "others"
 
 
 @cache
@@ -95,3 +97,8 @@ def config_text(group: str, name: str) -> str:
     """The text of a configuration group's file; empty if there is none."""
     files = (folder / group / f"{name}.yaml" for folder in config_folders())
     return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+
+
+def settings_for(kind: str, plants: Container[str]) -> str:
+    """The key, in a YAML file's group `plants`, of the settings for a kind of plant: its own, or others."""
+    return kind if kind in plants else _OTHERS

@@ -29,7 +29,7 @@ from lqrpg.cli.init import init
 from lqrpg.cli.main import cli
 from lqrpg.cli.selection import chosen
 from lqrpg.cli.verify import accepted_text
-from lqrpg.domain_randomization.cubature import ladders
+from lqrpg.domain_randomization.cubature import refinements
 from lqrpg.experiments.shootout_methods import METHODS
 from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices, config_folders, config_text
@@ -273,7 +273,7 @@ def test_every_rule_for_means_is_described():
     uniform = {name: {"distribution": "uniform", "low": 1, "high": 2} for name in "abc"}
     matrices = {"time": "discrete", "A": [["a*b*c/10"]], "B": [[1]], "Q": 1, "R": 1, "Sigma": 1, "start_gain": [0.2]}
     of_three = CustomFamily(**CustomFamily.expand({"kind": "custom_family", "parameters": uniform, **matrices}))
-    used = {rule.name for ladder in ladders(of_three.family()) for rule in itertools.islice(ladder, 1)}
+    used = {rule.name for ladder in refinements(of_three.family()) for rule in itertools.islice(ladder, 1)}
     assert named == used | {"gauss"}
 
 

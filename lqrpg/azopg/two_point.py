@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant
 
 Tickets = NDArray[np.int64]
@@ -15,15 +16,6 @@ RolloutCosts = Callable[[Array, Array], Array]
 """Costs of rollouts, (count,), from gains, (count, m, n), and initial states, (count, n)."""
 
 TICKETS_A_BLOCK = 256
-
-
-def _root(covariance: Array) -> Array:
-    """A matrix L with L L' = covariance: by Cholesky, or, for a singular one, by its eigenvectors."""
-    try:
-        return np.asarray(np.linalg.cholesky(covariance))
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 class TicketSamples:
@@ -41,7 +33,7 @@ class TicketSamples:
     def __init__(self, plant: Plant, stream: np.random.SeedSequence) -> None:
         self._shape = (plant.n_inputs, plant.n_states)
         self._stream = stream
-        self._spread = _root(plant.Sigma)
+        self._spread = covariance_root(plant.Sigma)
         self._drawn = self._blocks(0, 1)
 
     def _block(self, index: int) -> tuple[Array, Array]:

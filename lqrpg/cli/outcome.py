@@ -28,10 +28,10 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     run = open_run(folder)
     gains = run.table(TABLE)
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
-    lost = diverged_methods(gains)
+    lost, own = diverged_methods(gains), _is_own(str(job.settings["system"]["kind"]))
     if not lost:
-        return lines + job.experiment.shortfall({name: run.table(name) for name in job.experiment.TABLES}), 0
-    own = _is_own(str(job.settings["system"]["kind"]))
+        lines += job.experiment.shortfall({name: run.table(name) for name in job.experiment.TABLES})
+        return lines + (partly_lost_lines(gains, job.experiment.advice) if own else []), 0
     return [*lines, *divergence_lines(gains, lost, job.experiment.advice)], DIVERGED if own else 0
 
 
@@ -48,9 +48,24 @@ def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> l
     if len(lost) == gains["method"].nunique():
         what = f"all {len(rows)} runs diverged"
     else:
-        names = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
-        what = f"all {len(rows)} runs of {names} diverged"
+        what = f"all {len(rows)} runs of {_listed(lost)} diverged"
     return [f"{what}: {reason}", *([advice] if advice else [])]
+
+
+def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
+    """One line on the methods that lost some of their runs, if there are any, and one on what helps."""
+    runs = gains.drop_duplicates(["method", "replicate"])
+    lost = runs[runs["status"] != COMPLETED]
+    if lost.empty:
+        return []
+    names = list(dict.fromkeys(lost["method"].astype(str)))
+    total = int(runs["method"].isin(names).sum())
+    reason = str(lost["status"].mode().iloc[0])
+    return [f"{len(lost)} of {total} runs of {_listed(names)} diverged: {reason}", *([advice] if advice else [])]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _is_own(kind: str) -> bool:

@@ -4,24 +4,49 @@ Numba keeps an index of numbered files for every function, and believes what it 
 code that is run; two processes that compile at once may each give the same number to different signatures; a full disk
 ends the run. Here a file is named after all that its kernel depends on and carries a digest: a file that is absent,
 damaged, cut short or cannot be written only costs the time to compile.
+
+This takes the place of parts that Numba does not promise to keep, so the package asks for no upper limit of Numba's
+version. Instead it looks at them once, when the first kernel is made: where one is missing, or takes other arguments
+than those that are given here, `jit` keeps kernels in Numba's own files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import os
 import pickle
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.serialize import dumps
 
 _DIGEST_BYTES = 32
+_REPLACED: tuple[tuple[type, str, tuple[str, ...]], ...] = (
+    (FunctionCache, "__init__", ("py_func",)),
+    (FunctionCache, "load_overload", ("sig", "target_context")),
+    (FunctionCache, "save_overload", ("sig", "data")),
+    (IndexDataCacheFile, "load", ("key",)),
+    (IndexDataCacheFile, "save", ("key", "data")),
+    (IndexDataCacheFile, "flush", ()),
+)
+"""Methods of Numba that are called or replaced here, and their arguments."""
+
+
+@cache
+def differing_part() -> str:
+    """The first part of this Numba that is not as it is used here, in words; empty if there is none."""
+    for owner, name, arguments in _REPLACED:
+        part = getattr(owner, name, None)
+        if part is None or tuple(inspect.signature(part).parameters)[1:] != arguments:
+            return f"{owner.__name__}.{name}({', '.join(arguments)})"
+    return ""
 
 
 class SealedCache(FunctionCache):
@@ -34,15 +59,17 @@ class SealedCache(FunctionCache):
     Raises
     ------
     AttributeError
-        If this Numba's cache has no files to be replaced.
+        If this Numba's cache is made in another way, or has no files to be replaced.
     """
 
     _cache_file: Any
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        if differing_part():
+            raise AttributeError(f"this Numba has no {differing_part()}")
         super().__init__(function)  # type: ignore[no-untyped-call]
-        for used in ("load", "save", "flush"):
-            getattr(self._cache_file, used)
+        if not isinstance(self._cache_file, IndexDataCacheFile):
+            raise AttributeError("this Numba's cache has other files")
         self._cache_file = SealedFiles(Path(self.cache_path), self._impl.filename_base)
 
     def save_overload(self, sig: Any, data: Any) -> None:

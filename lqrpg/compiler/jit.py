@@ -34,7 +34,7 @@ except ImportError:  # parts that Numba does not promise to keep
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
-_KERNEL = re.compile(r"\b(njit|intrinsic)\b")
+_KERNEL = re.compile(r"\b(njit\w*|intrinsic)\b")
 _IMPORT = re.compile(r"^[ \t]*(?:from (lqrpg[\w.]*) import (\([^)]*\)|[^\n]*)|import (lqrpg[\w.]*))", re.MULTILINE)
 
 
@@ -147,7 +147,7 @@ def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
 
 
 def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
-    """Have a function's compiled forms kept in sealed files; false if this Numba is not made as that needs.
+    """Have a function's compiled forms kept in sealed files; false if this Numba is not made as `cache` needs.
 
     Numba's own files then take their place: kernels are kept, but a damaged file is not noticed.
     """

@@ -119,11 +119,11 @@ class Emitter:
         """The same number in all lanes."""
         return ir.Constant(llvm_vector, [number] * LANES)
 
-    def fused_minus(self, left: Any, right: Any, minuend: Any) -> Any:
+    def fnma(self, left: Any, right: Any, minuend: Any) -> Any:
         """minuend - left * right."""
         return self.builder.call(self._fma, [self.builder.fneg(left), right, minuend])
 
-    def fused(self, left: Any, right: Any, addend: Any) -> Any:
+    def fma(self, left: Any, right: Any, addend: Any) -> Any:
         """left * right + addend."""
         return self.builder.call(self._fma, [left, right, addend])
 
@@ -149,24 +149,24 @@ class Emitter:
 
 
 @intrinsic
-def read(typing_context, array, index):  # type: ignore[no-untyped-def]
+def read(typing_context, array, index):
     """The lanes `array[index]` as one value; the index is a tuple that lacks the last axis."""
     if not _fits(array, index):
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         return builder.load(_address(context, builder, array, args[0], index, args[1]), align=8)
 
     return _vector(array, index), generate
 
 
 @intrinsic
-def write(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+def write(typing_context, array, index, value):
     """Store lanes into `array[index]`; the index is a tuple that lacks the last axis."""
     if not _fits(array, index) or value != _vector:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         builder.store(args[2], _address(context, builder, array, args[0], index, args[1]), align=8)
         return context.get_dummy_value()
 
@@ -174,62 +174,62 @@ def write(typing_context, array, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def splat(typing_context, number):  # type: ignore[no-untyped-def]
+def splat(typing_context, number):
     """The same float64 in every lane."""
     if number != types.float64:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         return _broadcast(builder, args[0])
 
     return _vector(number), generate
 
 
 @intrinsic
-def fused(typing_context, left, right, addend):  # type: ignore[no-untyped-def]
+def fma(typing_context, left, right, addend):
     """left * right + addend with one rounding, lane by lane; the same bits on every machine."""
     if {left, right, addend} != {_vector}:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         return builder.call(vector_function(builder, "fma", 3), args)
 
     return _vector(left, right, addend), generate
 
 
 @intrinsic
-def fused_minus(typing_context, left, right, minuend):  # type: ignore[no-untyped-def]
+def fnma(typing_context, left, right, minuend):
     """minuend - left * right with one rounding, lane by lane; the same bits on every machine."""
     if {left, right, minuend} != {_vector}:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         return builder.call(vector_function(builder, "fma", 3), [builder.fneg(args[0]), args[1], args[2]])
 
     return _vector(left, right, minuend), generate
 
 
 @intrinsic
-def where_greater(typing_context, left, right, chosen, otherwise):  # type: ignore[no-untyped-def]
+def where_greater(typing_context, left, right, chosen, otherwise):
     """`chosen` in the lanes where left > right, `otherwise` in the others and wherever a comparison with NaN
     stands.
     """
     if {left, right, chosen, otherwise} != {_vector}:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
 
     return _vector(left, right, chosen, otherwise), generate
 
 
 @intrinsic
-def all_greater(typing_context, left, right):  # type: ignore[no-untyped-def]
+def all_greater(typing_context, left, right):
     """Whether left > right in every lane; false if any comparison is with NaN."""
     if {left, right} != {_vector}:
         return None
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         bits = ir.IntType(LANES)
         found = builder.bitcast(builder.fcmp_ordered(">", args[0], args[1]), bits)
         return builder.icmp_unsigned("==", found, ir.Constant(bits, 2**LANES - 1))
@@ -238,7 +238,7 @@ def all_greater(typing_context, left, right):  # type: ignore[no-untyped-def]
 
 
 @njit
-def lane_array(count):  # type: ignore[no-untyped-def]
+def lane_array(count):
     """Uninitialised float64 array (count, LANES) that starts on a cache line: a vector across two lines costs
     twice.
     """

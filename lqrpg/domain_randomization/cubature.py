@@ -1,4 +1,4 @@
-"""Rules for means over several independent parameters: products of Gauss rules, sparse grids, scattered points.
+"""Rules for means over independent parameters: products of Gauss rules, sparse grids, Sobol points; random samples.
 
 A sparse grid (Smolyak, 1963) of level q combines small products of Gauss rules,
 
@@ -21,13 +21,20 @@ from scipy.stats import qmc
 
 from lqrpg.lqr.plant import Array
 from lqrpg.systems.families.distributions import Distribution
-from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.families.family import Family
 
 MAX_NODES = 4096
 PRODUCT_COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 MAX_LEVEL = 12
-SCATTERED_COUNTS = (256, 512, 1024, 2048, 4096)
+SOBOL_COUNTS = (256, 512, 1024, 2048, 4096)
 _SCRAMBLING = 20260101
+
+
+class Nodes(NamedTuple):
+    """Points (count, d) of the family's parameters, and weights (count,) that sum to one."""
+
+    points: Array
+    weights: Array
 
 
 class Product(NamedTuple):
@@ -45,13 +52,18 @@ class Rule(NamedTuple):
     name : gauss, sparse_grid or sobol.
     points : (count, d) parameters.
     weights : (count,), of sum one; a sparse grid has negative ones.
-    products : what the rule is made of; empty for scattered points.
+    products : what the rule is made of; empty for Sobol points.
     """
 
     name: str
     points: Array
     weights: Array
     products: tuple[Product, ...]
+
+    @property
+    def nodes(self) -> Nodes:
+        """Its points and weights."""
+        return Nodes(self.points, self.weights)
 
 
 def product_points(distributions: Sequence[Distribution], counts: Sequence[int]) -> tuple[Array, Array]:
@@ -61,7 +73,7 @@ def product_points(distributions: Sequence[Distribution], counts: Sequence[int])
     return points, reduce(np.multiply.outer, [weights for _, weights in rules]).ravel()
 
 
-def combined(name: str, family: ParameterFamily, products: Sequence[Product]) -> Rule:
+def combined(name: str, family: Family, products: Sequence[Product]) -> Rule:
     """The sum of several products, points that they share taken together."""
     found = [product_points(family.distributions, each.counts) for each in products]
     points = np.vstack([places for places, _ in found])
@@ -74,7 +86,7 @@ def combined(name: str, family: ParameterFamily, products: Sequence[Product]) ->
     return Rule(name, points[first], total, tuple(products))
 
 
-def gauss(family: ParameterFamily, count: int) -> Rule:
+def gauss(family: Family, count: int) -> Rule:
     """The full product of Gauss rules with the same number of nodes for every parameter."""
     return combined("gauss", family, [Product((count,) * len(family.names), 1.0)])
 
@@ -98,24 +110,24 @@ def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def scattered(family: ParameterFamily, count: int) -> Rule:
+def sobol(family: Family, count: int) -> Rule:
     """Points of a scrambled Sobol sequence (always the same), with equal weights."""
-    shares = qmc.Sobol(len(family.names), seed=_SCRAMBLING).random(count)
-    points = np.array(family.sample(shares.T)).T
+    uniform = qmc.Sobol(len(family.names), seed=_SCRAMBLING).random(count)
+    points = np.array(family.sample(uniform.T)).T
     return Rule("sobol", points, np.full(count, 1.0 / count), ())
 
 
-def ladders(family: ParameterFamily) -> Iterator[Iterator[Rule]]:
+def refinements(family: Family) -> Iterator[Iterator[Rule]]:
     """The kinds of rules in the order in which they are tried, each from small to large."""
     d = len(family.names)
     if d <= 2:
         yield (gauss(family, count) for count in PRODUCT_COUNTS if count**d <= MAX_NODES)
     else:
         yield _sparse_grids(family)
-    yield (scattered(family, count) for count in SCATTERED_COUNTS)
+    yield (sobol(family, count) for count in SOBOL_COUNTS)
 
 
-def _sparse_grids(family: ParameterFamily) -> Iterator[Rule]:
+def _sparse_grids(family: Family) -> Iterator[Rule]:
     d = len(family.names)
     for level in range(1, MAX_LEVEL + 1):
         products = sparse_products(d, level)
@@ -127,7 +139,7 @@ def _sparse_grids(family: ParameterFamily) -> Iterator[Rule]:
         yield rule
 
 
-def finer(family: ParameterFamily, rule: Rule) -> Rule:
+def refined(family: Family, rule: Rule) -> Rule:
     """A rule of the same kind whose interpolant is about as accurate as the rule's own mean."""
     if rule.name == "gauss":
         return combined("gauss", family, [Product(tuple(2 * count for count in rule.products[0].counts), 1.0)])
@@ -137,19 +149,54 @@ def finer(family: ParameterFamily, rule: Rule) -> Rule:
     return rule
 
 
-def coarse(family: ParameterFamily) -> Rule:
-    """A small rule for searches that need no exact mean; a tenth of the weight lies on the corners of the box.
+def default_nodes(family: Family) -> Nodes:
+    """The Gauss nodes of a family of which it is known how many are enough.
 
-    So a gain with a finite mean holds the extreme plants too, and not only those at the nodes within.
+    Raises
+    ------
+    ValueError
+        For any other family.
     """
+    if family.gauss_nodes is None:
+        raise ValueError("the family has no default nodes: choose them by expectation.rule_and_optimum")
+    return gauss(family, family.gauss_nodes).nodes
+
+
+def coarse_nodes(family: Family) -> Nodes:
+    """Nodes for searches that need no exact mean: the default ones, or a small rule and the corners of the box.
+
+    A tenth of the weight lies on these. So a gain with a finite mean holds the extreme plants too, and not only those
+    at the nodes within.
+    """
+    if family.gauss_nodes is not None:
+        return default_nodes(family)
     d = len(family.names)
-    inner = gauss(family, {1: 16, 2: 6, 3: 4}[d]) if d <= 3 else scattered(family, 64)
+    inner = gauss(family, {1: 16, 2: 6, 3: 4}[d]) if d <= 3 else sobol(family, 64)
     ends = family.ends()
     weights = np.append(0.9 * inner.weights, np.full(len(ends), 0.1 / len(ends)))
-    return Rule("coarse", np.concatenate([inner.points, ends]), weights, ())
+    return Nodes(np.concatenate([inner.points, ends]), weights)
 
 
-def sampled_weights(family: ParameterFamily, rule: Rule, samples: Array) -> Array:
+def random_nodes(family: Family, count: int, seed: np.random.SeedSequence) -> Nodes:
+    """Parameters drawn at random, with equal weights: the Monte Carlo estimate of a mean."""
+    uniform = np.random.default_rng(seed).random((len(family.names), count))
+    return Nodes(np.array(family.sample(uniform)).T, np.full(count, 1.0 / count))
+
+
+def sampled_nodes(family: Family, rule: Rule, count: int, seed: np.random.SeedSequence) -> Nodes:
+    """The Monte Carlo estimate over `random_nodes`, as weights on the nodes of a rule finer than the one that is given.
+
+    So all samples have their nodes in common; see `sampled_weights`. Where the rule does not interpolate, these are the
+    samples themselves.
+    """
+    samples = random_nodes(family, count, seed)
+    if not rule.products:
+        return samples
+    fine = refined(family, rule)
+    return Nodes(fine.points, sampled_weights(family, fine, samples.points))
+
+
+def sampled_weights(family: Family, rule: Rule, samples: Array) -> Array:
     """Weights on the nodes of a rule with which it gives the mean over samples (count, d), not over the distribution.
 
     The interpolant of a smooth integrand on the nodes agrees with it far below the error of a Monte Carlo estimate,
@@ -159,7 +206,7 @@ def sampled_weights(family: ParameterFamily, rule: Rule, samples: Array) -> Arra
     .. math:: w_j = g_j \\sum_k p_k(x_j) \\; \\frac1N \\sum_i p_k(x_i).
     """
     if not rule.products:
-        raise ValueError("scattered points do not interpolate: evaluate at the samples themselves")
+        raise ValueError("Sobol points do not interpolate: evaluate at the samples themselves")
     total = np.zeros(len(rule.weights))
     low, high = family.ends()[[0, -1]]
     place = {tuple(key): i for i, key in enumerate(((rule.points - low) / (high - low)).round(13) + 0.0)}
@@ -173,7 +220,7 @@ def sampled_weights(family: ParameterFamily, rule: Rule, samples: Array) -> Arra
     return total
 
 
-def _interpolated(family: ParameterFamily, counts: Sequence[int], basis: Sequence[Array]) -> Array:
+def _interpolated(family: Family, counts: Sequence[int], basis: Sequence[Array]) -> Array:
     """At each node of a product, the sum over the basis of its value there times its mean over the samples."""
     columns = [values[:count] for values, count in zip(basis, counts, strict=True)]
     means = _mean_of_products(columns)

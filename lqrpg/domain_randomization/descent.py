@@ -4,94 +4,133 @@ Algorithm 1 of Nguyen-Le et al. (Section II) samples M systems at every step and
 gradient; the sample-average method draws M systems once. Many independent trials run side by side, one in a
 lane, and the whole loop is compiled. A trial that meets a system which its gain does not stabilise has no
 gradient: it is frozen there.
+
+Uniform numbers are from each trial's own generator, in the order step, sample, parameter. Systems do not depend on the
+gains. So those of many steps are made at once, and the loop goes through them; how many changes no number. Polynomials
+of one uniform parameter are so fast that the loop draws the systems itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import LANES, njit, njit_borrowing, size_of
-from lqrpg.compiler.lanes import all_greater, read, splat, where_greater, write
-from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent, accumulate, lane_group, move
-from lqrpg.domain_randomization.family_descent import descend_family
-from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
-from lqrpg.kernels.lane_random import State, uniform_lanes
+from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.lanes import lane_array
+from lqrpg.domain_randomization.descent_lanes import (
+    NEVER,
+    Descent,
+    LaneGroup,
+    Plan,
+    Record,
+    Source,
+    lane_group,
+    run_steps,
+)
+from lqrpg.kernels.discrete_kernel import Weights, Workspace, workspace
+from lqrpg.kernels.xoshiro import Streams, uniform_lanes
 from lqrpg.lqr.plant import Array, contiguous
-from lqrpg.systems.families.length import LengthFamily, family_lanes
-from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.families.family import Family
 
 METHODS = ("dr", "sa")
-
-
-@njit_borrowing
-def _draw_system(family, state, place, A, B, entries, degrees):  # type: ignore[no-untyped-def]
-    """Sample a length in each lane and write its system; `place` holds the family's variable afterwards."""
-    span = family.span
-    uniform_lanes(state, place)
-    length = read(place, ()) * (span[1] - span[0]) + span[0]
-    write(place, (), span[2] / length + span[3])
-    family_lanes(family.A, place, A, entries[0], degrees)
-    family_lanes(family.B, place, B, entries[1], degrees)
-
-
-@njit_borrowing
-def _run_group(  # type: ignore[no-untyped-def]
-    family, group, work, batch, fresh, rate, steps, first, gains, fail_step, size, inputs, entries, degrees
-):
-    """All steps of a lane group whose generators and first gain are set."""
-    half, step, occupied = splat(0.5), 0, min(LANES, gains.shape[1] - first)
-    write(group.alive, (), splat(1.0))
-    for record in range(len(steps)):
-        while step < steps[record]:
-            for sample in range(batch):
-                kept = 0 if fresh else sample
-                a, b = group.A[kept], group.B[kept]
-                if fresh or step == 0:
-                    _draw_system(family, group.state, group.place, a, b, entries, degrees)
-                cost_and_gradient(
-                    *(a, b, group.K, family.Q, family.R, family.Sigma, work),
-                    *(group.cost, group.gradient, group.stable, size, inputs),
-                )
-                accumulate(group.total, group.gradient, sample == 0, size, inputs)
-                write(group.alive, (), where_greater(read(group.stable, ()), half, read(group.alive, ()), splat(0.0)))
-            if not all_greater(read(group.alive, ()), half):
-                for lane in range(occupied):
-                    if group.alive[lane] == 0.0 and fail_step[first + lane] == RUNNING:
-                        fail_step[first + lane] = step
-            move(group.K, group.total, group.alive, rate, size, inputs)
-            step += 1
-        for lane in range(occupied):
-            for p in range(len(inputs)):
-                for j in range(len(size)):
-                    gains[record, first + lane, p, j] = group.K[p, j, lane]
+TOGETHER = 512
+"""Systems of a trial that are made at once, about."""
 
 
 @njit
-def _buffers(family, kept, size, inputs):  # type: ignore[no-untyped-def]
-    return lane_group(kept, size, inputs), workspace(family.Sigma, size, inputs)
+def _uniform(state, numbers):
+    """Fill `numbers`, (count, LANES), in order, each lane from its own generator; `state` is advanced in place."""
+    for index in range(numbers.shape[0]):
+        uniform_lanes(state, numbers[index])
 
 
-def _descend(  # type: ignore[no-untyped-def]
-    family: LengthFamily, gain: Array, states: State, batch: int, fresh: bool, rate: float, steps, size, inputs
-) -> Descent:
-    """Lane group after lane group; spare lanes repeat the last trial."""
-    group, work = _buffers(family, 1 if fresh else batch, size, inputs)
-    n, m = len(size), len(inputs)
-    shape = size, inputs, (size_of(n * n), size_of(n * m)), size_of(len(family.A) - 1)
-    trials = len(states)
-    gains, fail_step = np.empty((len(steps), trials, *gain.shape)), np.full(trials, RUNNING)
-    for first in range(0, trials, LANES):
-        group.state[:] = states[np.minimum(first + np.arange(LANES), trials - 1)].T
-        group.K[:] = gain[:, :, None]
-        _run_group(family, group, work, batch, fresh, rate, steps, first, gains, fail_step, *shape)
-    return Descent(gains, fail_step)
+@njit
+def _buffers(Sigma, size, inputs):
+    return lane_group(size, inputs), workspace(Sigma, size, inputs)
+
+
+class _Sizes(NamedTuple):
+    """States, inputs, entries of A and of B and the degree of polynomials, as kernels take them."""
+
+    states: tuple[int, ...]
+    inputs: tuple[int, ...]
+    state_entries: tuple[int, ...]
+    input_entries: tuple[int, ...]
+    degree: tuple[int, ...]
+
+
+class _GroupDescent:
+    """Descents of one lane group at a time."""
+
+    def __init__(self, family: Family, batch: int, fresh: bool, rate: float) -> None:
+        self._family, self._batch, self._fresh, self._rate = family, batch, fresh, rate
+        self._weights = Weights(*contiguous(family.Q, family.R, family.Sigma))
+        n, m = len(family.Q), len(family.R)
+        self._coefficients = contiguous(*family.matrices.coefficients)
+        degree = max(0, len(self._coefficients[0]) - 1)
+        self._sizes = _Sizes(size_of(n), size_of(m), size_of(n * n), size_of(n * m), size_of(degree))
+        buffers: tuple[LaneGroup, Workspace] = _buffers(self._weights.Sigma, self._sizes.states, self._sizes.inputs)
+        self._group, self._work = buffers
+
+    def run(self, gain: Array, states: Streams, steps: NDArray[np.int64]) -> Descent:
+        """The iterates of LANES trials."""
+        group = self._group
+        group.state[:], group.K[:], group.alive[:] = states.T, gain[:, :, None], 1.0
+        record = Record(steps, np.zeros(1, np.int64), *_no_iterates(len(steps), LANES, gain.shape))
+        if steps[0] == 0:
+            record.gains[0], record.cursor[0] = gain, 1
+        for source, first, count in self._sources(int(steps[-1])):
+            plan = Plan(self._batch, self._rate, first, count)
+            run_steps(source, self._weights, group, self._work, plan, record, self._sizes)
+        return Descent(record.gains, record.fail_step)
+
+    def _sources(self, steps: int) -> Iterator[tuple[Source, int, int]]:
+        """The systems of all steps; of which step the first ones are, and for how many steps they are."""
+        if not self._fresh:
+            yield self._source(*self._draw(self._batch)), 0, steps
+        elif self._is_drawn_in_lanes():
+            n, m = len(self._family.Q), len(self._family.R)
+            yield self._source(_lanes(n, n), _lanes(n, m), True), 0, steps
+        else:
+            most = max(1, TOGETHER // self._batch)
+            for first in range(0, steps, most):
+                count = min(steps - first, most)
+                yield self._source(*self._draw(count * self._batch)), first, count
+
+    def _is_drawn_in_lanes(self) -> bool:
+        return len(self._coefficients[0]) > 0 and self._family.distributions[0].kind == "uniform"
+
+    def _draw(self, count: int) -> tuple[Array, Array]:
+        """`count` systems in each lane: the next ones of each lane's stream."""
+        uniform = np.empty((count, len(self._family.names), LANES))
+        _uniform(self._group.state, uniform.reshape(-1, LANES))
+        columns = self._family.sample(np.ascontiguousarray(np.moveaxis(uniform, 1, 0)))
+        A, B = contiguous(*self._family.matrices.lanes(columns))
+        return A, B
+
+    def _source(self, A: Array, B: Array, drawn: bool = False) -> Source:
+        state, inputs, (slope, offset) = self._coefficients
+        first = self._family.distributions[0]
+        return Source(A, B, drawn, state, inputs, np.array([first.low, first.high - first.low, slope, offset]))
+
+
+def _lanes(rows: int, columns: int) -> Array:
+    """Room for one system in each lane."""
+    array: Array = lane_array(rows * columns).reshape((1, rows, columns, LANES))
+    return array
+
+
+def _no_iterates(records: int, trials: int, shape: tuple[int, ...]) -> tuple[Array, NDArray[Any]]:
+    return np.empty((records, trials, *shape)), np.full(trials, NEVER, dtype=np.int64)
 
 
 def descend(
-    family: LengthFamily | ParameterFamily,
+    family: Family,
     gain: Array,
-    states: State,
+    states: Streams,
     steps: NDArray[np.int64],
     *,
     method: str = "dr",
@@ -102,12 +141,12 @@ def descend(
 
     Parameters
     ----------
-    family : the systems to sample from: lengths uniform on their range, or parameters with their distributions.
+    family : the systems to sample from.
     gain : (m, n) first gain of all trials.
     states : (trials, 4) generator states from `random_states`; a trial's result depends on its own alone.
     steps : (records,) increasing numbers of steps after which to record the gains; the last one ends the run.
     method : "dr" for fresh systems at every step, "sa" for one sample.
-    batch_size : systems a step, M.
+    batch_size : systems per step, M.
     step_size : eta; the gain moves by eta times the mean gradient.
 
     Raises
@@ -123,10 +162,13 @@ def descend(
     if steps.size == 0 or steps[0] < 0 or np.any(np.diff(steps) <= 0):
         raise ValueError("steps must be increasing numbers of steps, the first at least 0")
     (gain,) = contiguous(gain)
-    rate = step_size / batch_size
-    if isinstance(family, ParameterFamily):
-        return descend_family(family, gain, states, batch_size, method == "dr", rate, steps)
-    family = LengthFamily(*contiguous(*family))
-    n, m = family.B.shape[1:]
-    sizes = size_of(n), size_of(m)
-    return _descend(family, gain, states, batch_size, method == "dr", rate, steps, *sizes)
+    trials = len(states)
+    gains, fail_step = _no_iterates(len(steps), trials, gain.shape)
+    descent = _GroupDescent(family, batch_size, method == "dr", step_size / batch_size)
+    for first in range(0, trials, LANES):
+        count = min(LANES, trials - first)
+        # spare lanes repeat the last trial
+        found = descent.run(gain, states[np.minimum(first + np.arange(LANES), trials - 1)], steps)
+        gains[:, first : first + count] = found.gains[:, :count]
+        fail_step[first : first + count] = found.fail_step[:count]
+    return Descent(gains, fail_step)

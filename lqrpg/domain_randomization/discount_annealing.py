@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.domain_randomization.quadrature import Nodes, usual_nodes
+from lqrpg.domain_randomization.cubature import Nodes, default_nodes
 from lqrpg.kernels.evaluation import Evaluation, evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array
@@ -159,11 +159,11 @@ def anneal(family: Family, *, nodes: Nodes | None = None, max_rounds: int = 100)
     Parameters
     ----------
     family : the systems; Q must be positive definite for the bound to hold.
-    nodes : where to evaluate J_DR; Gauss-Legendre nodes if not given, for a family of lengths.
+    nodes : where to evaluate J_DR; `default_nodes` if not given.
     max_rounds : give up after so many rounds, or where the discount rises no further; the result then says that it is
         not stabilising.
     """
-    nodes = usual_nodes(family) if nodes is None else nodes
+    nodes = default_nodes(family) if nodes is None else nodes
     points = np.concatenate([nodes.points, family.ends()])
     gain = np.zeros((len(family.R), len(family.Q)))
     radius = max(discrete.spectral_radius(family.plant(point).A) for point in points)

@@ -1,4 +1,4 @@
-"""The rule for means over a family of several parameters: as small as a stated error allows, and the optimum by it."""
+"""The rule for means over a family: as small as a stated error allows, and the optimum by it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.domain_randomization.cubature import Rule, ladders
-from lqrpg.domain_randomization.quadrature import FamilyCost, Nodes, Optimum, family_cost, newton_optimum
+from lqrpg.domain_randomization.cubature import Nodes, Rule, refinements
+from lqrpg.domain_randomization.quadrature import FamilyCost, Optimum, family_cost, newton_optimum
 from lqrpg.lqr.plant import Array
-from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.families.family import Family
 
 
 class Chosen(NamedTuple):
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
     @property
     def nodes(self) -> Nodes:
         """Its points and weights."""
-        return Nodes(self.rule.points, self.rule.weights)
+        return self.rule.nodes
 
 
 def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
@@ -40,10 +40,10 @@ def _difference(before: FamilyCost, here: FamilyCost, gains: Array) -> float:
     return worst if np.isfinite(worst) else np.inf
 
 
-def rule_and_optimum(family: ParameterFamily, gain: Array, tolerance: float) -> tuple[Chosen, Optimum]:
+def rule_and_optimum(family: Family, gain: Array, tolerance: float) -> tuple[Chosen, Optimum]:
     """The first rule that agrees with the one before it at a first gain and at its own minimiser of J_DR, and this one.
 
-    Products of Gauss rules for one or two parameters, sparse grids for more, then scattered points. Where no rule
+    Products of Gauss rules for one or two parameters, sparse grids for more, then Sobol points. Where no rule
     agrees, the one with the smallest difference is taken, and its error says so.
 
     The minimiser is found anew for each rule: a coarse one may overlook a corner of the family, and its minimiser
@@ -61,7 +61,7 @@ def rule_and_optimum(family: ParameterFamily, gain: Array, tolerance: float) -> 
         If the first gain does not stabilise the family.
     """
     best: tuple[Chosen, Optimum] | None = None
-    for ladder in ladders(family):
+    for ladder in refinements(family):
         for found in _with_optima(family, gain, ladder):
             if found[0].error <= tolerance:
                 return found
@@ -76,12 +76,12 @@ def _rank(chosen: Chosen) -> tuple[float, int]:
     return chosen.error, -len(chosen.rule.weights)
 
 
-def _with_optima(family: ParameterFamily, gain: Array, ladder: Iterator[Rule]) -> Iterator[tuple[Chosen, Optimum]]:
+def _with_optima(family: Family, gain: Array, ladder: Iterator[Rule]) -> Iterator[tuple[Chosen, Optimum]]:
     before: Nodes | None = None
     start, ends = gain, family.ends()
     corners = Nodes(ends, np.full(len(ends), 1.0 / len(ends)))
     for rule in ladder:
-        nodes = Nodes(rule.points, rule.weights)
+        nodes = rule.nodes
         stable = family_cost(family, start, nodes).stable[0]
         optimum = newton_optimum(family, start if stable else gain, nodes)
         if before is not None:

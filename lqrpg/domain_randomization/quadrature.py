@@ -1,13 +1,11 @@
 """The domain-randomised cost J_DR(K) = E J(K, theta) of a family, and its exact minimiser.
 
-The cost of a cart-pole is an analytic function of the length, so Gauss-Legendre quadrature gives the mean to rounding
-with a few nodes; `sampled_lengths` gives the Monte Carlo estimate of the same mean, with the paper's error. Families
-of several parameters bring nodes of their own (`expectation`).
+Means are over the nodes of a rule (`cubature`). The cost of a cart-pole is an analytic function of the length, so a few
+Gauss nodes give the mean to rounding; for other families `expectation` finds how many are enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,23 +13,16 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import LANES, njit, size_of
 from lqrpg.compiler.lanes import lane_array
-from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.domain_randomization.cubature import Nodes, default_nodes
+from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import are_stable
 from lqrpg.systems.families.family import Family
-from lqrpg.systems.families.length import LengthFamily
 
-NODES = 24
 DIFFERENCED = 200
 """Nodes above which the Hessian comes from differences of gradients."""
-
-
-class Nodes(NamedTuple):
-    """Points (count,) or (count, d) of the family's parameters, and weights (count,) that sum to one."""
-
-    points: Array
-    weights: Array
 
 
 class FamilyCost(NamedTuple):
@@ -51,72 +42,29 @@ class Optimum(NamedTuple):
     steps: int
 
 
-def gauss_legendre(family: LengthFamily, count: int = NODES) -> Nodes:
-    """Gauss-Legendre nodes for the uniform distribution of lengths."""
-    points, weights = np.polynomial.legendre.leggauss(count)
-    shortest, longest = family.span[:2]
-    return Nodes(shortest + (longest - shortest) * (points + 1.0) / 2.0, weights / 2.0)
-
-
-def sampled_lengths(family: LengthFamily, count: int, seed: np.random.SeedSequence) -> Nodes:
-    """Lengths drawn at random, with equal weights: the Monte Carlo estimate of J_DR."""
-    shortest, longest = family.span[:2]
-    lengths = np.random.default_rng(seed).uniform(shortest, longest, count)
-    return Nodes(lengths, np.full(count, 1.0 / count))
-
-
-def sampled_nodes(family: LengthFamily, samples: int, seed: np.random.SeedSequence, count: int = 48) -> Nodes:
-    """The Monte Carlo estimate over `sampled_lengths`, as weights on few nodes that are common to all samples.
-
-    The cost is an analytic function of the length: its interpolant on Gauss-Legendre nodes agrees with it far below the
-    Monte Carlo error, and the interpolant's mean over the samples is linear in the values at the nodes,
-
-    .. math:: w_j = g_j \\sum_k (2k+1) P_k(x_j) \\; \\frac1N \\sum_i P_k(x_i).
-
-    Returns
-    -------
-    Nodes whose weights sum to one; some are negative.
-    """
-    fixed, drawn = gauss_legendre(family, count), sampled_lengths(family, samples, seed)
-    means = np.array([polynomial.mean() for polynomial in _legendre(family, drawn.points, count)])
-    values = np.array(list(_legendre(family, fixed.points, count)))
-    return Nodes(fixed.points, fixed.weights * ((2.0 * np.arange(count) + 1.0) * means @ values))
-
-
-def _legendre(family: LengthFamily, lengths: Array, count: int) -> Iterator[Array]:
-    """The first Legendre polynomials of the range of lengths, one after another, at the given lengths."""
-    shortest, longest = family.span[:2]
-    x = (2.0 * lengths - shortest - longest) / (longest - shortest)
-    before, here = np.zeros_like(x), np.ones_like(x)
-    for degree in range(count):
-        yield here
-        before, here = here, ((2.0 * degree + 1.0) * x * here - degree * before) / (degree + 1.0)
-
-
 @njit
-def _family_costs(A, B, weights, gains, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def _family_costs(A, B, shares, gains, weights, size, inputs):
     """Gains in the lanes, nodes one after another: every lane sums over the nodes in the same order."""
     n, m, count = len(size), len(inputs), gains.shape[0]
-    work = workspace(Sigma, size, inputs)
+    work, result = workspace(weights.Sigma, size, inputs), empty_result(size, inputs)
     a, b = lane_array(n * n).reshape((n, n, LANES)), lane_array(n * m).reshape((n, m, LANES))
-    K, gradient = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
-    cost, stable = lane_array(1)[0], lane_array(1)[0]
+    K = lane_array(m * n).reshape((m, n, LANES))
     costs, gradients, stables = np.zeros(count), np.zeros((count, m, n)), np.ones(count, np.bool_)
     for first in range(0, count, LANES):
         occupied = min(LANES, count - first)
         for lane in range(LANES):
             K[:, :, lane] = gains[min(first + lane, count - 1)]
-        for node in range(len(weights)):
+        for node in range(len(shares)):
             for i in range(n):
                 for j in range(n):
                     a[i, j] = A[node, i, j]
                 for p in range(m):
                     b[i, p] = B[node, i, p]
-            cost_and_gradient(a, b, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs)
+            cost_and_gradient(a, b, K, weights, work, result, size, inputs)
             for lane in range(occupied):
-                costs[first + lane] += weights[node] * cost[lane]
-                gradients[first + lane] += weights[node] * gradient[:, :, lane]
-                stables[first + lane] &= stable[lane] > 0.0
+                costs[first + lane] += shares[node] * result.cost[lane]
+                gradients[first + lane] += shares[node] * result.gradient[:, :, lane]
+                stables[first + lane] &= result.stable[lane] > 0.0
     return costs, gradients, stables
 
 
@@ -127,39 +75,25 @@ def family_cost(family: Family, gains: Array, nodes: Nodes | None = None) -> Fam
     ----------
     family : the systems.
     gains : (count, m, n) gains; or one, shape (m, n).
-    nodes : where to evaluate; `NODES` Gauss-Legendre nodes if not given, for a family of lengths.
+    nodes : where to evaluate; `default_nodes` if not given.
 
     Returns
     -------
     FamilyCost with infinite costs and NaN gradients where a node is unstable.
     """
-    nodes = usual_nodes(family) if nodes is None else nodes
+    nodes = default_nodes(family) if nodes is None else nodes
     n, m = len(family.Q), len(family.R)
     gains = np.asarray(gains, dtype=np.float64).reshape(-1, m, n)
     if gains.shape[0] < LANES:  # few gains would leave lanes idle: put the nodes into them instead
         return _few_gains(family, gains, nodes)
-    A, B, weights, gains, Q, R, Sigma = contiguous(
-        *family.systems(nodes.points), nodes.weights, gains, family.Q, family.R, family.Sigma
-    )
-    return _judged(*_family_costs(A, B, weights, gains, Q, R, Sigma, size_of(n), size_of(m)))
+    A, B, shares, gains = contiguous(*family.systems(nodes.points), nodes.weights, gains)
+    weights = Weights(*contiguous(family.Q, family.R, family.Sigma))
+    return _judged(*_family_costs(A, B, shares, gains, weights, size_of(n), size_of(m)))
 
 
 def _judged(costs: Array, gradients: Array, stable: NDArray[np.bool_]) -> FamilyCost:
     """Infinite costs where a node is unstable, also where infinities of both signs have met in the sum."""
     return FamilyCost(np.where(stable, costs, np.inf), gradients, stable)
-
-
-def usual_nodes(family: Family) -> Nodes:
-    """Gauss-Legendre nodes of a family of lengths.
-
-    Raises
-    ------
-    ValueError
-        For any other family: it has no usual nodes.
-    """
-    if not isinstance(family, LengthFamily):
-        raise ValueError("a family of several parameters needs nodes: choose them by expectation.rule_and_optimum")
-    return gauss_legendre(family)
 
 
 def _few_gains(family: Family, gains: Array, nodes: Nodes) -> FamilyCost:
@@ -178,8 +112,7 @@ def unstable_points(family: Family, gain: Array) -> Array:
     """The points of the family's grid at which the gain does not stabilise the plant."""
     points = family.grid()
     A, B = family.systems(points)
-    moduli = np.abs(np.linalg.eigvals(A - B @ gain)).max(axis=1)
-    return np.asarray(points[~(moduli < 1.0)])
+    return np.asarray(points[~are_stable(A, B, gain, "discrete")])
 
 
 def family_hessian(family: Family, gain: Array, nodes: Nodes) -> Array:
@@ -221,7 +154,7 @@ def newton_optimum(
     ValueError
         If the first gain does not stabilise all nodes.
     """
-    nodes = usual_nodes(family) if nodes is None else nodes
+    nodes = default_nodes(family) if nodes is None else nodes
     here = family_cost(family, gain, nodes)
     if not here.stable[0]:
         raise ValueError("the first gain does not stabilise the family: find one by discount annealing")

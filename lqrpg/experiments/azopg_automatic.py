@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +11,15 @@ from numpy.typing import NDArray
 
 from lqrpg.lqr import continuous
 from lqrpg.lqr.plant import Array
-from lqrpg.methods.tuning import chosen, pilots
+from lqrpg.lqr.stability import are_stable
+from lqrpg.methods.tuning import chosen, pilots, steady
 from lqrpg.runner import automatic
 
 if TYPE_CHECKING:
     from lqrpg.experiments.azopg import Azopg
 
-PILOTS, PILOT_UPDATES = 2, 300
-"""Runs at each step size that is tried, and their updates."""
+PILOTS, CHECKS, PILOT_UPDATES = 2, 6, 300
+"""Runs at each step size that is tried, further runs at the one that is taken, and their updates."""
 SAFETY = 0.5
 """Part of the chosen step size that is taken: longer and more runs meet larger estimates than the pilots."""
 LEAST_BATCH, LARGEST_BATCH, LONGEST_S = 8, 4096, 1e6
@@ -45,23 +47,27 @@ def radius(settings: Azopg) -> float:
     plant, ends = settings.objective.plant, _ends(settings)
 
     def stable(gains: Array) -> NDArray[np.bool_]:
-        return np.asarray(np.linalg.eigvals(plant.A - plant.B @ gains).real.max(axis=1) < 0.0)
+        return are_stable(plant.A, plant.B, gains, "continuous")
 
     size = max(float(np.linalg.norm(gain)) for gain in ends) / np.sqrt(ends[0].size)
     return automatic.safe_radius(stable, ends, size)
 
 
 def step_size(settings: Azopg) -> float:
-    """By pilot runs down from the size whose first exact step would be as long as the way to the optimum."""
+    """By pilot runs down from the size whose first exact step would be as long as the way to the optimum.
+
+    A part of it is taken, with which none of `CHECKS` further runs is lost, half of whose workers are slow.
+    """
     first, best = _ends(settings)
     slope = np.linalg.norm(continuous.gradient(settings.objective.plant, first))
 
-    def gaps(size: float) -> list[Array]:
+    def gaps(numbers: range, case: str, size: float) -> list[Array]:
         tried = replace(settings, step_size=size)
-        return [tried.pilot(number, PILOT_UPDATES) for number in range(PILOTS)]
+        return [tried.pilot(number, case, PILOT_UPDATES) for number in numbers]
 
-    best_size = chosen(pilots(gaps, float(np.linalg.norm(first - best) / slope))).step_size
-    return automatic.two_digits(SAFETY * best_size)
+    found = pilots(partial(gaps, range(PILOTS), "normal"), float(np.linalg.norm(first - best) / slope))
+    further = partial(gaps, range(PILOTS, PILOTS + CHECKS), "slow")
+    return automatic.two_digits(steady(further, chosen(found), SAFETY))
 
 
 FINDERS: automatic.Finders = {

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import LANES
+from lqrpg.domain_randomization.cubature import Nodes
 from lqrpg.domain_randomization.descent import METHODS, descend
-from lqrpg.domain_randomization.descent_lanes import RUNNING, Descent
+from lqrpg.domain_randomization.descent_lanes import NEVER, Descent
 from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
-from lqrpg.domain_randomization.quadrature import Nodes, Optimum, family_cost
+from lqrpg.domain_randomization.quadrature import Optimum, family_cost
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_family, with_start_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, entry_names, gain_rows
-from lqrpg.kernels.lane_random import State, random_states
+from lqrpg.kernels.xoshiro import Streams, random_states
 from lqrpg.lqr.plant import Array
 from lqrpg.ranges import Entries, OneOf, Positive, Range
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
-from lqrpg.systems.families.length import LengthFamily
-from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.families.family import Family
 from lqrpg.systems.system import UncertainSystem
 
 OBJECTIVES = ("quadrature", "monte_carlo")
@@ -78,8 +78,8 @@ class DrLqr(Experiment):
     """Trials that run last and with nothing beside them: neighbours slow one method down more than the other."""
 
     @cached_property
-    def _family(self) -> LengthFamily | ParameterFamily:
-        family: LengthFamily | ParameterFamily = self.system.family()
+    def _family(self) -> Family:
+        family: Family = self.system.family()
         return family
 
     @cached_property
@@ -146,7 +146,7 @@ class DrLqr(Experiment):
         if self.objective == "monte_carlo" or batch_size == self.compared:
             estimates["monte_carlo"] = self._sampled_costs(found.gains)
         fail_step = self._judge(found, estimates)
-        lost = (fail_step != RUNNING) & (self._steps[:, None] >= fail_step)
+        lost = (fail_step != NEVER) & (self._steps[:, None] >= fail_step)
         rows: Rows = {"paths": {name: np.where(lost, np.inf, costs) for name, costs in estimates.items()}}
         rows["final"] = repeated(
             count,
@@ -158,13 +158,13 @@ class DrLqr(Experiment):
             **_entries(found.gains[-1]),
             fail_step=fail_step,
         )
-        statuses = np.where(fail_step == RUNNING, COMPLETED, "diverged").tolist()
+        statuses = np.where(fail_step == NEVER, COMPLETED, "diverged").tolist()
         rows["gains"] = gain_rows(
             f"{method}-{batch_size}", runs.tolist(), found.gains[-1], self._optimum.gain, statuses
         )
         return rows
 
-    def _descend(self, method: str, batch_size: int, states: State, steps: NDArray[np.int64]) -> Descent:
+    def _descend(self, method: str, batch_size: int, states: Streams, steps: NDArray[np.int64]) -> Descent:
         return descend(
             self._family,
             self.system.initial_gain(),
@@ -176,7 +176,7 @@ class DrLqr(Experiment):
         )
 
     def _judge(self, found: Descent, estimates: Mapping[str, Array]) -> NDArray[np.int64]:
-        """The step at which each run lost stability, (runs,), or RUNNING.
+        """The step at which each run lost stability, (runs,), or NEVER.
 
         A run is lost if a sample held a system that its gain did not stabilise, or if a gain that is looked at fails
         at a node or at an end of the family, or on one of the random systems of a Monte Carlo estimate.
@@ -184,8 +184,8 @@ class DrLqr(Experiment):
         never = np.iinfo(np.int64).max
         stable = np.all([np.isfinite(costs) for costs in estimates.values()], axis=0)
         seen = np.where(stable, never, self._steps[:, None]).min(axis=0)
-        first = np.minimum(np.where(found.fail_step == RUNNING, never, found.fail_step), seen)
-        return np.where(self._steps[-1] >= first, first, RUNNING)
+        first = np.minimum(np.where(found.fail_step == NEVER, never, found.fail_step), seen)
+        return np.where(self._steps[-1] >= first, first, NEVER)
 
     def _costs(self, gains: Array) -> Array:
         """J_DR by quadrature, infinite where a node or an end of the family is unstable."""
@@ -205,19 +205,18 @@ class DrLqr(Experiment):
         row = {"cost": best.cost, "quadrature_nodes": nodes, "initial_excess": start / best.cost - 1.0}
         row["gain_norm"] = float(np.linalg.norm(best.gain, ord=2))
         expectation = {"rule": mean.rule, "nodes": nodes, "error_estimate": mean.error}
-        ends = self._family.ends()
         return {
             "optimum": repeated(1, **row, **_entries(best.gain[None])),
             "expectation": repeated(
                 1,
                 **expectation,
-                parameters=1 if ends.ndim == 1 else ends.shape[1],
+                parameters=len(self._family.names),
                 largest_curvature=mean.largest_curvature,
             ),
         }
 
     def _run_annealing(self) -> Rows:
-        found = anneal(self._family, nodes=self._mean.rough)
+        found = anneal(self._family, nodes=self._mean.coarse)
         rounds = found.rounds
         return {
             "annealing": repeated(
@@ -256,7 +255,7 @@ class DrLqr(Experiment):
             device=processor(),
         )
 
-    def _time_pair(self, states: State, first: str) -> list[float]:
+    def _time_pair(self, states: Streams, first: str) -> list[float]:
         """Seconds of this thread for each method, in the order of `METHODS`."""
         seconds = {}
         for method in (first, *(other for other in METHODS if other != first)):

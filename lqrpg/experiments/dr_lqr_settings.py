@@ -10,9 +10,9 @@ from typing import Annotated
 import numpy as np
 
 from lqrpg.checks import SettingError, SettingWarning, require
-from lqrpg.domain_randomization.cubature import coarse
+from lqrpg.domain_randomization.cubature import coarse_nodes
 from lqrpg.domain_randomization.discount_annealing import anneal
-from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
+from lqrpg.domain_randomization.quadrature import unstable_points
 from lqrpg.ranges import Entries, Range
 from lqrpg.systems.custom_family import CustomFamily
 from lqrpg.systems.system import UncertainSystem
@@ -38,8 +38,7 @@ def with_start_gain(system: UncertainSystem) -> UncertainSystem:
         return system
     family = system.family()
     with contextlib.suppress(np.linalg.LinAlgError):
-        rough = coarse(family)
-        found = anneal(family, nodes=Nodes(rough.points, rough.weights), max_rounds=ANNEALING_ROUNDS)
+        found = anneal(family, nodes=coarse_nodes(family), max_rounds=ANNEALING_ROUNDS)
         gain = np.array([[float(f"{entry:.9g}") for entry in row] for row in found.rounds[-1].gain])
         if found.stabilising and unstable_points(family, gain).size == 0:
             text = ", ".join("[" + ", ".join(map(repr, row)) + "]" for row in gain.tolist())

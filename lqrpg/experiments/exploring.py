@@ -11,7 +11,7 @@ from lqrpg.checks import SettingError, require
 from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.ranges import Entries, Range
+from lqrpg.ranges import Entries, OneOf, Range
 from lqrpg.systems.system import System
 
 LEAST, LARGEST = 1e-6, 1e6
@@ -22,6 +22,8 @@ Sizes = Annotated[list[Size], Entries(distinct=True)]
 Ridge = Annotated[float, Range(above=0, high=1e3)]
 MAX_OBSERVED = 40_000_000
 """Most numbers in the regression vectors of one trajectory: 320 MB."""
+
+Regularisation = Annotated[str, OneOf(("absolute", "relative"))]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ SLOW = 40.0
 """Time constants of the slowest mode in a trajectory."""
 REPORTS, MOST_STEPS = 200, 200_000
 """Rows of a run, and steps of a trajectory: four times the paper's, as far as memory goes."""
+LONGEST_STEP_S = 0.5
+"""Of an evaluation, whose step sizes 1/(1 + t) know seconds."""
 STAND_IN_S = 1e-9
 """Stands in for times that are still to be found."""
 
@@ -50,6 +52,11 @@ def horizon_s(settings: Any) -> float:
     most = MAX_OBSERVED / (0.5 * total * (total + 1))
     wanted = SLOW / float((-_modes(settings).real).min()) / step
     return float(step * (REPORTS * max(1, round(min(wanted, 0.9 * most, MOST_STEPS) / REPORTS))))
+
+
+def evaluation_step_s(settings: Any) -> float:
+    """As `step_s`, and below the second at which the recursion with a_t = 1/(1 + t) is unstable."""
+    return min(step_s(settings), LONGEST_STEP_S)
 
 
 def report_s(settings: Any) -> float:

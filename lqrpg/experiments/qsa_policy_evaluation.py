@@ -11,7 +11,7 @@ import pandas as pd
 
 from lqrpg.checks import require
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.exploring import ExploringPolicy, Ridge, require_steps, stabilising_gain
+from lqrpg.experiments.exploring import ExploringPolicy, Regularisation, Ridge, require_steps, stabilising_gain
 from lqrpg.experiments.plants import require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant, q_function
 from lqrpg.lqr.plant import Array
@@ -24,7 +24,7 @@ from lqrpg.qsa.bellman import (
 )
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
 from lqrpg.qsa.ode import Gain
-from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
+from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path, scaled_path
 from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
@@ -44,6 +44,7 @@ class QsaPolicyEvaluation(Experiment):
     horizon_s: Positive
     report_s: Positive
     ridge: Ridge
+    regularisation: Regularisation
     recursion: Annotated[str, OneOf(RECURSIONS)]
     exploration: ExploringPolicy
     system: System
@@ -54,6 +55,7 @@ class QsaPolicyEvaluation(Experiment):
 
     FINDERS: ClassVar[Finders] = {
         **qsa_automatic.FINDERS,
+        "step_s": (qsa_automatic.STAND_IN_S, qsa_automatic.evaluation_step_s),
         "report_s": (qsa_automatic.STAND_IN_S, qsa_automatic.report_s),
     }
 
@@ -61,6 +63,8 @@ class QsaPolicyEvaluation(Experiment):
         super().__post_init__()
         require_steps("step_s", self.step_s, horizon_s=self.horizon_s, report_s=self.report_s)
         require(self.report_s <= self.horizon_s, "report_s", self.report_s, "seconds, up to horizon_s")
+        fits = self.recursion == "moments" or self.regularisation == "absolute"
+        require(fits, "recursion", self.recursion, "moments, or regularisation=absolute and a ridge for these units")
         require_time(self.system, "continuous")
         stabilising_gain(self.system, "gain", self.gain)
         self.exploration.require_runs(self.system, self.step_s, self.horizon_s)
@@ -103,7 +107,8 @@ class QsaPolicyEvaluation(Experiment):
         every = round(self.report_s / self.step_s)
         if self.recursion == "literal":
             return matrix_gain_path(data, Gain(), self.ridge, keep_every=every)
-        return ridge_path(data, self.ridge, keep_every=every)
+        evaluated = scaled_path if self.regularisation == "relative" else ridge_path
+        return evaluated(data, self.ridge, keep_every=every)
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.experiments import qsa_automatic
-from lqrpg.experiments.exploring import ExploringPolicy, Ridge, require_steps, stabilising_gain
+from lqrpg.experiments.exploring import ExploringPolicy, Regularisation, Ridge, require_steps, stabilising_gain
 from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, entry_names, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_time, working_plant
 from lqrpg.lqr.plant import Array
@@ -23,6 +23,8 @@ from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator
 from lqrpg.systems.system import System
 
 NOISES = METHODS[1:]
+CONVERGED = 1e-6
+"""Of the least cost: an excess below it is no shortfall."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class QsaPolicyIteration(Experiment):
     step_s: Positive
     horizon_s: Positive
     ridge: Ridge
+    regularisation: Regularisation
     noise: Annotated[str, OneOf(NOISES)]
     exploration: ExploringPolicy
     system: System
@@ -58,6 +61,16 @@ class QsaPolicyIteration(Experiment):
     def advice(self) -> str:
         """What to try where runs diverge."""
         return f"try a longer trajectory and smaller steps: horizon_s={2 * self.horizon_s:g} step_s={self.step_s / 2:g}"
+
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if even the iteration with the model has not converged, whose first gain is far away."""
+        exact = tables["iteration"].query("method == 'exact'").sort_values("iteration")["weighted_error"]
+        if exact.iloc[-1] <= CONVERGED:
+            return []
+        return [
+            f"the exact iteration has not converged within iterations={self.iterations}: its cost is above the least "
+            f"by the part {exact.iloc[-1]:.2g}; try iterations={min(1000, 4 * self.iterations)}"
+        ]
 
     def trials(self) -> list[Trial]:
         """The exact iteration, and the model-free one with sinusoids and with noise for every seed."""
@@ -105,7 +118,9 @@ class QsaPolicyIteration(Experiment):
             kind, rng, n_steps, self.step_s, plant.n_inputs
         )
         trajectory = explore(plant, policy.gain_of(self.system), signal, self.step_s, policy.start_of(plant))
-        return model_free_policy_iteration(trajectory, gain, self.iterations, self.ridge)
+        return model_free_policy_iteration(
+            trajectory, gain, self.iterations, self.ridge, relative=self.regularisation == "relative"
+        )
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""

@@ -1,50 +1,62 @@
 """What the experiments on P4's descents find for a plant that is not the paper's.
 
-Biases and noise of the synthetic oracle stay the same part of a gradient near the optimum as on the paper's plant;
-dither is a multiple of the noise; radius and length are those of `shootout`; step sizes are found by pilot runs.
+A bias of the synthetic oracle lets descent level off near the optimum; dither is a multiple of the noise; radius and
+length are those of `shootout`; step sizes are found by pilot runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.lqr.discrete import gradient, is_stabilising, optimal_gain
-from lqrpg.lqr.plant import Array
-from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
-from lqrpg.methods.tuning import chosen, pilots, reference_step
+from lqrpg.lqr.discrete import gradient, optimal_gain, optimum, state_covariance
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.minimise import Optimum
+from lqrpg.methods.oracles.exact import bias_direction
+from lqrpg.methods.oracles.indirect import indirect_estimates
+from lqrpg.methods.tuning import chosen, pilots, reference_step, steady
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
-from lqrpg.systems.boeing747 import Boeing747
-from lqrpg.systems.system import System
 
-PILOTS = 3
+PILOTS, CHECKS = 3, 10
 PILOT_RECORDS = 40
 SAFETY = 0.5
 """Part of the chosen step size that is taken: longer and more runs meet larger estimates than the pilots."""
-NEAR = 0.1
+FIRST_ESTIMATES, MOST_SAMPLES = 20, 102_400
+"""Trajectories from which models are estimated, and samples beyond which no more are tried."""
+LATER = np.array([1, 10, 100])
+"""Iterations at which the models are asked for: each has one sample more."""
+LEVEL, NOISE_OF_BIAS = 0.1, 0.001 / 0.05
+"""Part of the first gap at which a constant bias lets descent level off, and noise over bias in the paper."""
 DITHER = 100.0
 """What the dither of a sample moves the state by, over what the noise does."""
 
 
-def part_of_gradient(value: float) -> Callable[[Any], float]:
-    """A size that is the same part of the gradient near the optimum as the paper's value on its plant."""
+def bias(settings: Any) -> float:
+    """The size of a constant bias with which descent levels off near the optimum.
 
-    def find(settings: Any) -> float:
-        return automatic.two_digits(value * _gradient_near(settings.system) / _gradient_near(Boeing747()))
+    To second order that is where the excess cost b^2 d'H^-1 d / 2, for the direction d of the bias and the cost's
+    Hessian H = 2 (R + B'P*B) x Sigma_K*, is a tenth of the first one, or of the optimal cost if that is less.
+    """
+    plant = start_of(settings.system)[0]
+    best, start = optimum(plant), Optimum(user_plant(settings.system))
+    direction = bias_direction(*best.gain.shape)
+    curvature = plant.R + plant.B.T @ best.cost_to_go @ plant.B
+    away = np.linalg.solve(curvature, direction) @ np.linalg.pinv(state_covariance(plant, best.gain), hermitian=True)
+    level = LEVEL * min(start.cost, float(start.excess(settings.system.initial_gain()[None])[0]))
+    return automatic.two_digits(float(np.sqrt(4.0 * level / np.sum(direction * away))))
 
-    return find
 
-
-def _gradient_near(system: System) -> float:
-    """Norm of the gradient a tenth of the way from K* to K0; at K0 if the gain there does not stabilise the plant."""
-    plant, _, gain = start_of(system)
-    best = optimal_gain(plant)
-    near = best + NEAR * (gain - best)
-    return float(np.linalg.norm(gradient(plant, near if is_stabilising(plant, near) else gain)))
+def deviation(settings: Any) -> float:
+    """A standard deviation of the noise that is the same part of the bias as in the paper."""
+    return automatic.two_digits(NOISE_OF_BIAS * settings.biases.constant.value)
 
 
 def dither(settings: Any) -> float:
@@ -53,9 +65,37 @@ def dither(settings: Any) -> float:
     return automatic.two_digits(DITHER * float(np.sqrt(np.trace(plant.Sigma) / np.trace(plant.B @ plant.B.T))))
 
 
-def first_samples(settings: Any) -> int:
-    """Four samples for each unknown in a row of the model, at least the paper's 50."""
-    return max(50, 4 * sum(start_of(settings.system)[0].B.shape))
+def first_samples(plant: Plant, covariance: Array, gains: Sequence[Array], dither: float, *names: Any) -> int:
+    """Samples of the first estimate, after which the models of some trajectories serve: the 50 of the paper or more.
+
+    Each gain stabilises all of them, and at the first gain their gradients err by less than the gradient itself. At
+    least four samples for each unknown in a row of the model, doubled as often as it takes: a slow mode needs many,
+    since its estimate has to be nearer to the mode than that is to the limit of stability.
+
+    Parameters
+    ----------
+    plant, covariance : the plant, and the covariance of the first state.
+    gains : gains that excite the plant and are to stabilise the model.
+    dither : standard deviation of the exciting inputs.
+    names : of the stream of the trajectories.
+    """
+    count = max(50, 4 * sum(plant.B.shape))
+    seeds = [stream(*names, "pilot", number) for number in range(FIRST_ESTIMATES)]
+    exact = gradient(plant, gains[0])
+
+    def estimates(gain: Array, count: int) -> Array:
+        found = [indirect_estimates(plant, covariance, gain, LATER, seed, start=count, dither=dither) for seed in seeds]
+        return np.array(found)
+
+    def serve(count: int) -> bool:
+        errors = np.linalg.norm(estimates(gains[0], count) - exact, axis=(-2, -1))
+        return bool(np.all(errors < np.linalg.norm(exact))) and all(
+            np.isfinite(estimates(gain, count)).all() for gain in gains[1:]
+        )
+
+    while count < MOST_SAMPLES and not serve(count):
+        count = min(2 * count, MOST_SAMPLES)
+    return count
 
 
 def length(settings: Any) -> float:
@@ -70,17 +110,21 @@ def radius(settings: Any) -> float:
     return automatic.two_digits(automatic.point_radius(plant, (gain, optimal_gain(plant))))
 
 
-def piloted(settings: Any, oracle: Oracle, schedule: Callable[[float], Any], iterations: int) -> float:
-    """The step size that pilot runs with an oracle choose, by the rule of `lqrpg.methods.tuning`."""
+def piloted(settings: Any, makes: Sequence[Callable[[float], CompiledMethod]], iterations: int) -> float:
+    """The constant step size that pilot runs of some methods choose, by the rule of `lqrpg.methods.tuning`.
+
+    A part of it is taken, with which none of `CHECKS` further runs of each method diverges.
+    """
     start = start_of(settings.system)
     records = log_spaced(iterations, PILOT_RECORDS)
 
-    def gaps(size: float) -> list[Array]:
-        seeds = [stream(settings.seed, settings.name, "pilot", number) for number in range(PILOTS)]
-        runs = [run_sgd(*start, oracle, schedule(size), iterations, records, seed) for seed in seeds]
+    def gaps(numbers: range, size: float) -> list[Array]:
+        seeds = [stream(settings.seed, settings.name, "pilot", number) for number in numbers]
+        runs = [descend(make(size), *start, iterations, records, seed) for make in makes for seed in seeds]
         return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
 
-    return automatic.two_digits(SAFETY * chosen(pilots(gaps, reference_step(start[0], start[2]))).step_size)
+    best = chosen(pilots(partial(gaps, range(PILOTS)), reference_step(start[0], start[2])))
+    return automatic.two_digits(steady(partial(gaps, range(PILOTS, PILOTS + CHECKS)), best, SAFETY))
 
 
 def same_as(*path: str) -> Callable[[Any], Any]:

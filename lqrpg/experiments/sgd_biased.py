@@ -8,7 +8,8 @@ from typing import ClassVar
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_comparison import STEP_FINDERS, Comparison
 from lqrpg.experiments.sgd_settings import ScheduleSettings
-from lqrpg.methods.sgd import BiasedOracle
+from lqrpg.methods.biased_gradient import BiasedGradient
+from lqrpg.methods.schedules import Schedule
 from lqrpg.ranges import NonNegative
 from lqrpg.runner.automatic import Finders
 
@@ -35,11 +36,10 @@ class SgdBiased(Comparison):
 
     ORACLES: ClassVar[tuple[str, str]] = ("constant", "vanishing")
     WORD: ClassVar[str] = "bias"
-    MILD: ClassVar[str] = "vanishing"
     FINDERS: ClassVar[Finders] = {
-        "deviation": (1.0, sgd_automatic.part_of_gradient(0.001)),
-        "biases.constant.value": (1.0, sgd_automatic.part_of_gradient(0.05)),
+        "biases.constant.value": (1.0, sgd_automatic.bias),
         "biases.vanishing.value": (1.0, sgd_automatic.same_as("biases", "constant", "value")),
+        "deviation": (1.0, sgd_automatic.deviation),
         **STEP_FINDERS,
     }
 
@@ -53,9 +53,9 @@ class SgdBiased(Comparison):
         smaller = self.biases.constant.value / 10
         return f"; where a constant bias drives gains out, a smaller one: biases.constant.value={smaller:g}"
 
-    def oracle(self, name: str) -> BiasedOracle:
+    def method(self, oracle: str, step_size: Schedule | float) -> BiasedGradient:
         """The exact gradient with a bias of that kind, and noise."""
-        return BiasedOracle(self.deviation, getattr(self.biases, name).schedule())
+        return BiasedGradient(step_size, self.deviation, getattr(self.biases, oracle).schedule())
 
 
 EXPERIMENT = SgdBiased

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Annotated, ClassVar
 
@@ -20,13 +21,17 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
-from lqrpg.methods.schedules import schedule
-from lqrpg.methods.sgd import Oracle, log_spaced, run_sgd
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
+from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.schedules import Schedule
 from lqrpg.ranges import Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.system import System
+
+MOST_ITERATIONS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,15 @@ class Comparison(Experiment):
     ----------
     ORACLES : names of the two oracles, as they stand in `case` before `WORD`.
     WORD : what they are.
-    MILD : the one with which descent converges, for pilot runs.
     """
 
     ORACLES: ClassVar[tuple[str, str]]
     WORD: ClassVar[str]
-    MILD: ClassVar[str]
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = RUN_TABLES
     PILOT_ITERATIONS: ClassVar[int] = 2000
 
     runs: Annotated[int, Range(1, 100_000)]
-    iterations: Annotated[int, Range(1, 100_000_000)]
+    iterations: Annotated[int, Range(1, MOST_ITERATIONS)]
     points: Points
     steps: Steps
     system: System
@@ -63,14 +66,18 @@ class Comparison(Experiment):
         """What else to try."""
         return ""
 
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but gaps did not fall."""
+        return shortfall_lines(self, tables, "iterations", self.iterations, MOST_ITERATIONS)
+
     def found_step(self) -> float:
-        """A constant step size for the plant, by pilot runs with the oracle that converges."""
+        """A constant step size for the plant, by pilot runs with both oracles."""
         iterations = min(self.PILOT_ITERATIONS, self.iterations)
-        return piloted(self, self.oracle(self.MILD), lambda size: schedule("constant", value=size), iterations)
+        return piloted(self, [partial(self.method, name) for name in self.ORACLES], iterations)
 
     @abstractmethod
-    def oracle(self, name: str) -> Oracle:
-        """The oracle of that name."""
+    def method(self, oracle: str, step_size: Schedule | float) -> CompiledMethod:
+        """Descent with the oracle of that name."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,10 +105,9 @@ class Comparison(Experiment):
 
     def _descend(self, oracle: str, step: str, number: int, iterations: int) -> Rows:
         case = self._case(oracle, step)
-        run = run_sgd(
+        run = descend(
+            self.method(oracle, getattr(self.steps, step).schedule()),
             *start_of(self.system),
-            self.oracle(oracle),
-            getattr(self.steps, step).schedule(),
             iterations,
             log_spaced(iterations, self.points),
             stream(self.seed, self.name, case, number),

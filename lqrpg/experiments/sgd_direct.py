@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Annotated, ClassVar, NamedTuple
 
 import pandas as pd
@@ -22,10 +23,13 @@ from lqrpg.experiments.sgd_settings import (
     run_rows,
     start_of,
 )
+from lqrpg.experiments.sgd_shortfall import shortfall_lines
+from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.one_point import OnePointZerothOrder
 from lqrpg.methods.oracles.direct import unstable_fraction
 from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
-from lqrpg.methods.schedules import schedule
-from lqrpg.methods.sgd import DirectOracle, GaussianSurrogate, log_spaced, run_sgd
+from lqrpg.methods.schedules import Schedule
+from lqrpg.methods.surrogate_gradient import SurrogateGradient
 from lqrpg.ranges import OneOf, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
@@ -41,12 +45,13 @@ PARTS = {
 
 
 PILOT_ITERATIONS = 100
+MOST_ITERATIONS = 10**9
 MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
 
 
 Runs = Annotated[int, Range(1, 100_000)]
-Iterations = Annotated[int, Range(1, 10**9)]
+Iterations = Annotated[int, Range(1, MOST_ITERATIONS)]
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,17 @@ class Parameters:
             reached = max(sequence.schedule()(1), sequence.schedule()(iterations))
             require(reached <= MOST, f"{key}.{name}.value", sequence.value, expected)
 
-    def oracle(self, baseline: str) -> DirectOracle:
-        """Algorithm 2 with these parameters."""
-        return DirectOracle(self.rollouts.schedule(), self.length.schedule(), self.radius.schedule(), baseline)
+    def method(self, baseline: str, step_size: Schedule | float | None = None) -> OnePointZerothOrder:
+        """Algorithm 2 with these parameters, and another step size where one is given."""
+        step = self.step.schedule() if step_size is None else step_size
+        return OnePointZerothOrder(step, *self._rollouts(), baseline)
 
-    def surrogate(self, baseline: str, refresh: int) -> GaussianSurrogate:
+    def surrogate(self, baseline: str, refresh: int) -> SurrogateGradient:
         """The Gaussian surrogate of Algorithm 2 with these parameters."""
-        own = self.oracle(baseline)
-        return GaussianSurrogate(own.rollouts, own.length, own.radius, baseline, refresh)
+        return SurrogateGradient(self.step.schedule(), *self._rollouts(), baseline, refresh)
+
+    def _rollouts(self) -> tuple[Schedule, Schedule, Schedule]:
+        return self.radius.schedule(), self.rollouts.schedule(), self.length.schedule()
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class RealPart:
 
 @dataclass(frozen=True)
 class SurrogatePart:
-    """The surrogate with the printed parameters; `refresh`: see `GaussianSurrogate`."""
+    """The surrogate with the printed parameters; `refresh`: see `SurrogateGradient`."""
 
     runs: Runs
     iterations: Iterations
@@ -148,7 +156,7 @@ class SgdDirect(Experiment):
             parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step"
         )
         try:
-            parameters.oracle(self.baseline)
+            parameters.method(self.baseline)
         except ValueError as error:
             raise SettingError(f"{key}: {error}") from None
 
@@ -177,10 +185,19 @@ class SgdDirect(Experiment):
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
 
+    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """What to say if no run diverged, but the gaps of real rollouts did not fall."""
+        real = {
+            name: table[table["case"].str.startswith("printed")] for name, table in tables.items() if "case" in table
+        }
+        if real["outcomes"].empty:
+            return []
+        return shortfall_lines(self, real, "printed.iterations", self.printed.iterations, MOST_ITERATIONS)
+
     def found_step(self) -> float:
         """A constant step size for the plant, by pilot runs with real rollouts."""
-        oracle, iterations = self.printed.constant.oracle(self.baseline), min(PILOT_ITERATIONS, self.printed.iterations)
-        return sgd_automatic.piloted(self, oracle, lambda size: schedule("constant", value=size), iterations)
+        parameters, iterations = self.printed.constant, min(PILOT_ITERATIONS, self.printed.iterations)
+        return sgd_automatic.piloted(self, [partial(parameters.method, self.baseline)], iterations)
 
     def _cases(self) -> list[Case]:
         return [Case(part, kind) for part in PARTS[self.part] for kind in ("constant", "varying")]
@@ -214,8 +231,9 @@ class SgdDirect(Experiment):
         if case.part == "printed":
             return 150.0 * min(iterations, 3000)
         points = [max(1, round(iterations * share)) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
-        oracle = self._parameters(case).oracle(self.baseline)
-        return 0.025 * iterations * sum(math.ceil(oracle.rollouts(i)) * math.ceil(oracle.length(i)) for i in points) / 5
+        rollouts, length = (getattr(self._parameters(case), name).schedule() for name in ("rollouts", "length"))
+        samples: float = sum(math.ceil(rollouts(i)) * math.ceil(length(i)) for i in points) * iterations / len(points)
+        return 0.025 * samples
 
     def compile(self) -> None:
         """Compile both loops by two iterations each, and the bias by a small design."""
@@ -234,13 +252,12 @@ class SgdDirect(Experiment):
     def _descend(self, case: Case, number: int, iterations: int) -> Rows:
         parameters = self._parameters(case)
         real = case.part != "surrogate"
-        oracle = (
-            parameters.oracle(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
+        method = (
+            parameters.method(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
         )
-        run = run_sgd(
+        run = descend(
+            method,
             *start_of(self.system),
-            oracle,
-            parameters.step.schedule(),
             iterations,
             log_spaced(iterations, self.points),
             stream(self.seed, self.name, case.name, number),
@@ -250,9 +267,9 @@ class SgdDirect(Experiment):
     def _bias(self, case: Case) -> Rows:
         """The gap of the gain that the oracle's mean vanishes at; the surrogate's mean is not smoothed."""
         plant, start, _ = start_of(self.system)
-        oracle = self._parameters(case).oracle(self.baseline)
-        length = math.ceil(oracle.length(1))
-        radius = 0.0 if case.part == "surrogate" else oracle.radius(1)
+        parameters = self._parameters(case)
+        length = math.ceil(parameters.length.schedule()(1))
+        radius = 0.0 if case.part == "surrogate" else parameters.radius.schedule()(1)
         found = smoothed_optimum(plant, start, length, radius, turns=self.turns)
         columns = {"length": length, "radius": radius, "gap": found.gap, "gap_spread": found.gap_spread}
         return {"rollout_bias": repeated(1, case=case.name, **columns)}

@@ -12,13 +12,13 @@ import pandas as pd
 from lqrpg.checks import require
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_settings import BASELINES, require_descent, start_of
-from lqrpg.kernels.discrete_small import gradient, make_loop
+from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.oracles.direct import direct_estimates, unstable_fraction
 from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
-from lqrpg.methods.sgd import log_spaced
 from lqrpg.ranges import Entries, OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.automatic import Finders
@@ -76,8 +76,8 @@ class SgdOracles(Experiment):
         ),
     }
     FINDERS: ClassVar[Finders] = {
-        "indirect.start": (50, sgd_automatic.first_samples),
         "indirect.dither": (1.0, sgd_automatic.dither),
+        "indirect.start": (50, lambda settings: settings.found_samples()),
         "direct.largest_radius": (1.0, lambda settings: BEYOND * sgd_automatic.radius(settings)),
         "direct.least_radius": (0.1, lambda settings: settings.direct.largest_radius / RANGE),
     }
@@ -92,6 +92,11 @@ class SgdOracles(Experiment):
         require(larger, "direct.largest_radius", direct.largest_radius, "a number above direct.least_radius")
         enough = direct.baseline == "none" or direct.rollouts > 1
         require(enough, "direct.baseline", direct.baseline, "none, as there is one rollout only (direct.rollouts=1)")
+
+    def found_samples(self) -> int:
+        """Samples of the first estimate for the plant, at the largest noise."""
+        plant, covariance, gain = self._start(max(self.noises))
+        return sgd_automatic.first_samples(plant, covariance, [gain], self.indirect.dither, self.seed, self.name)
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
@@ -185,7 +190,7 @@ class SgdOracles(Experiment):
         own = self.direct
         design = ball_design(gain.shape, radius, own.turns, 0)
         _, smoothed = smoothed_gradient(plant, start, gain, own.length, design)
-        loop = make_loop(plant.n_states, plant.n_inputs)
+        loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
         mean, variance, _ = rollout_moments(plant, start, gain, own.length, loop)
         second = variance + (0.0 if own.baseline == "mean" else mean**2)
         return {

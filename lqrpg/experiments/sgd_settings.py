@@ -9,14 +9,14 @@ from typing import Annotated
 import numpy as np
 
 from lqrpg.checks import SettingError, require
-from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
+from lqrpg.experiments.gains import GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
 from lqrpg.kernels.discrete_small import cost_to_go
 from lqrpg.lqr.discrete import optimum, spectral_radius
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.descent import Descent
 from lqrpg.methods.oracles.direct import require_stabilising
 from lqrpg.methods.schedules import KINDS, Schedule, schedule
-from lqrpg.methods.sgd import OUTCOMES, SgdRun
 from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows
 from lqrpg.runner.experiment import repeated
@@ -122,10 +122,10 @@ def start_of(system: System) -> tuple[Plant, Array, Array]:
     return working_plant(system).plant, system.initial_covariance(), working_gain(system)
 
 
-def run_rows(system: System, case: str, number: int, run: SgdRun) -> Rows:
+def run_rows(system: System, case: str, number: int, run: Descent) -> Rows:
     """The rows of one run: its gap at the recorded iterations until it is lost, how it ended, and its last gain."""
     reached = ~np.isnan(run.gaps)
-    gain, status = working_plant(system).outward(run.gain), COMPLETED if run.fail_step < 0 else OUTCOMES[run.outcome]
+    gain, status = working_plant(system).outward(run.gain), str(run.status)
     return {
         "gains": gain_rows(case, [number], gain[None], user_optimum(system), [status]),
         "trajectories": repeated(
@@ -144,6 +144,6 @@ def run_rows(system: System, case: str, number: int, run: SgdRun) -> Rows:
             min_gap=run.min_gap,
             fail_step=run.fail_step,
             samples=run.total_samples,
-            status=OUTCOMES[run.outcome],
+            status=status,
         ),
     }

@@ -21,7 +21,7 @@ from lqrpg.checks import SettingError, require, warn
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
-from lqrpg.experiments.shootout_methods import METHODS, Contestant, contestant, known
+from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
     Run,
@@ -35,8 +35,8 @@ from lqrpg.experiments.shootout_tables import (
 )
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
+from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.minimise import Optimum, Result, minimise
-from lqrpg.methods.sgd import log_spaced
 from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.ranges import Entries, Fraction, Positive, Range
 from lqrpg.results.rows import Columns, Rows
@@ -107,13 +107,13 @@ class Shootout(Experiment):
             try:
                 self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
-                set_by = self._contestant(name).set_by
-                raise SettingError(f"{error}, for the method {name}; it is set by {set_by}") from None
+                used = self._spec(name).settings_used
+                raise SettingError(f"{error}, for the method {name}; it is set by {used}") from None
         self._note_short_rollouts()
 
     def _note_short_rollouts(self) -> None:
         """Say so if rollouts end before the slowest mode has decayed."""
-        rolling = [name for name in self.methods if self._contestant(name).budget == "rollout_samples"]
+        rolling = [name for name in self.methods if self._spec(name).budget == "rollout_samples"]
         if rolling and self.length is None and self._wanted_length > automatic.LONGEST:
             warn(
                 f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; "
@@ -165,16 +165,16 @@ class Shootout(Experiment):
         """
         return self.point_radius * PAIR_SHARE if self.radius is None else self.radius
 
-    def _contestant(self, name: str) -> Contestant:
-        return contestant(name, self)
+    def _spec(self, name: str) -> MethodSpec:
+        return method_spec(name, self)
 
     def _method(self, name: str, step_size: float) -> Method:
         """A method at a step size, which policy iteration does not have."""
-        return self._contestant(name).make(step_size)
+        return self._spec(name).make(step_size)
 
     def _steps(self, name: str) -> int:
         """Iterations of a run: those of its kind, or as many as its samples allow, at least one."""
-        key, method = self._contestant(name).budget, self._method(name, 1.0)
+        key, method = self._spec(name).budget, self._method(name, 1.0)
         budget: int = getattr(self.iterations, key)
         first, each = method.samples(0), method.samples(1) - method.samples(0)
         return max(1, (budget - first) // each) if each else budget
@@ -187,7 +187,7 @@ class Shootout(Experiment):
 
     def _cost(self, name: str) -> float:
         """Expected microseconds of a run."""
-        return self._steps(name) * self._contestant(name).microseconds
+        return self._steps(name) * self._spec(name).microseconds
 
     def compile(self) -> None:
         """Compile every loop by one iteration."""
@@ -218,7 +218,7 @@ class Shootout(Experiment):
         return gain_rows(name, range(len(runs)), gains, self._optimum.gain, statuses)
 
     def _has_step(self, name: str) -> bool:
-        return self._contestant(name).has_step
+        return self._spec(name).has_step
 
     def _reference(self, name: str) -> float:
         plant, _, gain = start_of(self.system)
@@ -267,7 +267,7 @@ class Shootout(Experiment):
         for name in sorted(paths):
             samples = np.array([self._method(name, 1.0).samples(int(i)) for i in paths[name]["iteration"]])
             made["methods"].append(
-                method_rows(places.index(name), name, self._contestant(name).label, self._method(name, 1.0))
+                method_rows(places.index(name), name, self._spec(name).label, self._method(name, 1.0))
             )
             made["curves"].append(curve_rows(name, samples, paths[name]))
             made["summary"].append(summary_rows(name, paths[name]["gaps"][:, -1]))

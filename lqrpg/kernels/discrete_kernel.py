@@ -34,8 +34,8 @@ import numpy as np
 from lqrpg.compiler.jit import LANES, njit, njit_borrowing
 from lqrpg.compiler.lanes import (
     all_greater,
-    fused,
-    fused_minus,
+    fma,
+    fnma,
     lane_array,
     read,
     splat,
@@ -51,6 +51,22 @@ from lqrpg.lqr.stability_kernel import SCRATCH, settle_lane
 GROWTH_LIMIT = 1e6  # sum|L| sum|U| / (1 + |A_K|^2) above which a lane is solved again with pivoting
 PIVOT_THRESHOLD = 0.5
 SAFELY_DEFINITE = 0.01
+
+
+class Weights(NamedTuple):
+    """Weights of the cost and covariance of the noise, (n, n), (m, m) and (n, n), common to all lanes."""
+
+    Q: Array
+    R: Array
+    Sigma: Array
+
+
+class Result(NamedTuple):
+    """Cost (LANES,), gradient (m, n, LANES) and stability (LANES,), 1.0 or 0.0, of a lane group."""
+
+    cost: Array
+    gradient: Array
+    stable: Array
 
 
 class Workspace(NamedTuple):
@@ -83,7 +99,7 @@ class Workspace(NamedTuple):
 
 
 @njit
-def _floors(Sigma, n):  # type: ignore[no-untyped-def]
+def _floors(Sigma, n):
     """Half the pivots of Sigma; half of one, and a mark, if Sigma is not safely positive definite; tr W^-1."""
     floors, rest, largest = np.zeros(n + 2), Sigma.copy(), 0.0
     for i in range(n):
@@ -109,7 +125,14 @@ def _floors(Sigma, n):  # type: ignore[no-untyped-def]
 
 
 @njit
-def workspace(Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def empty_result(size, inputs):
+    """Room for a result."""
+    n, m = len(size), len(inputs)
+    return Result(lane_array(1)[0], lane_array(m * n).reshape((m, n, LANES)), lane_array(1)[0])
+
+
+@njit
+def workspace(Sigma, size, inputs):
     """Buffers for n = len(size) states and m = len(inputs) inputs, and for noise of covariance Sigma."""
     n, m = len(size), len(inputs)
     order = n * (n + 1) // 2
@@ -129,17 +152,17 @@ def workspace(Sigma, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _close_loop(A, B, K, R, work, size, inputs):  # type: ignore[no-untyped-def]
-    """A - B K and R K; the squared size of the former bounds the entries of the Lyapunov operator."""
+def _close_loop(A, B, K, R, work, size, inputs):
+    """Write A - B K and R K to `work`, and 1 + |A - B K|^2, which bounds the entries of the Lyapunov operator."""
     n, m = len(size), len(inputs)
     bound = splat(1.0)
     for i in range(n):
         for j in range(n):
             total = read(A, (i, j))
             for p in range(m):
-                total = fused_minus(read(B, (i, p)), read(K, (p, j)), total)
+                total = fnma(read(B, (i, p)), read(K, (p, j)), total)
             write(work.closed, (i, j), total)
-            bound = fused(total, total, bound)
+            bound = fma(total, total, bound)
     write(work.sizes, (2,), bound)
     for p in range(m):
         for j in range(n):
@@ -150,25 +173,25 @@ def _close_loop(A, B, K, R, work, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _right_sides(K, Q, Sigma, work, size, inputs):  # type: ignore[no-untyped-def]
-    """The right-hand sides of both equations, and the one for unit noise, as stacked upper triangles."""
+def _right_sides(K, weights, work, size, inputs):
+    """Write the right-hand sides of both equations, and that for unit noise, to `work.stacked`, as upper triangles."""
     n, m = len(size), len(inputs)
     stacked = work.stacked
     row = 0
     for i in range(n):
         for j in range(i, n):
-            write(stacked, (0, row), splat(Sigma[i, j]))
+            write(stacked, (0, row), splat(weights.Sigma[i, j]))
             write(stacked, (1, row), splat(1.0 if i == j else 0.0))
-            total = splat(Q[i, j])
+            total = splat(weights.Q[i, j])
             for p in range(m):
-                total = fused(read(K, (p, i)), read(work.weighted, (p, j)), total)
+                total = fma(read(K, (p, i)), read(work.weighted, (p, j)), total)
             write(stacked, (2, row), total * (1.0 if i == j else 2.0))
             row += 1
 
 
 @njit_borrowing
-def _unstack(work, size):  # type: ignore[no-untyped-def]
-    """Stacked upper triangles back to symmetric matrices; the cost-to-go sheds its factor d."""
+def _unstack(work, size):
+    """Unfold the stacked upper triangles to the symmetric matrices of `work`; the cost-to-go sheds its factor d."""
     n = len(size)
     row, decisive = 0, int(work.floors[n])
     for i in range(n):
@@ -184,8 +207,11 @@ def _unstack(work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _decide(work, stable, size):  # type: ignore[no-untyped-def]
-    """Whether all pivots of the certificate exceed their floors; once refused, a lane stays refused."""
+def _decide(work, stable, size):
+    """Write to `stable` whether all pivots of the certificate exceed their floors; it is eliminated in place.
+
+    Once refused, a lane stays refused.
+    """
     n = len(size)
     certificate = work.certificate
     accepted, refused = splat(1.0), splat(0.0)
@@ -201,17 +227,17 @@ def _decide(work, stable, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _weigh(A, B, K, work, size, inputs):  # type: ignore[no-untyped-def]
-    """A bound on the operator's size, its factors' and the rounding of A - B K included, times that of its inverse."""
+def _weigh(A, B, K, work, size, inputs):
+    """Write to `work.sizes` a bound on the operator's size, its factors' and rounding included, times its inverse's."""
     n, m = len(size), len(inputs)
     order = n * (n + 1) // 2
     loop, inputs_size, gain, solution, zero = splat(1.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
     for i in range(n):
         for j in range(n):
-            loop = fused(read(A, (i, j)), read(A, (i, j)), loop)
+            loop = fma(read(A, (i, j)), read(A, (i, j)), loop)
         for p in range(m):
-            inputs_size = fused(read(B, (i, p)), read(B, (i, p)), inputs_size)
-            gain = fused(read(K, (p, i)), read(K, (p, i)), gain)
+            inputs_size = fma(read(B, (i, p)), read(B, (i, p)), inputs_size)
+            gain = fma(read(K, (p, i)), read(K, (p, i)), gain)
     for row in range(order):
         entry = read(work.stacked, (int(work.floors[n]), row))
         solution = solution + where_greater(entry, zero, entry, zero - entry)
@@ -222,71 +248,71 @@ def _weigh(A, B, K, work, size, inputs):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _finish(B, Sigma, work, accepted, cost, gradient, size, inputs):  # type: ignore[no-untyped-def]
-    """Cost tr(P Sigma) and gradient 2 E X with E = R K - B'P A_K; infinite and NaN where there is none."""
+def _finish(B, Sigma, work, result, size, inputs):
+    """Write cost tr(P Sigma) and gradient 2 E X with E = R K - B'P A_K; infinite and NaN where it is not stable.
+
+    `work.factor` and `work.stacked` are scratch.
+    """
     n, m = len(size), len(inputs)
-    threshold, undefined = splat(PIVOT_THRESHOLD), splat(np.nan)
+    accepted, threshold, undefined = read(result.stable, ()), splat(PIVOT_THRESHOLD), splat(np.nan)
     total = splat(0.0)
     for i in range(n):
         for j in range(n):
             total = total + read(work.value, (i, j)) * Sigma[i, j]
-    write(cost, (), where_greater(accepted, threshold, total, splat(np.inf)))
+    write(result.cost, (), where_greater(accepted, threshold, total, splat(np.inf)))
     projected = work.stacked  # no longer needed: its first entries hold one row of B'P
     for p in range(m):
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = fused(read(B, (i, p)), read(work.value, (i, j)), total)
+                total = fma(read(B, (i, p)), read(work.value, (i, j)), total)
             write(projected, (0, j), total)
         for j in range(n):
             total = read(work.weighted, (p, j))
             for i in range(n):
-                total = fused_minus(read(projected, (0, i)), read(work.closed, (i, j)), total)
+                total = fnma(read(projected, (0, i)), read(work.closed, (i, j)), total)
             write(work.factor, (p, j), total + total)
         for j in range(n):
             total = splat(0.0)
             for i in range(n):
-                total = fused(read(work.factor, (p, i)), read(work.covariance, (i, j)), total)
-            write(gradient, (p, j), where_greater(accepted, threshold, total, undefined))
+                total = fma(read(work.factor, (p, i)), read(work.covariance, (i, j)), total)
+            write(result.gradient, (p, j), where_greater(accepted, threshold, total, undefined))
 
 
 @njit_borrowing
-def cost_and_gradient(A, B, K, Q, R, Sigma, work, cost, gradient, stable, size, inputs):  # type: ignore[no-untyped-def]
+def cost_and_gradient(A, B, K, weights, work, result, size, inputs):
     """Costs and gradients of one lane group; for use inside other kernels.
 
     Parameters
     ----------
     A, B, K : (n, n, LANES), (n, m, LANES) and (m, n, LANES): a system and a gain in each lane.
-    Q, R, Sigma : weights and noise covariance, common to the lanes.
-    work : the `workspace` of these sizes and of this Sigma; holds covariance and cost-to-go of the lanes afterwards.
-    cost, gradient, stable : (LANES,), (m, n, LANES) and (LANES,) results; `stable` is 1.0 or 0.0,
-        and cost and gradient are infinite and NaN where it is 0.0. All float64.
+    weights : `Weights`.
+    work : the `workspace` of these sizes and of this Sigma, changed in place; holds covariance and cost-to-go of the
+        lanes afterwards.
+    result : `Result`, or what has its fields: written. Cost and gradient are infinite and NaN where `stable` is 0.0.
     size, inputs : `size_of(n)` and `size_of(m)`.
     """
-    _close_loop(A, B, K, R, work, size, inputs)
-    _right_sides(K, Q, Sigma, work, size, inputs)
+    _close_loop(A, B, K, weights.R, work, size, inputs)
+    _right_sides(K, weights, work, size, inputs)
     solve_lyapunov(work.closed, work.stacked, work.sizes, work.floors[len(size)] > 0.0, size)
     grown = read(work.sizes, (0,)) * read(work.sizes, (1,))
     if not all_greater(read(work.sizes, (2,)) * GROWTH_LIMIT, grown):
         for lane in range(LANES):
             if not work.sizes[0, lane] * work.sizes[1, lane] < GROWTH_LIMIT * work.sizes[2, lane]:
-                solve_pivoted(work.closed, K, Q, work.weighted, Sigma, lane, work.stacked, work.pivoted)
+                solve_pivoted(K, weights, work, lane, size)
                 work.sizes[0, lane], work.sizes[1, lane] = 1.0, 1.0  # no growth
     _weigh(A, B, K, work, size, inputs)
     clear, limit = all_greater(splat(SURE * LIMIT / len(size)), read(work.sizes, (3,))), SURE * LIMIT / len(size)
     if not clear:
         for lane in range(LANES):
             if not work.sizes[3, lane] < limit:
-                settled = settle_lane(
-                    *(A, B, K, Q, work.weighted, Sigma, work.closed, work.stacked, lane, work.scratch)
-                )
-                work.sizes[3, lane] = 1.0 if settled else 0.0
+                work.sizes[3, lane] = 1.0 if settle_lane(A, B, K, weights, work, lane) else 0.0
             else:
                 work.sizes[3, lane] = -1.0
     _unstack(work, size)
-    _decide(work, stable, size)
+    _decide(work, result.stable, size)
     if not clear:
         for lane in range(LANES):
             if work.sizes[3, lane] >= 0.0:
-                stable[lane] = work.sizes[3, lane]
-    _finish(B, Sigma, work, read(stable, ()), cost, gradient, size, inputs)
+                result.stable[lane] = work.sizes[3, lane]
+    _finish(B, weights.Sigma, work, result, size, inputs)

@@ -1,13 +1,9 @@
 """Discrete-time LQR for one small plant at a time, compiled: what a policy gradient loop needs at every
 iteration.
 
-The problem: x+ = A x + B u + w, u = -K x, w ~ N(0, Sigma), average cost C(K) = tr(P_K Sigma). A Lyapunov
-equation in the n(n+1)/2 coordinates of a symmetric matrix is a linear system; in orthonormal coordinates the
-equations of P_K and of Sigma_K have transposed matrices, so one factorisation serves cost, gradient and the
-test of stability.
+The problem: x+ = A x + B u + w, u = -K x, w ~ N(0, Sigma), average cost C(K) = tr(P_K Sigma). The equations of P_K and
+of Sigma_K share one factorisation (`pivoted`), which serves cost, gradient and the test of stability.
 """
-
-# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -17,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.lqr.discrete import optimum
+from lqrpg.kernels.pivoted import lyapunov_operator, pivoted_lu, solve_cost_to_go, solve_covariance
+from lqrpg.lqr.discrete import floored_cost, optimum
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import multiply_sized
 from lqrpg.lqr.stability import LIMIT, SURE
 from lqrpg.lqr.stability_kernel import has_margin
 
-_ROOT2 = np.sqrt(2.0)
 SMALL_GAP = 1e-4
 """Relative gap from which on the difference of costs has enough digits."""
 
 
-class Loop(NamedTuple):
+class LyapunovWorkspace(NamedTuple):
     """Working memory of one closed loop: its matrices, the factorised Lyapunov operator and the solutions.
 
     Attributes
@@ -54,119 +51,16 @@ class Loop(NamedTuple):
     residual: Array
 
 
-def make_loop(n: int, m: int) -> Loop:
+def lyapunov_workspace(n: int, m: int) -> LyapunovWorkspace:
     """Working memory for a plant of n states and m inputs."""
     s = n * (n + 1) // 2
     closed, weight, P, S, work = (np.zeros((n, n)) for _ in range(5))
     factors, order, vector = np.zeros((s, s)), np.zeros(s, np.int64), np.zeros(s)
-    return Loop(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)))
+    return LyapunovWorkspace(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)))
 
 
 @njit
-def factorise(factors, order):  # type: ignore[no-untyped-def]
-    """LU factorisation with row exchanges, in place; false if the matrix is singular or not finite."""
-    s = factors.shape[0]
-    for k in range(s):
-        best = k
-        for i in range(k + 1, s):
-            if abs(factors[i, k]) > abs(factors[best, k]):
-                best = i
-        order[k] = best
-        if not (abs(factors[best, k]) > 0.0 and np.isfinite(factors[best, k])):
-            return False
-        if best != k:
-            for j in range(s):
-                factors[k, j], factors[best, j] = factors[best, j], factors[k, j]
-        inverse = 1.0 / factors[k, k]
-        for i in range(k + 1, s):
-            factor = factors[i, k] * inverse
-            factors[i, k] = factor
-            for j in range(k + 1, s):
-                factors[i, j] -= factor * factors[k, j]
-    return True
-
-
-@njit
-def _stein_operator(F, factors, size):  # type: ignore[no-untyped-def]
-    """The matrix of X -> X - F X F' in the orthonormal coordinates (X_ii, sqrt(2) X_ij for i < j)."""
-    n = len(size)
-    row = 0
-    for i in range(n):
-        for j in range(i, n):
-            scale = 1.0 if i == j else _ROOT2
-            column = 0
-            for k in range(n):
-                factors[row, column] = -scale * F[i, k] * F[j, k]
-                column += 1
-                for p in range(k + 1, n):
-                    factors[row, column] = -scale / _ROOT2 * (F[i, k] * F[j, p] + F[i, p] * F[j, k])
-                    column += 1
-            factors[row, row] += 1.0
-            row += 1
-
-
-@njit
-def _pack(M, vector, size):  # type: ignore[no-untyped-def]
-    n = len(size)
-    row = 0
-    for i in range(n):
-        for j in range(i, n):
-            vector[row] = M[i, j] if i == j else 0.5 * _ROOT2 * (M[i, j] + M[j, i])
-            row += 1
-
-
-@njit
-def _unpack(vector, X, size):  # type: ignore[no-untyped-def]
-    n = len(size)
-    row = 0
-    for i in range(n):
-        for j in range(i, n):
-            X[i, j] = vector[row] if i == j else vector[row] / _ROOT2
-            X[j, i] = X[i, j]
-            row += 1
-
-
-@njit
-def solve_covariance(M, loop, X, size):  # type: ignore[no-untyped-def]
-    """X = F X F' + M for a symmetric M, with the factors of the loop."""
-    L, order, x = loop.factors, loop.order, loop.vector
-    s = x.shape[0]
-    _pack(M, x, size)
-    for k in range(s):
-        x[k], x[order[k]] = x[order[k]], x[k]
-    for i in range(1, s):
-        total = x[i]
-        for j in range(i):
-            total -= L[i, j] * x[j]
-        x[i] = total
-    for i in range(s - 1, -1, -1):
-        total = x[i]
-        for j in range(i + 1, s):
-            total -= L[i, j] * x[j]
-        x[i] = total / L[i, i]
-    _unpack(x, X, size)
-
-
-@njit
-def solve_cost_to_go(M, loop, X, size):  # type: ignore[no-untyped-def]
-    """X = F'X F + M for a symmetric M, with the factors of the loop, transposed."""
-    L, order, x = loop.factors, loop.order, loop.vector
-    s = x.shape[0]
-    _pack(M, x, size)
-    for i in range(s):
-        x[i] /= L[i, i]
-        for j in range(i + 1, s):
-            x[j] -= L[i, j] * x[i]
-    for i in range(s - 1, 0, -1):
-        for j in range(i):
-            x[j] -= L[i, j] * x[i]
-    for k in range(s - 1, -1, -1):
-        x[k], x[order[k]] = x[order[k]], x[k]
-    _unpack(x, X, size)
-
-
-@njit
-def _positive_definite(X, L, size):  # type: ignore[no-untyped-def]
+def _positive_definite(X, L, size):
     """Whether a symmetric matrix is positive definite: its Cholesky factorisation, into L, goes through."""
     n = len(size)
     for i in range(n):
@@ -184,8 +78,10 @@ def _positive_definite(X, L, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
-    """Form and factorise the loop of a gain; true if it is stable, as `stability_kernel.has_margin` decides.
+def factorise(A, B, Q, R, K, loop, size):
+    """Fill `loop`, in place, for a gain, and factorise its operator; true if it is stable.
+
+    That is decided as by `stability_kernel.has_margin`.
 
     P = F'P F + I has a positive definite solution then, whatever the weights Q and R; where P is small enough for
     rounding not to matter, that decides at once.
@@ -211,8 +107,8 @@ def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
             loop.weight[i, j] = weight
             loop.work[i, j] = 1.0 if i == j else 0.0
             bound += (terms + loop.work[i, j]) ** 2
-    _stein_operator(loop.closed, loop.factors, size)
-    if not factorise(loop.factors, loop.order):
+    lyapunov_operator(loop.closed, loop.factors, size)
+    if not pivoted_lu(loop.factors, loop.order):
         return False
     solve_cost_to_go(loop.work, loop, loop.P, size)
     if not _positive_definite(loop.P, loop.work, size):
@@ -224,7 +120,7 @@ def close_loop(A, B, Q, R, K, loop, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _loop_has_margin(A, B, K, loop):  # type: ignore[no-untyped-def]
+def _loop_has_margin(A, B, K, loop):
     """`has_margin` of a loop near the limit of stability."""
     n, m = A.shape[0], B.shape[1]
     H = np.eye(n)
@@ -237,8 +133,8 @@ def _loop_has_margin(A, B, K, loop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def cost_trace(loop, size):  # type: ignore[no-untyped-def]
-    """Solve for P_K of a closed, stable loop; its trace."""
+def cost_trace(loop, size):
+    """Solve for P_K of a factorised, stable loop, into `loop.P`; its trace."""
     solve_cost_to_go(loop.weight, loop, loop.P, size)
     total = 0.0
     for i in range(len(size)):
@@ -247,17 +143,10 @@ def cost_trace(loop, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped-def]
-    """out = 2 E_K Sigma_K (eqs. (4), (5)) of a closed, stable loop; `loop.P` must hold P_K, `loop.S` is
-    filled."""
+def gradient_factor(B, R, K, loop, size):
+    """Write E_K = R K - B'P_K (A - B K) to `loop.residual`; `loop.P` must hold P_K, `loop.work` is scratch."""
     n, m = len(size), B.shape[1]
-    solve_covariance(Sigma, loop, loop.S, size)
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += loop.P[i, k] * loop.closed[k, j]
-            loop.work[i, j] = total
+    multiply_sized(loop.P, loop.closed, loop.work, size)
     for p in range(m):
         for j in range(n):
             total = 0.0
@@ -266,6 +155,17 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped
             for k in range(n):
                 total -= B[k, p] * loop.work[k, j]
             loop.residual[p, j] = total
+
+
+@njit
+def policy_gradient(B, R, Sigma, K, loop, out, size):
+    """Write 2 E_K Sigma_K (eqs. (4), (5)) of a factorised, stable loop to `out`; `loop.P` must hold P_K.
+
+    `loop.S` and `loop.residual` are filled, `loop.work` is scratch.
+    """
+    n, m = len(size), B.shape[1]
+    solve_covariance(Sigma, loop, loop.S, size)
+    gradient_factor(B, R, K, loop, size)
     for p in range(m):
         for j in range(n):
             total = 0.0
@@ -275,19 +175,19 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):  # type: ignore[no-untyped
 
 
 def is_stabilising(plant: Plant, gain: Array) -> bool:
-    """Whether every eigenvalue of A - B K lies inside the unit circle (eq. (2)), as `close_loop` finds it."""
-    return _attempt(plant, gain)[1]
+    """Whether every eigenvalue of A - B K lies inside the unit circle (eq. (2)), as `factorise` finds it."""
+    return _workspace_and_stability(plant, gain)[1]
 
 
-def _attempt(plant: Plant, gain: Array) -> tuple[Loop, bool]:
+def _workspace_and_stability(plant: Plant, gain: Array) -> tuple[LyapunovWorkspace, bool]:
     """The loop of a gain, and whether it is stable."""
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
-    loop = make_loop(plant.n_states, plant.n_inputs)
-    return loop, bool(close_loop(A, B, Q, R, K, loop, size_of(plant.n_states)))
+    loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
+    return loop, bool(factorise(A, B, Q, R, K, loop, size_of(plant.n_states)))
 
 
-def _closed(plant: Plant, gain: Array) -> Loop:
-    loop, stable = _attempt(plant, gain)
+def _solved(plant: Plant, gain: Array) -> LyapunovWorkspace:
+    loop, stable = _workspace_and_stability(plant, gain)
     if not stable:
         raise ValueError(
             "the gain does not stabilise the plant: A - B K has an eigenvalue on or outside the unit circle"
@@ -304,7 +204,7 @@ def cost_to_go(plant: Plant, gain: Array) -> Array:
     ValueError
         If the gain does not stabilise the plant.
     """
-    return _closed(plant, gain).P
+    return _solved(plant, gain).P
 
 
 def state_covariance(plant: Plant, gain: Array) -> Array:
@@ -315,21 +215,17 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
     ValueError
         If the gain does not stabilise the plant.
     """
-    loop = _closed(plant, gain)
+    loop = _solved(plant, gain)
     (Sigma,) = contiguous(plant.Sigma)
     solve_covariance(Sigma, loop, loop.S, size_of(plant.n_states))
     return loop.S
 
 
 def cost(plant: Plant, gain: Array) -> float:
-    """Average cost tr(P_K Sigma) of a gain (eq. (3)); infinite if the gain does not stabilise the plant.
-
-    Where rounding leaves no digit of P_K, the cost of a single step, which is below that of all, is the floor.
-    """
+    """Average cost tr(P_K Sigma) of a gain (eq. (3)); infinite if the gain does not stabilise the plant."""
     if not is_stabilising(plant, gain):
         return float("inf")
-    one_step = float(np.trace(plant.stage_weight(gain) @ plant.Sigma))
-    return max(float(np.trace(cost_to_go(plant, gain) @ plant.Sigma)), one_step)
+    return floored_cost(plant, gain, cost_to_go(plant, gain))
 
 
 def gradient(plant: Plant, gain: Array) -> Array:
@@ -340,7 +236,7 @@ def gradient(plant: Plant, gain: Array) -> Array:
     ValueError
         If the gain does not stabilise the plant.
     """
-    loop = _closed(plant, gain)
+    loop = _solved(plant, gain)
     B, R, Sigma, K = contiguous(plant.B, plant.R, plant.Sigma, gain)
     out = np.empty_like(K)
     policy_gradient(B, R, Sigma, K, loop, out, size_of(plant.n_states))
@@ -349,7 +245,7 @@ def gradient(plant: Plant, gain: Array) -> Array:
 
 def relative_gap(plant: Plant, gain: Array) -> float:
     """The reported gap tr(P_K - P*) / tr(P*); infinite if the gain does not stabilise the plant."""
-    loop, stable = _attempt(plant, gain)
+    loop, stable = _workspace_and_stability(plant, gain)
     (K,) = contiguous(gain)
     return float(gap_of(K, reference(plant), loop, size_of(plant.n_states))) if stable else float("inf")
 
@@ -377,8 +273,8 @@ def reference(plant: Plant) -> Reference:
 
 
 @njit
-def gap_of(K, best, loop, size):  # type: ignore[no-untyped-def]
-    """tr(P_K - P*) / tr(P*) of a closed, stable loop; `loop.P` holds P_K then.
+def gap_of(K, best, loop, size):
+    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then, `loop.S` and `work` are scratch.
 
     A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.
     """

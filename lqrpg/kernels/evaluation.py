@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, size_of
-from lqrpg.compiler.lanes import lane_array
-from lqrpg.kernels.discrete_kernel import cost_and_gradient, workspace
+from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.lqr.plant import Array, contiguous
 
 
@@ -24,11 +23,10 @@ class Evaluation(NamedTuple):
 
 
 @njit
-def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-def]
+def _evaluate(A, B, K, weights, size, inputs):
     n, m, count = len(size), len(inputs), max(A.shape[0], K.shape[0])
-    work = workspace(Sigma, size, inputs)
+    work, result = workspace(weights.Sigma, size, inputs), empty_result(size, inputs)
     a, b, k = np.empty((n, n, LANES)), np.empty((n, m, LANES)), np.empty((m, n, LANES))
-    cost, gradient, stable = np.empty(LANES), np.empty((m, n, LANES)), lane_array(1)[0]
     costs, gradients = np.empty(count), np.empty((count, m, n))
     covariances, stables = np.empty((count, n, n)), np.empty(count, np.bool_)
     for first in range(0, count, LANES):
@@ -37,12 +35,12 @@ def _evaluate(A, B, K, Q, R, Sigma, size, inputs):  # type: ignore[no-untyped-de
             a[:, :, lane] = A[min(first + lane, A.shape[0] - 1)]
             b[:, :, lane] = B[min(first + lane, B.shape[0] - 1)]
             k[:, :, lane] = K[min(first + lane, K.shape[0] - 1)]
-        cost_and_gradient(a, b, k, Q, R, Sigma, work, cost, gradient, stable, size, inputs)
+        cost_and_gradient(a, b, k, weights, work, result, size, inputs)
         for lane in range(min(LANES, count - first)):
-            costs[first + lane] = cost[lane]
-            gradients[first + lane] = gradient[:, :, lane]
+            costs[first + lane] = result.cost[lane]
+            gradients[first + lane] = result.gradient[:, :, lane]
             covariances[first + lane] = work.covariance[:, :, lane]
-            stables[first + lane] = stable[lane] > 0.0
+            stables[first + lane] = result.stable[lane] > 0.0
     return costs, gradients, covariances, stables
 
 
@@ -70,5 +68,5 @@ def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array)
     counts = {A.shape[0], B.shape[0], gains.shape[0]} - {1}
     if len(counts) > 1 or A.shape[0] != B.shape[0]:
         raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
-    A, B, gains, Q, R, Sigma = contiguous(A, B, gains, Q, R, Sigma)
-    return Evaluation(*_evaluate(A, B, gains, Q, R, Sigma, size_of(n), size_of(m)))
+    A, B, gains = contiguous(A, B, gains)
+    return Evaluation(*_evaluate(A, B, gains, Weights(*contiguous(Q, R, Sigma)), size_of(n), size_of(m)))

@@ -10,55 +10,23 @@ P the stationary covariance and cost-to-go, D = S - Sigma_0 and T = F^l,
 .. math:: l C_l = l\\, tr(P\\Sigma) - tr((P - T'PT) D).
 """
 
-# mypy: disallow-untyped-calls=False
-
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, solve_cost_to_go, solve_covariance
+from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, gradient_factor
+from lqrpg.kernels.pivoted import solve_cost_to_go, solve_covariance
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import congruence, multiply, multiply_sized, multiply_transposed, multiply_transposed_sized
 
 FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
 
 
 @njit
-def multiply(a, b, out):  # type: ignore[no-untyped-def]
-    """out = a b."""
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            total = 0.0
-            for k in range(b.shape[0]):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
-    """out = a' b."""
-    for i in range(a.shape[1]):
-        for j in range(b.shape[1]):
-            total = 0.0
-            for k in range(b.shape[0]):
-                total += a[k, i] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def square_step(F, X, M, work, out):  # type: ignore[no-untyped-def]
-    """out = F X F' + M."""
-    multiply(F, X, work)
-    for i in range(F.shape[0]):
-        for j in range(F.shape[0]):
-            total = M[i, j]
-            for k in range(F.shape[0]):
-                total += work[i, k] * F[j, k]
-            out[i, j] = total
-
-
-@njit
-def costs_to_go(F, weight, work, P):  # type: ignore[no-untyped-def]
+def costs_to_go(F, weight, work, P):
     """Fill P, shape (l + 1, n, n), with the costs-to-go of 0, ..., l steps: P_j = W + F'P_{j-1}F."""
     P[0] = 0.0
     n = F.shape[0]
@@ -72,11 +40,42 @@ def costs_to_go(F, weight, work, P):  # type: ignore[no-untyped-def]
                 P[step, i, j] = total
 
 
+class _Rollout(NamedTuple):
+    """Buffers of a rollout of l steps.
+
+    Attributes
+    ----------
+    F, weight : (n, n) A - B K and Q + K'RK.
+    P : (l + 1, n, n) costs-to-go.
+    S : (n, n) covariance of the state.
+    E : (m, n) factor of the gradient.
+    RK : (m, n) R K.
+    work : (2, n, n) scratch.
+    """
+
+    F: Array
+    weight: Array
+    P: Array
+    S: Array
+    E: Array
+    RK: Array
+    work: Array
+
+
 @njit
-def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out):  # type: ignore[no-untyped-def]
-    """C_l, its gradient into `out`: 2/l sum_t (R K - B'P_{l-1-t}F) S_t; P has l + 1 slices."""
+def _recursive_gradient(plant, Sigma0, K, rollout, out):
+    """C_l; writes its gradient, 2/l sum_t (R K - B'P_{l-1-t}F) S_t, to `out`. Fills the buffers of the rollout."""
+    A, B, Q, R, Sigma = plant
+    F, weight, P, S, E, work = rollout.F, rollout.weight, rollout.P, rollout.S, rollout.E, rollout.work
     length = P.shape[0] - 1
     m, n = K.shape
+    multiply(R, K, rollout.RK)
+    multiply_transposed(K, rollout.RK, weight)
+    multiply(B, K, F)
+    for i in range(n):
+        for j in range(n):
+            weight[i, j] += Q[i, j]
+            F[i, j] = A[i, j] - F[i, j]
     costs_to_go(F, weight, work[0], P)
     S[:, :] = Sigma0
     out[:, :] = 0.0
@@ -85,9 +84,7 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out): 
         multiply(P[length - 1 - t], F, work[0])
         for p in range(m):
             for j in range(n):
-                value = 0.0
-                for q in range(m):
-                    value += R[p, q] * K[q, j]
+                value = rollout.RK[p, j]
                 for k in range(n):
                     value -= B[k, p] * work[0, k, j]
                 E[p, j] = value
@@ -98,15 +95,17 @@ def _recursive_gradient(B, R, Sigma, Sigma0, K, F, weight, P, S, work, E, out): 
         for i in range(n):
             for j in range(n):
                 total += weight[i, j] * S[i, j]
-        square_step(F, S, Sigma, work[0], work[1])
+        congruence(F, S, Sigma, work[0], work[1])
         S[:, :] = work[1]
     return total / length
 
 
 @njit
-def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-untyped-def]
-    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t); P has l + 1
-    slices."""
+def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
+    """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t).
+
+    Fills P, (l + 1, n, n), with costs-to-go and S, (n, n), with covariances; `work`, (2, n, n), is scratch.
+    """
     length, n = P.shape[0] - 1, F.shape[0]
     costs_to_go(F, weight, work[0], P)
     S[:, :] = Sigma0
@@ -122,38 +121,14 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):  # type: ignore[no-u
         for i in range(n):
             for j in range(n):
                 total += work[0, i, j] * work[1, j, i]
-        square_step(F, S, Sigma, work[0], work[1])
+        congruence(F, S, Sigma, work[0], work[1])
         S[:, :] = work[1]
     return 2.0 * total / length**2
 
 
 @njit
-def multiply_square(a, b, out, n_size):  # type: ignore[no-untyped-def]
-    """out = a b for matrices whose size the compiler knows."""
-    n = len(n_size)
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def multiply_square_transposed(a, b, out, n_size):  # type: ignore[no-untyped-def]
-    """out = a' b for matrices whose size the compiler knows."""
-    n = len(n_size)
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += a[k, i] * b[k, j]
-            out[i, j] = total
-
-
-@njit
-def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def]
-    """T = F^l and Y = sum_j F^j X F^(l-1-j), by squaring the block matrix [[F, X], [0, F]]."""
+def _power_sum(F, X, length, T, Y, work, n_size):
+    """Write F^l to T and sum_j F^j X F^(l-1-j) to Y, by squaring [[F, X], [0, F]]; `work`, (4, n, n), is scratch."""
     n = len(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
     base[:, :] = F
@@ -165,27 +140,27 @@ def _power_sum(F, X, length, T, Y, work, n_size):  # type: ignore[no-untyped-def
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply_square(T, corner, left, n_size)
-            multiply_square(Y, base, right, n_size)
+            multiply_sized(T, corner, left, n_size)
+            multiply_sized(Y, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     Y[i, j] = left[i, j] + right[i, j]
-            multiply_square(T, base, left, n_size)
+            multiply_sized(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply_square(base, corner, left, n_size)
-            multiply_square(corner, base, right, n_size)
+            multiply_sized(base, corner, left, n_size)
+            multiply_sized(corner, base, right, n_size)
             for i in range(n):
                 for j in range(n):
                     corner[i, j] = left[i, j] + right[i, j]
-            multiply_square(base, base, left, n_size)
+            multiply_sized(base, base, left, n_size)
             base[:, :] = left
 
 
 @njit
-def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
-    """T = F^l."""
+def power_of(F, length, T, work, n_size):
+    """Write F^l to T; `work`, (2, n, n), is scratch."""
     n = len(n_size)
     base, left = work[0], work[1]
     base[:, :] = F
@@ -195,16 +170,16 @@ def power_of(F, length, T, work, n_size):  # type: ignore[no-untyped-def]
     remaining = length
     while remaining > 0:
         if remaining % 2 == 1:
-            multiply_square(T, base, left, n_size)
+            multiply_sized(T, base, left, n_size)
             T[:, :] = left
         remaining //= 2
         if remaining > 0:
-            multiply_square(base, base, left, n_size)
+            multiply_sized(base, base, left, n_size)
             base[:, :] = left
 
 
 @njit
-def _size(T):  # type: ignore[no-untyped-def]
+def _size(T):
     """Frobenius norm."""
     total = 0.0
     for i in range(T.shape[0]):
@@ -214,8 +189,10 @@ def _size(T):  # type: ignore[no-untyped-def]
 
 
 @njit
-def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):  # type: ignore[no-untyped-def]
-    """C_l and its gradient into `out`, for a closed, stable loop whose P is solved; `work` is (12, n, n).
+def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):
+    """C_l; writes its gradient to `out`, for a factorised, stable loop whose P is solved.
+
+    `loop.S` and `loop.residual` are filled; `loop.work` and `work`, (12, n, n), are scratch.
 
     With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
     gradient = 2 (R K - B'PF) N + (2/l) B'(H F S - Y').
@@ -229,13 +206,13 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     for i in range(n):
         for j in range(n):
             D[i, j] = S[i, j] - Sigma0[i, j]
-    multiply_square(P, T, left, n_size)
-    multiply_square_transposed(T, left, G, n_size)  # T'PT
-    multiply_square(left, D, right, n_size)  # P T D
+    multiply_sized(P, T, left, n_size)
+    multiply_transposed_sized(T, left, G, n_size)  # T'PT
+    multiply_sized(left, D, right, n_size)  # P T D
     for i in range(n):
         for j in range(n):
             Y[i, j] = right[j, i]  # D T'P, the seed of the sum
-    multiply_square(T, D, left, n_size)
+    multiply_sized(T, D, left, n_size)
     total = 0.0
     for i in range(n):
         for j in range(n):
@@ -252,17 +229,9 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
         _power_sum(F, right, length, T, Y, scratch, n_size)
     else:
         Y[:, :] = 0.0
-    multiply_square(H, F, left, n_size)
-    multiply_square(left, S, right, n_size)
-    multiply_square(P, F, left, n_size)
-    for p in range(m):
-        for j in range(n):
-            value = 0.0
-            for q in range(m):
-                value += R[p, q] * K[q, j]
-            for k in range(n):
-                value -= B[k, p] * left[k, j]
-            loop.residual[p, j] = value
+    multiply_sized(H, F, left, n_size)
+    multiply_sized(left, S, right, n_size)
+    gradient_factor(B, R, K, loop, n_size)
     for p in range(m):
         for j in range(n):
             value, tail = 0.0, 0.0
@@ -274,24 +243,19 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
 
 
 @njit
-def average_gradient(A, B, Q, R, Sigma, Sigma0, K, offsets, length, out):  # type: ignore[no-untyped-def]
-    """Mean of C_l(K + U) over the offsets U, (count, m, n); the mean gradient into `out`."""
-    n, m = B.shape
-    P, S, work = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))
-    F, weight, E, gradient = np.empty((n, n)), np.empty((n, n)), np.empty((m, n)), np.empty((m, n))
-    gain, RK = np.empty((m, n)), np.empty((m, n))
+def _average_gradient(plant, Sigma0, K, offsets, length, out):
+    """Mean of C_l(K + U) over the offsets U, (count, m, n); writes the mean gradient to `out`."""
+    m, n = K.shape
+    gain, gradient = np.empty((m, n)), np.empty((m, n))
+    rollout = _Rollout(
+        *(np.empty((n, n)), np.empty((n, n)), np.empty((length + 1, n, n)), np.empty((n, n))),
+        *(np.empty((m, n)), np.empty((m, n)), np.empty((2, n, n))),
+    )
     out[:, :] = 0.0
     total = 0.0
     for sample in range(offsets.shape[0]):
         gain[:, :] = K + offsets[sample]
-        multiply(R, gain, RK)
-        multiply_transposed(gain, RK, weight)
-        multiply(B, gain, F)
-        for i in range(n):
-            for j in range(n):
-                weight[i, j] += Q[i, j]
-                F[i, j] = A[i, j] - F[i, j]
-        total += _recursive_gradient(B, R, Sigma, Sigma0, gain, F, weight, P, S, work, E, gradient)
+        total += _recursive_gradient(plant, Sigma0, gain, rollout, gradient)
         out += gradient
     out /= offsets.shape[0]
     return total / offsets.shape[0]
@@ -314,14 +278,14 @@ def rollout_gradient(
     -------
     The cost (its mean over the offsets) and its gradient, (m, n).
     """
-    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
+    Sigma0, K = contiguous(initial_covariance, gain)
     (shifts,) = contiguous(np.zeros((1, *K.shape)) if offsets is None else offsets)
     out = np.empty_like(K)
-    return float(average_gradient(A, B, Q, R, Sigma, Sigma0, K, shifts, int(length), out)), out
+    return float(_average_gradient(contiguous(*plant.matrices), Sigma0, K, shifts, int(length), out)), out
 
 
 def rollout_moments(
-    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: LyapunovWorkspace
 ) -> tuple[float, float, Array]:
     """Mean and variance of a rollout's mean stage cost, and the gradient of the mean, at a stabilising gain.
 
@@ -332,7 +296,7 @@ def rollout_moments(
     """
     A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
     n_size = size_of(plant.n_states)
-    if not close_loop(A, B, Q, R, K, loop, n_size):
+    if not factorise(A, B, Q, R, K, loop, n_size):
         raise ValueError("the gain does not stabilise the plant")
     cost_trace(loop, n_size)
     n, out = plant.n_states, np.empty_like(K)

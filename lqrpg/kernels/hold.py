@@ -1,4 +1,4 @@
-"""Zero-order hold of many small plants at once: the exact sampled matrices, in lanes.
+"""Zero-order hold of many small plants at once, in lanes: the compiled twin of `lqr.sampling.zero_order_hold`.
 
 With phi(X) = I + X/2! + X^2/3! + ..., the sampled plant is
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, njit_borrowing, size_of
-from lqrpg.compiler.lanes import fused, lane_array, read, splat, where_greater, write
+from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array
 
 SMALL = 0.5  # row-sum norm below which the series, to the 15th power, is exact to rounding
@@ -36,17 +36,17 @@ class _Work(NamedTuple):
 
 
 @njit_borrowing
-def _multiply(left, right, out, size, columns):  # type: ignore[no-untyped-def]
+def _multiply(left, right, out, size, columns):
     for i in range(len(size)):
         for j in range(len(columns)):
             total = read(left, (i, 0)) * read(right, (0, j))
             for k in range(1, len(size)):
-                total = fused(read(left, (i, k)), read(right, (k, j)), total)
+                total = fma(read(left, (i, k)), read(right, (k, j)), total)
             write(out, (i, j), total)
 
 
 @njit_borrowing
-def _measure(A, period, work, size):  # type: ignore[no-untyped-def]
+def _measure(A, period, work, size):
     """Each lane's halvings and scale, from its row-sum norm; the most halvings of any lane."""
     n, most, zero = len(size), 0, splat(0.0)
     norms = splat(0.0)
@@ -67,7 +67,7 @@ def _measure(A, period, work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _sum_series(A, series, work, size):  # type: ignore[no-untyped-def]
+def _sum_series(A, series, work, size):
     """phi and the exponential of the scaled matrices, by four powers of them and Horner's rule in the fourth."""
     n, powers = len(size), work.powers
     for i in range(n):
@@ -86,7 +86,7 @@ def _sum_series(A, series, work, size):  # type: ignore[no-untyped-def]
             for j in range(n):
                 total = read(work.scratch, (i, j))
                 for power in range(3):
-                    total = fused(read(powers, (power, i, j)), splat(series[4 * block + power + 1]), total)
+                    total = fma(read(powers, (power, i, j)), splat(series[4 * block + power + 1]), total)
                 if i == j:
                     total = total + splat(series[4 * block])
                 write(work.phi, (i, j), total)
@@ -96,7 +96,7 @@ def _sum_series(A, series, work, size):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _double_back(work, most, size):  # type: ignore[no-untyped-def]
+def _double_back(work, most, size):
     n, half = len(size), splat(0.5)
     for count in range(most):
         left, done = read(work.halvings, ()), splat(float(count) + 0.5)
@@ -113,7 +113,7 @@ def _double_back(work, most, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hold(A, B, period, series, size, inputs):  # type: ignore[no-untyped-def]
+def _hold(A, B, period, series, size, inputs):
     n, m = len(size), len(inputs)
     work = _Work(
         lane_array(4 * n * n).reshape((4, n, n, LANES)),

@@ -32,8 +32,8 @@ def _operator_entries(emit: Emitter, closed: Any, n: int) -> Callable[[int, int]
     def entry(row: int, column: int) -> Any:
         (i, j), (k, other) = pairs[row], pairs[column]
         start = emit.constant(1.0 if row == column else 0.0)
-        value = emit.fused_minus(a[i, k], a[j, other], start)
-        return value if k == other else emit.fused_minus(a[i, other], a[j, k], value)
+        value = emit.fnma(a[i, k], a[j, other], start)
+        return value if k == other else emit.fnma(a[i, other], a[j, k], value)
 
     return entry
 
@@ -45,7 +45,7 @@ def _factorise(emit: Emitter, entry: Callable[[int, int], Any], order: int) -> t
     for k in range(order):
         pivot = entry(k, k)
         for q in range(k):
-            pivot = emit.fused_minus(factors[k, q], factors[q, k], pivot)
+            pivot = emit.fnma(factors[k, q], factors[q, k], pivot)
         upper = emit.add_magnitude(upper, pivot)
         reciprocal = emit.builder.fdiv(emit.constant(1.0), pivot)
         for first in range(k + 1, order, TOGETHER):
@@ -54,8 +54,8 @@ def _factorise(emit: Emitter, entry: Callable[[int, int], Any], order: int) -> t
             below = {j: entry(j, k) for j in group}
             for q in range(k):
                 for j in group:
-                    right[j] = emit.fused_minus(factors[k, q], factors[q, j], right[j])
-                    below[j] = emit.fused_minus(factors[j, q], factors[q, k], below[j])
+                    right[j] = emit.fnma(factors[k, q], factors[q, j], right[j])
+                    below[j] = emit.fnma(factors[j, q], factors[q, k], below[j])
             for j in group:
                 factors[k, j], factors[j, k] = right[j], emit.builder.fmul(below[j], reciprocal)
                 upper = emit.add_magnitude(upper, factors[k, j])
@@ -71,18 +71,18 @@ def _substitute(emit: Emitter, factors: Entries, order: int, stacked: Any, colum
         if transposed:
             x[k] = emit.builder.fmul(x[k], factors[k, k])
         for i in range(k + 1, order):
-            x[i] = emit.fused_minus(factors[k, i] if transposed else factors[i, k], x[k], x[i])
+            x[i] = emit.fnma(factors[k, i] if transposed else factors[i, k], x[k], x[i])
     for k in reversed(range(order)):
         if not transposed:
             x[k] = emit.builder.fmul(x[k], factors[k, k])
         for i in range(k):
-            x[i] = emit.fused_minus(factors[k, i] if transposed else factors[i, k], x[k], x[i])
+            x[i] = emit.fnma(factors[k, i] if transposed else factors[i, k], x[k], x[i])
     for i in range(order):
         emit.store(x[i], stacked, column * order + i)
 
 
 @intrinsic
-def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):  # type: ignore[no-untyped-def]
+def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):
     """Solve X - A_K X A_K' = S for the stacked right-hand sides 0 and, if `certify`, 1; the adjoint equation for 2.
 
     `closed` is (n, n, LANES), `stacked` (3, N, LANES) with N = n(n+1)/2, right-hand sides before and solutions
@@ -93,7 +93,7 @@ def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):  # ty
     n = len(size)
     order = n * (n + 1) // 2
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         emit = Emitter(builder)
         bases = [
             lane_pointer(context, builder, kind, array) for kind, array in zip(sig.args[:3], args[:3], strict=True)

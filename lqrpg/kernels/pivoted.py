@@ -1,5 +1,7 @@
-"""The two Lyapunov equations of one lane by elimination with partial pivoting: slower, and safe in any
-coordinates.
+"""One Lyapunov operator, factorised with partial pivoting: slower than lanes, and safe in any coordinates.
+
+A Lyapunov equation in the N = n(n+1)/2 coordinates of a symmetric matrix is a linear system. In orthonormal coordinates
+the equations X = F X F' + M and X = F'X F + M have transposed matrices, so one factorisation serves both.
 """
 
 from __future__ import annotations
@@ -12,142 +14,177 @@ from numpy.typing import NDArray
 from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.plant import Array
 
+_ROOT2 = np.sqrt(2.0)
+
 
 class Pivoted(NamedTuple):
-    """Buffers for one lane; N = n(n+1)/2.
+    """Buffers for one lane.
 
     Attributes
     ----------
-    matrix : (N, N) Lyapunov operator, then its factors.
-    rows : (N,) order of the rows.
-    right, x : (N,) a right-hand side and a solution.
+    factors : (N, N) LU factors of the operator.
+    order : (N,) row exchanges.
+    vector : (N,) right-hand side and solution.
+    F, M, X : (n, n) the lane's loop, a right-hand side and a solution.
     """
 
-    matrix: Array
-    rows: NDArray[np.int64]
-    right: Array
-    x: Array
+    factors: Array
+    order: NDArray[np.int64]
+    vector: Array
+    F: Array
+    M: Array
+    X: Array
 
 
 @njit
-def pivoted_buffers(n):  # type: ignore[no-untyped-def]
+def pivoted_buffers(n):
     """Buffers for n states."""
-    order = n * (n + 1) // 2
-    return Pivoted(np.empty((order, order)), np.empty(order, np.int64), np.empty(order), np.empty(order))
+    s = n * (n + 1) // 2
+    factors, order, vector = np.empty((s, s)), np.empty(s, np.int64), np.empty(s)
+    return Pivoted(factors, order, vector, np.empty((n, n)), np.empty((n, n)), np.empty((n, n)))
 
 
 @njit_borrowing
-def _operator(closed, lane, matrix):  # type: ignore[no-untyped-def]
-    """Matrix of X -> X - A_K X A_K' on stacked upper triangles, for one lane."""
-    n = closed.shape[0]
+def pivoted_lu(factors, order):
+    """LU factorisation in place, row exchanges into `order`; false if the matrix is singular or not finite."""
+    s = factors.shape[0]
+    for k in range(s):
+        best = k
+        for i in range(k + 1, s):
+            if abs(factors[i, k]) > abs(factors[best, k]):
+                best = i
+        order[k] = best
+        if not (abs(factors[best, k]) > 0.0 and np.isfinite(factors[best, k])):
+            return False
+        if best != k:
+            for j in range(s):
+                factors[k, j], factors[best, j] = factors[best, j], factors[k, j]
+        inverse = 1.0 / factors[k, k]
+        for i in range(k + 1, s):
+            factor = factors[i, k] * inverse
+            factors[i, k] = factor
+            for j in range(k + 1, s):
+                factors[i, j] -= factor * factors[k, j]
+    return True
+
+
+@njit_borrowing
+def lyapunov_operator(F, factors, size):
+    """Fill `factors`, (N, N), with the matrix of X -> X - F X F' in coordinates X_ii and sqrt(2) X_ij."""
+    n = len(size)
     row = 0
     for i in range(n):
         for j in range(i, n):
+            scale = 1.0 if i == j else _ROOT2
             column = 0
             for k in range(n):
-                for other in range(k, n):
-                    entry = closed[i, k, lane] * closed[j, other, lane]
-                    if other > k:
-                        entry += closed[i, other, lane] * closed[j, k, lane]
-                    matrix[row, column] = (1.0 if row == column else 0.0) - entry
+                factors[row, column] = -scale * F[i, k] * F[j, k]
+                column += 1
+                for p in range(k + 1, n):
+                    factors[row, column] = -scale / _ROOT2 * (F[i, k] * F[j, p] + F[i, p] * F[j, k])
                     column += 1
+            factors[row, row] += 1.0
             row += 1
 
 
 @njit_borrowing
-def _factorise(matrix, rows):  # type: ignore[no-untyped-def]
-    """Factors in place with row interchanges, noted in `rows`. An exact zero pivot leaves infinities."""
-    order = matrix.shape[0]
-    for i in range(order):
-        rows[i] = i
-    for k in range(order):
-        best = k
-        for i in range(k + 1, order):
-            if abs(matrix[i, k]) > abs(matrix[best, k]):
-                best = i
-        if best != k:
-            rows[k], rows[best] = rows[best], rows[k]
-            for j in range(order):
-                matrix[k, j], matrix[best, j] = matrix[best, j], matrix[k, j]
-        for i in range(k + 1, order):
-            matrix[i, k] /= matrix[k, k]
-            for j in range(k + 1, order):
-                matrix[i, j] -= matrix[i, k] * matrix[k, j]
-
-
-@njit_borrowing
-def _solve(work, stacked, column, lane):  # type: ignore[no-untyped-def]
-    """Solution of M x = right, into one column of one lane."""
-    factors, x = work.matrix, work.x
-    order = factors.shape[0]
-    for i in range(order):
-        x[i] = work.right[work.rows[i]]
-        for k in range(i):
-            x[i] -= factors[i, k] * x[k]
-    for i in range(order - 1, -1, -1):
-        for k in range(i + 1, order):
-            x[i] -= factors[i, k] * x[k]
-        x[i] /= factors[i, i]
-        stacked[column, i, lane] = x[i]
-
-
-@njit_borrowing
-def _solve_transposed(work, stacked, column, lane):  # type: ignore[no-untyped-def]
-    """Solution of M'x = right, into one column of one lane."""
-    factors, z = work.matrix, work.x
-    order = factors.shape[0]
-    for i in range(order):
-        z[i] = work.right[i]
-        for k in range(i):
-            z[i] -= factors[k, i] * z[k]
-        z[i] /= factors[i, i]
-    for i in range(order - 1, -1, -1):
-        for k in range(i + 1, order):
-            z[i] -= factors[k, i] * z[k]
-        stacked[column, work.rows[i], lane] = z[i]
-
-
-@njit_borrowing
-def _noise(Sigma, right):  # type: ignore[no-untyped-def]
-    row = 0
-    for i in range(Sigma.shape[0]):
-        for j in range(i, Sigma.shape[0]):
-            right[row] = Sigma[i, j]
-            row += 1
-
-
-@njit_borrowing
-def _unit_noise(n, right):  # type: ignore[no-untyped-def]
+def _pack(M, vector, size):
+    n = len(size)
     row = 0
     for i in range(n):
         for j in range(i, n):
-            right[row] = 1.0 if i == j else 0.0
+            vector[row] = M[i, j] if i == j else 0.5 * _ROOT2 * (M[i, j] + M[j, i])
             row += 1
 
 
 @njit_borrowing
-def _stage_weight(K, Q, weighted, lane, right):  # type: ignore[no-untyped-def]
-    """Q + K'RK, with off-diagonal entries counted twice."""
+def _unpack(vector, X, size):
+    n = len(size)
     row = 0
-    for i in range(Q.shape[0]):
-        for j in range(i, Q.shape[0]):
-            total = Q[i, j]
-            for p in range(K.shape[0]):
-                total += K[p, i, lane] * weighted[p, j, lane]
-            right[row] = total if i == j else 2.0 * total
+    for i in range(n):
+        for j in range(i, n):
+            X[i, j] = vector[row] if i == j else vector[row] / _ROOT2
+            X[j, i] = X[i, j]
             row += 1
 
 
 @njit_borrowing
-def solve_pivoted(closed, K, Q, weighted, Sigma, lane, stacked, work):  # type: ignore[no-untyped-def]
-    """Overwrite one lane of the stacked solutions: covariance, unit-noise covariance, twice-counted cost-to-
-    go.
+def solve_covariance(M, work, X, size):
+    """Write the X = F X F' + M of a symmetric M to `X`, by the factors of `work`; its vector is scratch."""
+    L, order, x = work.factors, work.order, work.vector
+    s = x.shape[0]
+    _pack(M, x, size)
+    for k in range(s):
+        x[k], x[order[k]] = x[order[k]], x[k]
+    for i in range(1, s):
+        total = x[i]
+        for j in range(i):
+            total -= L[i, j] * x[j]
+        x[i] = total
+    for i in range(s - 1, -1, -1):
+        total = x[i]
+        for j in range(i + 1, s):
+            total -= L[i, j] * x[j]
+        x[i] = total / L[i, i]
+    _unpack(x, X, size)
+
+
+@njit_borrowing
+def solve_cost_to_go(M, work, X, size):
+    """Write the X = F'X F + M of a symmetric M to `X`, by the factors of `work`; its vector is scratch."""
+    L, order, x = work.factors, work.order, work.vector
+    s = x.shape[0]
+    _pack(M, x, size)
+    for i in range(s):
+        x[i] /= L[i, i]
+        for j in range(i + 1, s):
+            x[j] -= L[i, j] * x[i]
+    for i in range(s - 1, 0, -1):
+        for j in range(i):
+            x[j] -= L[i, j] * x[i]
+    for k in range(s - 1, -1, -1):
+        x[k], x[order[k]] = x[order[k]], x[k]
+    _unpack(x, X, size)
+
+
+@njit_borrowing
+def _stack(X, doubled, stacked, column, lane, size):
+    """Write the upper triangle of X, off-diagonal entries once or twice, to a column of `stacked`, in one lane."""
+    n = len(size)
+    row = 0
+    for i in range(n):
+        for j in range(i, n):
+            stacked[column, row, lane] = 2.0 * X[i, j] if doubled and i != j else X[i, j]
+            row += 1
+
+
+@njit_borrowing
+def solve_pivoted(K, weights, lanes, lane, size):
+    """Overwrite one lane of `lanes.stacked`: covariance, unit-noise covariance, twice-counted cost-to-go.
+
+    `lanes` is a workspace of `discrete_kernel`; its `pivoted` is scratch. The solutions are infinite where the operator
+    is singular.
     """
-    _operator(closed, lane, work.matrix)
-    _factorise(work.matrix, work.rows)
-    _noise(Sigma, work.right)
-    _solve(work, stacked, 0, lane)
-    _unit_noise(closed.shape[0], work.right)
-    _solve(work, stacked, 1, lane)
-    _stage_weight(K, Q, weighted, lane, work.right)
-    _solve_transposed(work, stacked, 2, lane)
+    n, m = len(size), K.shape[0]
+    stacked, work = lanes.stacked, lanes.pivoted
+    for i in range(n):
+        for j in range(n):
+            work.F[i, j] = lanes.closed[i, j, lane]
+            work.M[i, j] = 1.0 if i == j else 0.0
+    lyapunov_operator(work.F, work.factors, size)
+    if not pivoted_lu(work.factors, work.order):
+        for column in range(3):
+            for row in range(len(work.vector)):
+                stacked[column, row, lane] = np.inf
+        return
+    solve_covariance(weights.Sigma, work, work.X, size)
+    _stack(work.X, False, stacked, 0, lane, size)
+    solve_covariance(work.M, work, work.X, size)
+    _stack(work.X, False, stacked, 1, lane, size)
+    for i in range(n):
+        for j in range(n):
+            work.M[i, j] = weights.Q[i, j]
+            for p in range(m):
+                work.M[i, j] += K[p, i, lane] * lanes.weighted[p, j, lane]
+    solve_cost_to_go(work.M, work, work.X, size)
+    _stack(work.X, True, stacked, 2, lane, size)

@@ -10,10 +10,12 @@ so short that a Taylor series of `TAYLOR_TERMS` terms reaches rounding.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lqrpg.compiler.jit import LANES, njit, size_of
-from lqrpg.compiler.lanes import fused, lane_array, read, splat, where_greater, write
+from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.stability import is_stable
 
@@ -26,8 +28,41 @@ FEW_DOUBLINGS, SMALL_GROWTH = 20, 100.0
 """Doublings, and sizes of e^{A_K t}, up to which rounding cannot decide whether a loop decays: see `stability`."""
 
 
+class _Workspace(NamedTuple):
+    """Buffers of one lane group: a gain K and R K, (m, n, LANES); (n, n, LANES) matrices; (LANES,) numbers.
+
+    Attributes
+    ----------
+    closed, weight : A - B K and Q + K'RK; later these times the first step, and the cost of the rollout so far.
+    transition : e^{A_K t} at its end.
+    work, term, product : scratch.
+    steps, active : first step, and 1 where a doubling counts, else 0.
+    """
+
+    K: Array
+    RK: Array
+    closed: Array
+    weight: Array
+    transition: Array
+    work: Array
+    term: Array
+    product: Array
+    steps: Array
+    active: Array
+
+
 @njit
-def _product(a, b, out, size):  # type: ignore[no-untyped-def]
+def _workspace(size, m):
+    n = len(size)
+    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
+    return _Workspace(
+        *(lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))),
+        *(buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], lane_array(1)[0], lane_array(1)[0]),
+    )
+
+
+@njit
+def _product(a, b, out, size):
     """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
     n = len(size)
     for i in range(n):
@@ -36,32 +71,34 @@ def _product(a, b, out, size):  # type: ignore[no-untyped-def]
             right = splat(0.0)
             for k in range(n):
                 shared = read(a, (i, k))
-                left = fused(shared, read(b, (k, j)), left)
-                right = fused(shared, read(b, (k, j + 1)), right)
+                left = fma(shared, read(b, (k, j)), left)
+                right = fma(shared, read(b, (k, j + 1)), right)
             write(out, (i, j), left)
             write(out, (i, j + 1), right)
         if n % 2 == 1:
             last = splat(0.0)
             for k in range(n):
-                last = fused(read(a, (i, k)), read(b, (k, n - 1)), last)
+                last = fma(read(a, (i, k)), read(b, (k, n - 1)), last)
             write(out, (i, n - 1), last)
 
 
 @njit
-def _transposed_product(a, b, out, size):  # type: ignore[no-untyped-def]
+def _transposed_product(a, b, out, size):
     """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
     n = len(size)
     for i in range(n):
         for j in range(i, n):
             total = splat(0.0)
             for k in range(n):
-                total = fused(read(a, (k, i)), read(b, (k, j)), total)
+                total = fma(read(a, (k, i)), read(b, (k, j)), total)
             write(out, (i, j), total)
 
 
 @njit
-def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type: ignore[no-untyped-def]
-    """Fill the lanes with A - B K and Q + K'RK of the gains from `first` on; spare lanes repeat the last gain."""
+def _close_loops(plant, gains, first, group, size):
+    """Fill lanes of `group` with A - B K and Q + K'RK of the gains from `first` on; spare lanes have the last one."""
+    A, B, Q, R = plant
+    K, RK, closed, weight = group.K, group.RK, group.closed, group.weight
     n, m = len(size), B.shape[1]
     for lane in range(LANES):
         gain = gains[min(first + lane, gains.shape[0] - 1)]
@@ -72,23 +109,25 @@ def _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size):  # type
         for j in range(n):
             total = splat(0.0)
             for q in range(m):
-                total = fused(splat(R[p, q]), read(K, (q, j)), total)
+                total = fma(splat(R[p, q]), read(K, (q, j)), total)
             write(RK, (p, j), total)
     for i in range(n):
         for j in range(n):
             loop, stage = splat(A[i, j]), splat(Q[i, j])
             for p in range(m):
-                loop = fused(splat(-B[i, p]), read(K, (p, j)), loop)
-                stage = fused(read(K, (p, i)), read(RK, (p, j)), stage)
+                loop = fma(splat(-B[i, p]), read(K, (p, j)), loop)
+                stage = fma(read(K, (p, i)), read(RK, (p, j)), stage)
             write(closed, (i, j), loop)
             write(weight, (i, j), stage)
 
 
 @njit
-def _first_step(closed, weight, steps, transition, work, term, product, size):  # type: ignore[no-untyped-def]
-    """Taylor series of e^{A_K h} into `transition` and of W_h into `weight`, h the lane's entry of `steps`."""
+def _first_step(group, size):
+    """Write e^{A_K h} to `group.transition` and W_h to `group.weight`, by Taylor series; `group.steps` has h."""
     n = len(size)
-    h = read(steps, (0,))
+    closed, weight, transition = group.closed, group.weight, group.transition
+    work, term, product = group.work, group.term, group.product
+    h = read(group.steps, ())
     for i in range(n):
         for j in range(n):
             write(closed, (i, j), read(closed, (i, j)) * h)
@@ -115,10 +154,11 @@ def _first_step(closed, weight, steps, transition, work, term, product, size):  
 
 
 @njit
-def _double(transition, weight, active, work, product, size):  # type: ignore[no-untyped-def]
-    """W <- W + E'WE and E <- E^2 where `active` is 1 and not 0, the horizon twice as long there afterwards."""
+def _double(group, size):
+    """W <- W + E'WE and E <- E^2 in `group`, where `active` is 1: the horizon is twice as long there afterwards."""
     n = len(size)
-    on = read(active, (0,))
+    transition, weight, work, product = group.transition, group.weight, group.work, group.product
+    on = read(group.active, ())
     half = splat(0.5)
     _product(weight, transition, work, size)
     _transposed_product(transition, work, product, size)
@@ -135,7 +175,7 @@ def _double(transition, weight, active, work, product, size):  # type: ignore[no
 
 
 @njit
-def _frobenius(matrix, lane):  # type: ignore[no-untyped-def]
+def _frobenius(matrix, lane):
     total = 0.0
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
@@ -144,7 +184,7 @@ def _frobenius(matrix, lane):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
+def _doublings(norm, horizon):
     """Number of doublings that leads from a first step with ||A_K|| h <= FIRST_STEP to the horizon."""
     count = MIN_DOUBLINGS
     while norm * horizon / 2.0**count > FIRST_STEP and count < MAX_DOUBLINGS:
@@ -153,65 +193,56 @@ def _doublings(norm, horizon):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _finite_horizon_costs(A, B, Q, R, gains, starts, horizon, size):  # type: ignore[no-untyped-def]
-    n, m = len(size), B.shape[1]
-    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
-    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
-    closed, weight, transition = buffers[0], buffers[1], buffers[2]
-    work, term, product = buffers[3], buffers[4], buffers[5]
-    steps, active = lane_array(1), lane_array(1)
+def _finite_horizon_costs(plant, gains, starts, horizon, size):
+    n, group = len(size), _workspace(size, plant[1].shape[1])
     count = np.empty(LANES, np.int64)
     costs = np.empty(gains.shape[0])
     for first in range(0, gains.shape[0], LANES):
-        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
+        _close_loops(plant, gains, first, group, size)
         for lane in range(LANES):
-            count[lane] = _doublings(_frobenius(closed, lane), horizon)
-            steps[0, lane] = horizon / 2.0 ** count[lane]
-        _first_step(closed, weight, steps, transition, work, term, product, size)
+            count[lane] = _doublings(_frobenius(group.closed, lane), horizon)
+            group.steps[lane] = horizon / 2.0 ** count[lane]
+        _first_step(group, size)
         for doubling in range(np.max(count)):
             for lane in range(LANES):
-                active[0, lane] = 1.0 if doubling < count[lane] else 0.0
-            _double(transition, weight, active, work, product, size)
+                group.active[lane] = 1.0 if doubling < count[lane] else 0.0
+            _double(group, size)
         for lane in range(min(LANES, gains.shape[0] - first)):
             x0 = starts[first + lane]
             total = 0.0
             for i in range(n):
                 for j in range(n):
-                    total += x0[i] * weight[i, j, lane] * x0[j]
+                    total += x0[i] * group.weight[i, j, lane] * x0[j]
             costs[first + lane] = total if np.isfinite(total) else np.inf
     return costs
 
 
 @njit
-def _infinite_horizon_costs(A, B, Q, R, Sigma, gains, size):  # type: ignore[no-untyped-def]
-    n, m = len(size), B.shape[1]
-    K, RK = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
-    buffers = lane_array(6 * n * n).reshape((6, n, n, LANES))
-    closed, weight, transition = buffers[0], buffers[1], buffers[2]
-    work, term, product = buffers[3], buffers[4], buffers[5]
-    steps, active, done, largest = lane_array(1), lane_array(1), lane_array(1)[0], lane_array(1)[0]
+def _infinite_horizon_costs(plant, Sigma, gains, size):
+    n, group = len(size), _workspace(size, plant[1].shape[1])
+    done, largest = lane_array(1)[0], lane_array(1)[0]
     costs, clear = np.empty(gains.shape[0]), np.empty(gains.shape[0], np.bool_)
     for first in range(0, gains.shape[0], LANES):
-        _close_loops(A, B, Q, R, gains, first, K, RK, closed, weight, size)
+        _close_loops(plant, gains, first, group, size)
         done[:], largest[:] = 0.0, 0.0
         for lane in range(LANES):
-            steps[0, lane] = FIRST_STEP / max(_frobenius(closed, lane), 1e-300)
-        _first_step(closed, weight, steps, transition, work, term, product, size)
+            group.steps[lane] = FIRST_STEP / max(_frobenius(group.closed, lane), 1e-300)
+        _first_step(group, size)
         for _ in range(MAX_DOUBLINGS):
             for lane in range(LANES):
-                norm = _frobenius(transition, lane)
-                active[0, lane] = 1.0 if norm > SETTLED and np.isfinite(norm) else 0.0
-                done[lane] += active[0, lane]
+                norm = _frobenius(group.transition, lane)
+                group.active[lane] = 1.0 if norm > SETTLED and np.isfinite(norm) else 0.0
+                done[lane] += group.active[lane]
                 largest[lane] = max(largest[lane], norm)
-            if not np.any(active > 0.5):
+            if not np.any(group.active > 0.5):
                 break
-            _double(transition, weight, active, work, product, size)
+            _double(group, size)
         for lane in range(min(LANES, gains.shape[0] - first)):
             total = 0.0
             for i in range(n):
                 for j in range(n):
-                    total += weight[i, j, lane] * Sigma[j, i]
-            settled = _frobenius(transition, lane) <= SETTLED and np.isfinite(total)
+                    total += group.weight[i, j, lane] * Sigma[j, i]
+            settled = _frobenius(group.transition, lane) <= SETTLED and np.isfinite(total)
             costs[first + lane] = total if settled else np.inf
             clear[first + lane] = done[lane] <= FEW_DOUBLINGS and largest[lane] <= SMALL_GROWTH
     return costs, clear
@@ -232,7 +263,7 @@ def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: flo
     (count,) costs; infinite where the cost overflows (a gain that is far from stabilising).
     """
     A, B, Q, R, gains, starts = contiguous(*plant.matrices[:4], gains, starts)
-    costs: Array = _finite_horizon_costs(A, B, Q, R, gains, starts, float(horizon), size_of(plant.n_states))
+    costs: Array = _finite_horizon_costs((A, B, Q, R), gains, starts, float(horizon), size_of(plant.n_states))
     return costs
 
 
@@ -268,7 +299,7 @@ def excess_costs(plant: Plant, best: Array, gains: Array) -> Array:
 def _stable_costs(plant: Plant, gains: Array, other: Plant, other_gains: Array) -> Array:
     """Costs of gains for a plant with the same closed loops as those that decide which gains stabilise."""
     A, B, Q, R, Sigma, K = contiguous(*other.matrices, other_gains)
-    costs, clear = _infinite_horizon_costs(A, B, Q, R, Sigma, K, size_of(plant.n_states))
+    costs, clear = _infinite_horizon_costs((A, B, Q, R), Sigma, K, size_of(plant.n_states))
     for doubtful in np.flatnonzero(np.isfinite(costs) & ~clear):
         if not is_stable(plant, gains[doubtful], "continuous"):
             costs[doubtful] = np.inf

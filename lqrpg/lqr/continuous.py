@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from lqrpg.lqr import extended, riccati, stability
-from lqrpg.lqr.lyapunov import in_good_units
+from lqrpg.lqr.lyapunov import solve_balanced
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -30,7 +30,7 @@ def _schur(matrix: Array, weight: Array) -> Array:
 
 def _solve(matrix: Array, weight: Array) -> Array:
     """The X with matrix X + X matrix' + weight = 0."""
-    return in_good_units(_schur, matrix, weight)
+    return solve_balanced(_schur, matrix, weight)
 
 
 def cost_to_go(plant: Plant, gain: Array) -> Array:

@@ -1,6 +1,8 @@
-"""Whether symmetric matrices are definite, up to rounding and in any units."""
+"""Whether symmetric matrices are definite, up to rounding and in any units; and their roots."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import numpy as np
 
@@ -20,6 +22,25 @@ def is_semidefinite(value: Array) -> bool:
     """Whether a symmetric matrix (n, n) is positive semidefinite up to rounding."""
     rounded = 8.0 * len(value) * stability.ROUNDING * float(np.linalg.norm(value, 2))
     return least_eigenvalue(value) >= -rounded or _least_in_equal_units(value) >= -ROUNDING
+
+
+def covariance_root(covariance: Array, name: str = "covariance") -> Array:
+    """A lower triangular L with L L' = covariance, for a symmetric positive semidefinite matrix, (n, n).
+
+    By Cholesky's method; for a singular matrix from its eigenvectors.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not symmetric positive semidefinite.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    if not np.allclose(covariance, covariance.T) or values[0] < -1e-12 * max(1.0, values[-1]):
+        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
+    with suppress(np.linalg.LinAlgError):
+        return np.ascontiguousarray(np.linalg.cholesky(covariance))
+    _, triangular = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T)
+    return np.ascontiguousarray(np.tril(triangular.T))
 
 
 def least_eigenvalue(value: Array) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import linalg
 
 from lqrpg.lqr import extended, riccati, stability
-from lqrpg.lqr.lyapunov import summed
+from lqrpg.lqr.lyapunov import smith_doubling
 from lqrpg.lqr.plant import Array, Plant
 
 
@@ -35,7 +35,7 @@ def _solve(matrix: Array, weight: Array) -> Array:
             warnings.simplefilter("error", linalg.LinAlgWarning)
             return np.asarray(linalg.solve_discrete_lyapunov(matrix, weight, method="direct"), dtype=np.float64)
     except (linalg.LinAlgError, linalg.LinAlgWarning):
-        return summed(matrix, weight)
+        return smith_doubling(matrix, weight)
 
 
 def cost_to_go(plant: Plant, gain: Array) -> Array:
@@ -57,14 +57,19 @@ def state_covariance(plant: Plant, gain: Array) -> Array:
 
 
 def cost(plant: Plant, gain: Array) -> float:
-    """Cost tr(P_K Sigma) of a gain (eq. (1)); infinite if the gain does not stabilise the plant.
-
-    Where rounding leaves no digit of P_K, the cost of a single step, which is below that of all, is the floor.
-    """
+    """Cost tr(P_K Sigma) of a gain (eq. (1)); infinite if the gain does not stabilise the plant."""
     if not is_stabilising(plant, gain):
         return float("inf")
+    return floored_cost(plant, gain, cost_to_go(plant, gain))
+
+
+def floored_cost(plant: Plant, gain: Array, P: Array) -> float:
+    """Cost tr(P Sigma) of a gain with cost-to-go P, (n, n).
+
+    Where rounding leaves no digit of P, the cost of a single step, which is below that of all, is the floor.
+    """
     one_step = float(np.trace(plant.stage_weight(gain) @ plant.Sigma))
-    return max(float(np.trace(cost_to_go(plant, gain) @ plant.Sigma)), one_step)
+    return max(float(np.trace(P @ plant.Sigma)), one_step)
 
 
 def gradient_factor(plant: Plant, gain: Array) -> Array:
@@ -125,7 +130,7 @@ def optimal_cost_to_go(plant: Plant) -> Array:
 
 def _summed_cost(plant: Plant, gain: Array) -> Array:
     """Cost-to-go by the sum of the series, whose digits do not cancel: optimal loops may have small eigenvalues."""
-    return summed(plant.closed_loop(gain).T, plant.stage_weight(gain))
+    return smith_doubling(plant.closed_loop(gain).T, plant.stage_weight(gain))
 
 
 def optimal_gain(plant: Plant) -> Array:

@@ -24,13 +24,13 @@ WORTHWHILE = 100.0
 """Factor by which balancing must reduce the norm of a loop to be used."""
 
 
-def summed(F: Array, W: Array) -> Array:
+def smith_doubling(F: Array, W: Array) -> Array:
     """The X with X = FXF' + W for a stable F, (n, n), by doubling; of no use, but no error, for any other F.
 
     .. math:: X_{2k} = X_k + F^k X_k (F^k)'
     """
     X = W
-    with quiet():
+    with ignore_warnings():
         for _ in range(MAX_DOUBLINGS):
             X = X + F @ X @ F.T
             if not float(np.linalg.norm(F)) > SETTLED:
@@ -39,10 +39,10 @@ def summed(F: Array, W: Array) -> Array:
     return np.asarray(0.5 * (X + X.T))
 
 
-def in_good_units(solver: Callable[[Array, Array], Array], F: Array, W: Array) -> Array:
+def solve_balanced(solver: Callable[[Array, Array], Array], F: Array, W: Array) -> Array:
     """The X of `solver(F, W)`, solved in balanced coordinates where that reduces F by much."""
     balanced, scale = _balance(F)
-    with quiet():
+    with ignore_warnings():
         if float(np.linalg.norm(F)) <= WORTHWHILE * float(np.linalg.norm(balanced)):
             return solver(F, W)
         return solver(balanced, W / scale / scale[:, None]) * scale * scale[:, None]
@@ -50,13 +50,13 @@ def in_good_units(solver: Callable[[Array, Array], Array], F: Array, W: Array) -
 
 def _balance(F: Array) -> tuple[Array, Array]:
     """D^-1 F D and the powers of two on the diagonal of D that bring its rows and columns near to one another."""
-    with quiet():
+    with ignore_warnings():
         balanced, (scale, _) = linalg.matrix_balance(F, permute=False, separate=True)
     return np.asarray(balanced), np.asarray(scale)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def ignore_warnings() -> Iterator[None]:
     """No warnings on the accuracy of a result that is judged by other means."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # linalg.LinAlgWarning is one

@@ -17,7 +17,7 @@ from scipy import linalg
 
 from lqrpg.lqr import continuous, discrete, riccati
 from lqrpg.lqr.cross_weight import without_cross_weight
-from lqrpg.lqr.lyapunov import quiet
+from lqrpg.lqr.lyapunov import ignore_warnings
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel
 from lqrpg.lqr.stability import is_stable
@@ -35,6 +35,8 @@ CLUSTER = 1e-3
 """Relative distance of eigenvalues that may be one, multiple, eigenvalue: their mean is accurate then."""
 MOST_GROWTH = 100.0
 """Factor within a sample that is the reason where digits are lost: a gain must cancel it to one part in its square."""
+DOUBTFUL = 1e-6
+"""Part of a plant's norm by which inputs may hardly reach a mode, or a mode hardly decay, to be looked at closer."""
 ROUNDED = 1e-14
 """Relative distance, for each state, that the rounding of a plant's entries makes."""
 
@@ -54,7 +56,7 @@ class Obstacle(NamedTuple):
     distance: float
 
 
-def growing(eigenvalues: NDArray[np.complex128], time: str) -> NDArray[np.bool_]:
+def unstable_modes(eigenvalues: NDArray[np.complex128], time: str) -> NDArray[np.bool_]:
     """Which eigenvalues belong to modes that do not decay: Re s >= 0 in continuous time, |z| >= 1 in discrete time."""
     inside = eigenvalues.real < 0.0 if time == "continuous" else np.abs(eigenvalues) < 1.0
     return np.logical_not(inside)
@@ -75,8 +77,32 @@ def find_obstacle(model: LinearModel, time: str) -> Obstacle | None:
         found = riccati.optimum(equation, plant)
         if is_stable(plant._replace(A=model.A), found.gain + shift, time):
             return _missing(plant, found.cost_to_go, time)
-    with quiet():
+    with ignore_warnings():
         return _diagnosed(plant._replace(A=model.A), time)
+
+
+def first_unstabilisable(A: Array, B: Array) -> int | None:
+    """Index of the first system of (count, n, n), (count, n, m) in discrete time that no gain stabilises; None if none.
+
+    Systems of which all slow modes are within easy reach of the inputs are not looked at any closer.
+    """
+    values = np.linalg.eigvals(A).astype(np.complex128)
+    least = _least_singular_values(A[:, None], B[:, None], values)
+    size = np.linalg.norm(A, axis=(1, 2)) + np.linalg.norm(B, axis=(1, 2))
+    doubtful = (np.abs(values) >= 1.0 - DOUBTFUL) & (least <= DOUBTFUL * size[:, None])
+    n, m = B.shape[1:]
+    for index in np.flatnonzero(doubtful.any(axis=1)):
+        model = LinearModel(A[index], B[index], np.eye(n), np.zeros((n, m)), np.eye(m), np.eye(n))
+        if find_obstacle(model, "discrete") is not None:
+            return int(index)
+    return None
+
+
+def _least_singular_values(A: Array, B: Array, values: NDArray[np.complex128]) -> Array:
+    """The least singular value of [A - z I, B] for each of the values z: zero where no input reaches that mode."""
+    pencil = A - values[..., None, None] * np.eye(A.shape[-1])
+    inputs = np.broadcast_to(B, (*values.shape, *B.shape[-2:]))
+    return np.linalg.svd(np.concatenate([pencil, inputs], axis=-1), compute_uv=False)[..., -1]
 
 
 def _missing(plant: Plant, P: Array, time: str) -> Obstacle | None:
@@ -168,11 +194,11 @@ def _slow(A: Array, time: str, slack: float) -> NDArray[np.complex128]:
 
 def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[float, complex]:
     """The least relative distance to a pair of which a mode is out of reach, and its eigenvalue."""
-    n, columns = len(A), np.linalg.norm(B, axis=0)
+    columns = np.linalg.norm(B, axis=0)
     size = max(float(np.linalg.norm(A, 2)), float(np.finfo(np.float64).tiny))
     if not columns.any():
         return 0.0, complex(values[np.argmax(np.abs(values))])
     inputs = B[:, columns > 0.0] / columns[columns > 0.0] * size
-    least = [np.linalg.svd(np.hstack([A - value * np.eye(n), inputs]), compute_uv=False)[-1] for value in values]
+    least = _least_singular_values(A, inputs, values)
     best = int(np.argmin(least))
     return float(least[best]) / size, complex(values[best])

@@ -17,7 +17,7 @@ from scipy import linalg
 
 from lqrpg.lqr import extended
 from lqrpg.lqr.extended import Optimum
-from lqrpg.lqr.lyapunov import quiet
+from lqrpg.lqr.lyapunov import ignore_warnings
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.stability import SOUND, is_stable
 
@@ -58,9 +58,9 @@ def optimum(equation: Equation, plant: Plant) -> Optimum:
         If there is none, or the gain in double precision does not stabilise the plant with a margin for rounding.
     """
     plant.require_no_cross_weight()
-    for solve in (_as_it_stands, _in_equal_units):
-        with suppress(linalg.LinAlgError, ValueError), quiet():  # ValueError: an overflow on the way
-            return _settled(equation, plant, solve(equation, plant))
+    for solve in (_as_it_stands, _scaled):
+        with suppress(linalg.LinAlgError, ValueError), ignore_warnings():  # ValueError: an overflow on the way
+            return _refine(equation, plant, solve(equation, plant))
     try:
         found = extended.optimum(plant, equation.time)
     except linalg.LinAlgError:
@@ -74,7 +74,7 @@ def _as_it_stands(equation: Equation, plant: Plant) -> Array:
     return np.asarray(equation.solver(plant.A, plant.B, plant.Q, plant.R))
 
 
-def _in_equal_units(equation: Equation, plant: Plant) -> Array:
+def _scaled(equation: Equation, plant: Plant) -> Array:
     """SciPy's solution for inputs of unit weight, and for states in the unit that makes Q as large as BB'."""
     B = linalg.solve_triangular(np.linalg.cholesky(plant.R), plant.B.T, lower=True).T
     unit = np.sqrt(np.linalg.norm(B) / np.sqrt(np.linalg.norm(plant.Q)))
@@ -82,19 +82,19 @@ def _in_equal_units(equation: Equation, plant: Plant) -> Array:
     return np.asarray(P / unit / unit)
 
 
-def _settled(equation: Equation, plant: Plant, P: Array) -> Optimum:
+def _refine(equation: Equation, plant: Plant, P: Array) -> Optimum:
     """The first cost-to-go from P on that a step of policy iteration does not change in any entry.
 
     As a wrong one may be a fixed point of the same rounding, it must be one in other units of the states, too.
     """
     for _ in range(MAX_STEPS):
-        last, P = P, _improved(equation, plant, P)
+        last, P = P, _newton_step(equation, plant, P)
         if _agree(last, P):
             break
     unit = np.linspace(1.1, 1.9, len(P))
     units = np.outer(unit, unit)
     A, B = plant.A * unit[:, None] / unit, plant.B * unit[:, None]
-    other = _improved(equation, plant._replace(A=A, B=B, Q=plant.Q / units), last / units) * units
+    other = _newton_step(equation, plant._replace(A=A, B=B, Q=plant.Q / units), last / units) * units
     gain, root = equation.gain(plant, last), np.sqrt(np.diag(last))
     change = np.abs(equation.gain(plant, other) - gain) / root
     same_gain = np.all(change <= ACCURATE_GAIN * np.max(np.abs(gain) / root, axis=1, keepdims=True))
@@ -109,7 +109,7 @@ def _agree(one: Array, other: Array) -> bool:
     return bool(np.all(np.abs(other - one) <= ACCURATE * np.outer(root, root)))
 
 
-def _improved(equation: Equation, plant: Plant, P: Array) -> Array:
+def _newton_step(equation: Equation, plant: Plant, P: Array) -> Array:
     """The cost-to-go of the gain that is best if P follows."""
     gain = equation.gain(plant, P)
     if not is_stable(plant, gain, equation.time, SOUND):

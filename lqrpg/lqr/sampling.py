@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from lqrpg.lqr.extended import held
-from lqrpg.lqr.lyapunov import WORTHWHILE, quiet
+from lqrpg.lqr.lyapunov import WORTHWHILE, ignore_warnings
 from lqrpg.lqr.plant import Array
 
 FEW = 12
@@ -73,9 +73,26 @@ def sampled(model: LinearModel, dt: float) -> LinearModel:
     return _rescaled(_sampled(plain, dt), 1.0 / units)
 
 
+def zero_order_hold(A: Array, B: Array, dt: float) -> tuple[Array, Array]:
+    """A_d = exp(A dt), (n, n), and B_d, (n, m), of a plant whose input is held for `dt` seconds, in double precision.
+
+    `lqrpg.kernels.hold` is its compiled twin for many small plants; `sampled` also takes weights and noise along, and
+    digits that small plants would lose.
+    """
+    n = len(A)
+    transition = linalg.expm(dt * _augmented(A, B))
+    return np.ascontiguousarray(transition[:n, :n]), np.ascontiguousarray(transition[:n, n:])
+
+
+def _augmented(A: Array, B: Array) -> Array:
+    """[[A, B], [0, 0]], which moves state and held input."""
+    m = B.shape[1]
+    return np.block([[A, B], [np.zeros((m, len(A) + m))]])
+
+
 def _sampled(model: LinearModel, dt: float) -> LinearModel:
     n, m = model.B.shape
-    F = np.block([[model.A, model.B], [np.zeros((m, n + m))]])
+    F = _augmented(model.A, model.B)
     weight = np.block([[model.Q, model.S], [model.S.T, model.R]])
     exactly = n + m <= FEW and float(np.linalg.norm(F, 1)) * dt <= MOST_GROWTH
     transition, cost, noise = (held if exactly else _doubled)(F, weight, model.noise, dt)
@@ -107,7 +124,7 @@ def _in_balanced_units(model: LinearModel) -> tuple[Array, LinearModel]:
     They are powers of two, so nothing is rounded; the exponentials of matrices with far entries would lose digits.
     """
     n = len(model.A)
-    with quiet():
+    with ignore_warnings():
         units: Array = np.asarray(linalg.matrix_balance(model.A, permute=False, separate=True)[1][0], dtype=np.float64)
         balanced = _rescaled(model, units)
         if float(np.linalg.norm(model.A)) <= WORTHWHILE * float(np.linalg.norm(balanced.A)):

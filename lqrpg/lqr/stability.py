@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lqrpg.lqr.lyapunov import quiet
+from lqrpg.lqr.lyapunov import ignore_warnings
 
 if TYPE_CHECKING:
     from lqrpg.lqr.plant import Array, Plant
@@ -56,6 +57,22 @@ def is_stable(plant: Plant, gain: Array, time: str, uncertainty: float = ROUNDIN
     return (is_hurwitz if time == "continuous" else is_schur)(closed, size, uncertainty)
 
 
+def are_stable(A: Array, B: Array, gains: Array, time: str) -> NDArray[np.bool_]:
+    """`is_stable` for many plants or gains at once, (count,).
+
+    Parameters
+    ----------
+    A, B : (count, n, n) and (count, n, m) systems; or one system, shapes (n, n) and (n, m), for all gains.
+    gains : (count, m, n) gains; or one gain, shape (m, n), for all systems.
+    time : `continuous` or `discrete`.
+    """
+    with ignore_warnings():
+        closed, size = A - B @ gains, np.abs(A) + np.abs(B) @ np.abs(gains)
+        stable = np.asarray(np.isfinite(closed).all(axis=(1, 2)))
+        stable[stable] = (_hurwitz if time == "continuous" else _schur)(closed[stable], size[stable], ROUNDING)
+    return stable
+
+
 def is_schur(F: Array, size: Array | None = None, uncertainty: float = ROUNDING) -> bool:
     """Whether F, (n, n), is Schur stable with a margin.
 
@@ -65,67 +82,86 @@ def is_schur(F: Array, size: Array | None = None, uncertainty: float = ROUNDING)
     size : (n, n) sizes of the terms whose sums are the entries of F; |F| unless given.
     uncertainty : their relative error.
     """
-    with quiet():
-        H = (np.abs(F) if size is None else size) + np.eye(len(F))
-        return _decided(F, H, LIMIT * ROUNDING / uncertainty)
+    with ignore_warnings():
+        return bool(_schur(F[None], (np.abs(F) if size is None else size)[None], uncertainty)[0])
 
 
 def is_hurwitz(F: Array, size: Array | None = None, uncertainty: float = ROUNDING) -> bool:
     """Whether F, (n, n), is Hurwitz with a margin: exp(F h) is Schur stable with one, for a step h that F resolves."""
-    with quiet():
-        size = np.abs(F) if size is None else size
-        growth = _perron_bound(size)
-        if not (np.trace(F) < 0.0 and 0.0 < growth < np.inf):
-            return False
-        step, limit = STEP / growth, LIMIT * ROUNDING / uncertainty
-        return _decided(_exponential(F * step), _exponential(size * step), limit)
+    with ignore_warnings():
+        return bool(_hurwitz(F[None], (np.abs(F) if size is None else size)[None], uncertainty)[0])
 
 
-def _decided(F: Array, H: Array, limit: float) -> bool:
-    """Whether F has a margin for errors of the size of H, with n rho(T) below the limit."""
-    found = _by_bounds(F, H, limit) if len(F) > FEW_STATES else None
-    if found is not None:
-        return found
-    from lqrpg.lqr.stability_kernel import has_margin  # the compiler is loaded when it is needed
-
-    return bool(has_margin(np.ascontiguousarray(F), np.ascontiguousarray(H), limit))
+def _schur(F: Array, size: Array, uncertainty: float) -> NDArray[np.bool_]:
+    """`is_schur` for (count, n, n) matrices."""
+    return _decided(F, size + np.eye(F.shape[1]), LIMIT * ROUNDING / uncertainty)
 
 
-def _by_bounds(F: Array, H: Array, limit: float) -> bool | None:
-    """What the exact test would find, or None if the bounds on it do not tell.
+def _hurwitz(F: Array, size: Array, uncertainty: float) -> NDArray[np.bool_]:
+    """`is_hurwitz` for (count, n, n) matrices."""
+    growth = _perron_bound(size)
+    stable = (np.trace(F, axis1=1, axis2=2) < 0.0) & (growth > 0.0) & (growth < np.inf)
+    step = (STEP / growth[stable])[:, None, None]
+    scaled = _exponential(F[stable] * step), _exponential(size[stable] * step)
+    stable[stable] = _decided(*scaled, LIMIT * ROUNDING / uncertainty)
+    return np.asarray(stable)
+
+
+def _decided(F: Array, H: Array, limit: float) -> NDArray[np.bool_]:
+    """Which of (count, n, n) loops F have a margin for errors of the size of H, with n rho(T) below the limit."""
+    count, n = F.shape[:2]
+    found = _by_bounds(F, H, limit) if n > FEW_STATES or count > 1 else np.zeros(count, np.int64)
+    stable = found > 0
+    for index in np.flatnonzero(found == 0):
+        from lqrpg.lqr.stability_kernel import has_margin  # the compiler is loaded when it is needed
+
+        stable[index] = has_margin(np.ascontiguousarray(F[index]), np.ascontiguousarray(H[index]), limit)
+    return stable
+
+
+def _by_bounds(F: Array, H: Array, limit: float) -> NDArray[np.int64]:
+    """What the exact test would find for each of the (count, n, n) loops: 1 stable, -1 not; 0 where bounds do not tell.
 
     As rho(T) is at most the largest entry of T(v) over that of v for v = (1, ..., 1), the sum of all F^k (F^k)' tells;
     that it is infinite, the growth of powers does.
     """
-    bound = limit * SURE / (len(F) * np.max(H.sum(axis=1)) ** 2)
-    X, power = np.eye(len(F)), F
+    found = np.zeros(len(F), np.int64)
+    left = np.arange(len(F))
+    bound = limit * SURE / (F.shape[1] * np.max(H.sum(axis=2), axis=1) ** 2)
+    X, power = np.broadcast_to(np.eye(F.shape[1]), F.shape), F
     for _ in range(DOUBLINGS):
-        if not np.max(np.abs(np.diag(power))) < CERTAIN_GROWTH:
-            return False
-        X = X + power @ X @ power.T
-        if not np.max(np.diag(X)) < bound:
-            return None
-        spread = np.sqrt(np.diag(X))
-        if np.all(np.abs(power) @ spread <= CONTRACTION * spread):
-            return True
-        power = power @ power
-    return None
+        grows = ~(np.max(np.abs(_diagonals(power)), axis=1) < CERTAIN_GROWTH)
+        X = X + power @ X @ np.swapaxes(power, 1, 2)
+        variance = _diagonals(X)
+        unclear = ~(np.max(variance, axis=1) < bound)
+        spread = np.sqrt(variance)
+        settles = np.all((np.abs(power) @ spread[:, :, None])[:, :, 0] <= CONTRACTION * spread, axis=1)
+        found[left[grows]], found[left[settles & ~unclear & ~grows]] = -1, 1
+        on = ~(grows | unclear | settles)
+        if not on.any():
+            break
+        left, bound, X, power = left[on], bound[on], X[on], power[on] @ power[on]
+    return found
 
 
-def _perron_bound(H: Array) -> float:
-    """An upper bound, near it, on the largest eigenvalue of a non-negative matrix, whatever the units of the states."""
+def _diagonals(matrices: Array) -> Array:
+    return np.diagonal(matrices, axis1=1, axis2=2)
+
+
+def _perron_bound(H: Array) -> Array:
+    """Upper bounds, near them, on the largest eigenvalues of non-negative matrices, in any units of the states."""
     H = H + np.finfo(np.float64).tiny
-    M = H + np.max(np.diag(H)) * np.eye(len(H))  # no eigenvalue of the same modulus
-    v = np.ones(len(H))
+    M = H + np.max(_diagonals(H), axis=1)[:, None, None] * np.eye(H.shape[1])  # no eigenvalue of the same modulus
+    v = np.ones((*H.shape[:2], 1))
     for _ in range(60):
         v = M @ v
-        v /= np.max(v)
-    return float(np.max(H @ v / v))
+        v /= np.max(v, axis=1, keepdims=True)
+    return np.asarray(np.max(H @ v / v, axis=(1, 2)))
 
 
 def _exponential(F: Array) -> Array:
     """exp(F) by its series, for entries that are small in some units of the states; as exact as these allow."""
-    total = np.eye(len(F))
+    total = np.broadcast_to(np.eye(F.shape[1]), F.shape)
     for order in range(TERMS, 0, -1):
-        total = np.eye(len(F)) + F @ total / order
+        total = np.eye(F.shape[1]) + F @ total / order
     return np.asarray(total)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
+from lqrpg.lqr.products import multiply
 from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
 
 ITERATIONS = 200
@@ -26,7 +27,7 @@ SCRATCH = 10
 
 
 @njit_borrowing
-def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
+def _response(F, G, limit, scratch):
     """Fill G_ij = sum over k of (F^k)_ij^2, by doubling; false if the sum does not end, or is too large."""
     n = F.shape[0]
     X, power, work, row = scratch[:n], scratch[n], scratch[n + 1], scratch[n + 2, 0]
@@ -37,12 +38,7 @@ def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
                 X[i, j, k] = 1.0 if i == j and j == k else 0.0
     for _ in range(DOUBLINGS):
         for j in range(n):
-            for i in range(n):
-                for k in range(n):
-                    total = 0.0
-                    for p in range(n):
-                        total += power[i, p] * X[j, p, k]
-                    work[i, k] = total
+            multiply(power, X[j], work)
             for i in range(n):
                 for k in range(n):
                     total = 0.0
@@ -58,12 +54,7 @@ def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
                 return False
         if _contracts(power, G):
             return True
-        for i in range(n):
-            for k in range(n):
-                total = 0.0
-                for p in range(n):
-                    total += power[i, p] * power[p, k]
-                work[i, k] = total
+        multiply(power, power, work)
         for i in range(n):
             for k in range(n):
                 power[i, k] = work[i, k]
@@ -71,7 +62,7 @@ def _response(F, G, limit, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def _contracts(power, G):  # type: ignore[no-untyped-def]
+def _contracts(power, G):
     """Whether |F^k| reduces the standard deviations of the states under unit noise so much that the rest is nothing."""
     n = len(power)
     for i in range(n):
@@ -88,7 +79,7 @@ def _contracts(power, G):  # type: ignore[no-untyped-def]
 
 
 @njit
-def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
+def has_margin(F, H, limit):
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
     The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones.
@@ -97,7 +88,7 @@ def has_margin(F, H, limit):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def margin_holds(F, H, limit, scratch):  # type: ignore[no-untyped-def]
+def margin_holds(F, H, limit, scratch):
     """The same with `scratch` from the caller."""
     n = F.shape[0]
     G, v, w = scratch[n + 3], scratch[n + 4, 0], scratch[n + 5, 0]
@@ -133,41 +124,38 @@ def margin_holds(F, H, limit, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit_borrowing
-def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):  # type: ignore[no-untyped-def]
+def settle_lane(A, B, K, weights, work, lane):
     """Decide one lane by `has_margin`; if it is stable, put both solutions, summed by doubling, in place of its own.
 
     Parameters
     ----------
-    A, B, K, weighted, closed : matrices of the lanes, R K and A - B K among them, each (..., LANES).
-    Q, Sigma : (n, n) weight and noise covariance.
-    stacked : (3, N, LANES) solutions as stacked upper triangles: 0 the covariance, 2 the twice-counted cost-to-go.
+    A, B, K : matrices of the lanes, each (..., LANES).
+    weights : with Q and Sigma, (n, n).
+    work : has `closed` and `weighted`, A - B K and R K of the lanes; `stacked`, (3, N, LANES), in which row 0, the
+        covariance, and row 2, the twice-counted cost-to-go, are replaced as upper triangles; and `scratch`,
+        (n + SCRATCH, n, n).
     lane : which lane.
-    scratch : (n + SCRATCH, n, n).
     """
-    n, m = A.shape[0], B.shape[1]
-    F, H, X, P, work = scratch[n + 6], scratch[n + 7], scratch[n + 8], scratch[n + 9], scratch[n]
+    n, m, stacked, scratch = A.shape[0], B.shape[1], work.stacked, work.scratch
+    F, H, X, P, product = scratch[n + 6], scratch[n + 7], scratch[n + 8], scratch[n + 9], scratch[n]
     for i in range(n):
         for j in range(n):
-            F[i, j] = closed[i, j, lane]
+            F[i, j] = work.closed[i, j, lane]
             H[i, j] = abs(A[i, j, lane]) + (1.0 if i == j else 0.0)
-            X[i, j], P[i, j] = Sigma[i, j], Q[i, j]
+            X[i, j], P[i, j] = weights.Sigma[i, j], weights.Q[i, j]
             for p in range(m):
                 H[i, j] += abs(B[i, p, lane] * K[p, j, lane])
-                P[i, j] += K[p, i, lane] * weighted[p, j, lane]
+                P[i, j] += K[p, i, lane] * work.weighted[p, j, lane]
     if not margin_holds(F, H, LIMIT, scratch):
         return False
     for _ in range(DOUBLINGS):
-        _add_transformed(F, X, work)
-        _add_transformed(F.T, P, work)
+        _add_transformed(F, X, product)
+        _add_transformed(F.T, P, product)
         largest = 0.0
+        multiply(F, F, product)
         for i in range(n):
             for j in range(n):
-                work[i, j] = 0.0
-                for k in range(n):
-                    work[i, j] += F[i, k] * F[k, j]
-        for i in range(n):
-            for j in range(n):
-                F[i, j] = work[i, j]
+                F[i, j] = product[i, j]
                 largest = max(largest, abs(F[i, j]))
         if not largest > 0.0:
             break
@@ -181,14 +169,10 @@ def settle_lane(A, B, K, Q, weighted, Sigma, closed, stacked, lane, scratch):  #
 
 
 @njit_borrowing
-def _add_transformed(F, X, work):  # type: ignore[no-untyped-def]
-    """X <- X + F X F'."""
+def _add_transformed(F, X, work):
+    """X <- X + F X F' in place; `work`, (n, n), is scratch."""
     n = len(F)
-    for i in range(n):
-        for j in range(n):
-            work[i, j] = 0.0
-            for k in range(n):
-                work[i, j] += F[i, k] * X[k, j]
+    multiply(F, X, work)
     for i in range(n):
         for j in range(n):
             for k in range(n):

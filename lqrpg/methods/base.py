@@ -26,7 +26,7 @@ from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.checks import checked_covariance, checked_gain, discrete_plant
-from lqrpg.methods.exact_descent import GAIN_LOST, MODEL_LOST, RUNNING
+from lqrpg.methods.recorder import GAIN_LOST, MODEL_LOST, RUNNING, Recorder, make_recorder
 
 Seed = np.random.SeedSequence | int
 Marks = NDArray[np.int64]
@@ -51,7 +51,7 @@ class Status(StrEnum):
     SINGULAR = "samples do not determine the estimate"
 
 
-_STATUSES = {
+STATUSES = {
     RUNNING: Status.RUNNING,
     GAIN_LOST: Status.LOST,
     MODEL_LOST: Status.MODEL_LOST,
@@ -127,6 +127,10 @@ class Method(ABC):
     ----------
     given : what it knows of the plant, in a few words for tables; `the model` unless said otherwise.
     compiled : whether its steps are compiled code, so that its time can be compared with that of other such methods.
+    label : its name in figures of comparisons; its name unless said otherwise.
+    budget : the key of `iterations` of a comparison that says how long a run is; by its samples unless said otherwise.
+    settings_used : which settings of a comparison it depends on, for messages.
+    microseconds : expected of an iteration.
 
     Examples
     --------
@@ -148,6 +152,10 @@ class Method(ABC):
 
     given: ClassVar[str] = "the model"
     compiled: ClassVar[bool] = False
+    label: ClassVar[str] = ""
+    budget: ClassVar[str] = ""
+    settings_used: ClassVar[str] = "its own defaults"
+    microseconds: ClassVar[float] = 200.0
 
     @property
     @abstractmethod
@@ -162,6 +170,22 @@ class Method(ABC):
         gain stabilises the plant is judged by the caller.
         """
 
+    @classmethod
+    def for_comparison(cls, step_size: float, settings: Any) -> Method:
+        """The method as a comparison such as `shootout` runs it: with its defaults, unless it says otherwise.
+
+        Parameters
+        ----------
+        step_size : the one that is chosen for it; a method without a step size leaves it.
+        settings : settings of the comparison; see `lqrpg.experiments.shootout.Shootout`.
+        """
+        return cls(step_size) if "step_size" in without_default(cls) else cls()  # type: ignore[call-arg]
+
+    @classmethod
+    def expected_microseconds(cls, settings: Any) -> float:
+        """Expected of an iteration in a comparison with these settings."""
+        return cls.microseconds
+
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
         """The memory with which a run begins: none, unless a method has one."""
         return None
@@ -169,6 +193,10 @@ class Method(ABC):
     def samples(self, iteration: int) -> int:
         """Interactions with the plant from the start until an iteration."""
         return 0
+
+    def samples_at(self, iterations: Marks) -> Marks:
+        """The same until each of several increasing iterations, (count,)."""
+        return np.array([self.samples(int(i)) for i in iterations], dtype=np.int64)
 
     def start(self, plant: Plant, gain: Any, seed: Seed = 0, *, initial_covariance: Any = None) -> State:
         """The state before the first step.
@@ -268,11 +296,18 @@ class CompiledMethod(Method):
     compiled: ClassVar[bool] = True
 
     @abstractmethod
-    def _loop(self, plant: Plant, gain: Array, memory: Any, marks: Marks, gains: Array) -> tuple[int, int, Any]:
-        """Take marks[-1] steps from a gain, in place, filling `gains` at the marks.
+    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
+        """Take updates of a gain, in place, from iteration `first` to `recorder.last`, filling the recorder.
 
-        Returns the steps done, how the loop stands, and the new memory; the memory that came in stays as it is.
+        Returns the last iteration, how the loop ended, and the new memory; the memory that came in stays as it is.
         """
+
+    def run_loop(self, state: State, recorder: Recorder) -> State:
+        """The state at the end of the loop, of one on a plant without cross weight; fills the recorder."""
+        gain = np.array(state.gain)
+        iteration, ending, memory = self._loop(state.plant, gain, state.memory, state.iteration, recorder)
+        samples = self.samples(iteration)
+        return State(state.plant, _frozen(gain), iteration, samples, STATUSES[ending], memory, self)
 
     def update(self, state: State) -> tuple[Array, Any] | Status:
         """One step of the loop."""
@@ -280,14 +315,18 @@ class CompiledMethod(Method):
         return (ended.gain, ended.memory) if ended.status is Status.RUNNING else ended.status
 
     def _advanced(self, state: State, marks: Marks) -> Segment:
-        gain = np.array(state.gain)
-        gains = np.empty((len(marks), *gain.shape))
-        done, standing, memory = self._loop(state.plant, gain, state.memory, marks, gains)
-        iteration, status = state.iteration + done, _STATUSES[standing]
-        ended = State(state.plant, _frozen(gain), iteration, self.samples(iteration), status, memory, self)
-        whole = status in (Status.RUNNING, Status.MODEL_LOST)  # else the last update left no gain to keep
-        kept = int(np.searchsorted(marks, done, side="right" if whole else "left"))
-        return Segment(gains[:kept], marks[:kept], ended)
+        absolute = state.iteration + marks
+        recorder = make_recorder(absolute, int(absolute[-1]), state.gain.shape, None)
+        ended = self.run_loop(state, recorder)
+        kept = int(recorder.recorded[0])
+        return Segment(recorder.gains[:kept], marks[:kept], ended)
+
+
+def without_default(cls: type[Any]) -> set[str]:
+    """Fields of a dataclass that have to be given."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    absent = dataclasses.MISSING
+    return {item.name for item in fields if item.init and item.default is absent and item.default_factory is absent}
 
 
 def checked_marks(marks: Any) -> Marks:

@@ -1,14 +1,21 @@
-"""Gradient descent with the model known: what every estimate of the gradient is after."""
+"""Gradient descent with the model known: the quantity that every oracle estimates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import NormalStream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import CompiledMethod, Marks, require_positive
-from lqrpg.methods.exact_descent import exact_loop
+from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.oracles.exact import ExactOracle, bias_direction, exact_loop
+from lqrpg.methods.recorder import Recorder
+from lqrpg.methods.schedules import Code, Schedule, code_of, require_schedules
+
+NO_BIAS: Code = (0.0, 0.0, 1.0, 0.0, 1.0)
+_UNUSED = normal_stream(0)
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,7 @@ class ExactGradient(CompiledMethod):
 
     Attributes
     ----------
-    step_size : constant step size.
+    step_size : the step size, a number or a schedule.
 
     Examples
     --------
@@ -29,21 +36,28 @@ class ExactGradient(CompiledMethod):
     True
     """
 
-    step_size: float
+    label: ClassVar[str] = "exact gradient"
+    budget: ClassVar[str] = "gradient"
+    settings_used: ClassVar[str] = "step sizes"
+    microseconds: ClassVar[float] = 5.0
+
+    step_size: Schedule | float
 
     def __post_init__(self) -> None:
-        require_positive(step_size=self.step_size)
+        require_schedules(step_size=self.step_size)
 
     @property
     def name(self) -> str:
         """A short name for tables and legends."""
         return "exact gradient"
 
-    @property
-    def _natural(self) -> bool:
-        return False
+    def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
+        return ExactOracle(False, 0.0, NO_BIAS, bias_direction(plant.n_inputs, plant.n_states), source)
 
-    def _loop(self, plant: Plant, gain: Array, memory: None, marks: Marks, gains: Array) -> tuple[int, int, None]:
-        work = make_loop(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        done, standing = exact_loop(*plant.matrices, gain, float(self.step_size), self._natural, marks, gains, *work)
-        return done, standing, None
+    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
+        oracle = self._oracle(plant, _UNUSED)
+        work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
+        return *exact_loop(plant.matrices, gain, first, code_of(self.step_size), oracle, recorder, *work), None
+
+
+METHOD = ExactGradient

@@ -15,7 +15,7 @@ from lqrpg.lqr.plant import Array, contiguous
 
 
 @njit
-def rls_update(theta, M, d, following, h):  # type: ignore[no-untyped-def]
+def rls_update(theta, M, d, following, h):
     """Take in one sample: theta (n, p) and M (p, p) in place; `h` is scratch of length p."""
     n, p = theta.shape
     denominator = 1.0
@@ -39,7 +39,7 @@ def rls_update(theta, M, d, following, h):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _invert(H, M):  # type: ignore[no-untyped-def]
+def _invert(H, M):
     """M = H^-1 for a symmetric positive definite H, which is overwritten: Gauss-Jordan, no exchanges
     needed."""
     p = H.shape[0]
@@ -60,7 +60,7 @@ def _invert(H, M):  # type: ignore[no-untyped-def]
 
 
 @njit
-def batch_start(regressors, following, theta, M):  # type: ignore[no-untyped-def]
+def batch_start(regressors, following, theta, M):
     """Least squares on a first batch of samples: fill theta and M = (sum d d')^-1."""
     n, p = theta.shape
     H, products = np.zeros((p, p)), np.zeros((n, p))

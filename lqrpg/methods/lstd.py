@@ -79,7 +79,7 @@ def evaluate_policy(moments: Moments, gain: Array) -> tuple[Array, float]:
 
 
 @njit
-def _probe(A, B, K, root, signal, x, source, states, inputs):  # type: ignore[no-untyped-def]
+def _probe(A, B, K, root, signal, x, source, states, inputs):
     """x+ = A x + B u + w, u = xi - K x, from x on, which is left at the last state."""
     n, m = B.shape
     for t in range(signal.shape[0]):
@@ -115,7 +115,7 @@ def probe(
     noise_root : (n, n) lower triangular root of the covariance of the process noise.
     signal : (count, m) xi.
     x : (n,) state; in place.
-    source : random numbers, see `normals.make_source`; in place.
+    source : random numbers, see `normals.normal_stream`; in place.
 
     Returns
     -------

@@ -15,8 +15,8 @@ from lqrpg.lqr.cross_weight import working
 from lqrpg.lqr.discrete import cost_to_go
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Marks, Method, Seed, State, Status, checked_marks, require_whole
+from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.problem import optimal_gain
-from lqrpg.methods.sgd import log_spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,8 +179,7 @@ def minimise(
         iterations.append(segment.state.iteration)
         gains.append(segment.state.gain)
     steps_made = np.array(iterations, dtype=np.int64)
-    samples = np.array([method.samples(int(i)) for i in steps_made], dtype=np.int64)
-    return Result(method, segment.state, steps_made, samples, np.array(gains))
+    return Result(method, segment.state, steps_made, method.samples_at(steps_made), np.array(gains))
 
 
 def plot_history(*results: Result) -> Figure:

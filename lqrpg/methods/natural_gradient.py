@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from lqrpg.kernels.normals import NormalStream
+from lqrpg.lqr.plant import Plant
 from lqrpg.methods.exact_gradient import ExactGradient
+from lqrpg.methods.oracles.exact import ExactOracle
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class NaturalGradient(ExactGradient):
 
     Attributes
     ----------
-    step_size : constant step size.
+    step_size : the step size, a number or a schedule.
 
     Examples
     --------
@@ -26,11 +30,15 @@ class NaturalGradient(ExactGradient):
     True
     """
 
+    label: ClassVar[str] = "natural gradient"
+
     @property
     def name(self) -> str:
         """A short name for tables and legends."""
         return "natural gradient"
 
-    @property
-    def _natural(self) -> bool:
-        return True
+    def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
+        return super()._oracle(plant, source)._replace(natural=True)
+
+
+METHOD = NaturalGradient

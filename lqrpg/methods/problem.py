@@ -14,6 +14,7 @@ from scipy import linalg
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.cross_weight import WorkingPlant, working
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import require_whole
 from lqrpg.methods.checks import (
@@ -243,8 +244,8 @@ def simulate(
     rng = np.random.default_rng(seed)
     n, m = plant.B.shape
     states, inputs = np.empty((steps + 1, n)), dither * rng.standard_normal((steps, m))
-    noise = rng.standard_normal((steps, n)) @ _root(plant.Sigma).T
-    states[0] = _root(checked_covariance(plant, initial_covariance)) @ rng.standard_normal(n)
+    noise = rng.standard_normal((steps, n)) @ covariance_root(plant.Sigma).T
+    states[0] = covariance_root(checked_covariance(plant, initial_covariance)) @ rng.standard_normal(n)
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(steps):
             inputs[t] -= K @ states[t]
@@ -253,12 +254,6 @@ def simulate(
         if plant.S is not None:
             costs += 2.0 * np.sum((states[:-1] @ plant.S) * inputs, axis=1)
     return Simulation(states, inputs, costs)
-
-
-def _root(covariance: Array) -> Array:
-    """A matrix L with L L' = covariance, which may be singular."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def _posed(plant: Any, time: str | None) -> tuple[WorkingPlant, Any]:

@@ -1,19 +1,21 @@
-"""Policy iteration without a model, from one trajectory that sinusoids probe (P3, Section 2.3, in discrete time)."""
+"""Least-squares policy iteration from one trajectory that sinusoids probe (P3, Section 2.3, in discrete time).
+
+Evaluations are LSTD-Q (Bradtke and Barto, 1996), with improvement LSPI (Lagoudakis and Parr, 2003).
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.kernels.normals import Source, make_source
+from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
 from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
-from lqrpg.methods.model_descent import copied
 from lqrpg.methods.oracles.direct import covariance_root
 from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
@@ -28,15 +30,15 @@ class _Trajectory(NamedTuple):
     noise_root: Array
     signal: Sinusoids
     x: Array
-    source: Source
+    source: NormalStream
     moments: Moments
 
     def copy(self) -> _Trajectory:
-        return self._replace(x=self.x.copy(), source=copied(self.source))
+        return self._replace(x=self.x.copy(), source=copy_stream(self.source))
 
 
 @dataclass(frozen=True)
-class QsaPolicyIteration(Method):
+class LeastSquaresPolicyIteration(Method):
     """Policy iteration whose evaluations are least squares on one trajectory; no step size.
 
     The first gain explores for ever, u = -K0 x + xi with a mixture of sinusoids xi. Every iteration takes some more
@@ -51,14 +53,17 @@ class QsaPolicyIteration(Method):
     Examples
     --------
     >>> import numpy as np
-    >>> from lqrpg import Plant, QsaPolicyIteration, minimise, optimal_gain
+    >>> from lqrpg import LeastSquaresPolicyIteration, Plant, minimise, optimal_gain
     >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=1e-6 * np.eye(3), sample_time=1)
-    >>> found = minimise(QsaPolicyIteration(), plant, 0.3 * np.eye(3), steps=8, seed=1)
+    >>> found = minimise(LeastSquaresPolicyIteration(), plant, 0.3 * np.eye(3), steps=8, seed=1)
     >>> bool(np.allclose(found.gain, optimal_gain(plant), atol=1e-3))
     True
     """
 
     given: ClassVar[str] = "one trajectory"
+    label: ClassVar[str] = "least-squares policy iteration"
+    budget: ClassVar[str] = "trajectory_samples"
+    settings_used: ClassVar[str] = "samples_per_policy, excitation, sinusoids"
     compiled: ClassVar[bool] = True  # the samples; their sums are matrix products
 
     samples_per_step: int = 1000
@@ -69,10 +74,21 @@ class QsaPolicyIteration(Method):
         require_whole(samples_per_step=self.samples_per_step, sinusoids=self.sinusoids)
         require_positive(amplitude=self.amplitude)
 
+    @classmethod
+    def for_comparison(cls, step_size: float, settings: Any) -> LeastSquaresPolicyIteration:
+        """With the samples of a comparison; the variance of the mixture is that of its dither."""
+        amplitude = settings.excitation * math.sqrt(2.0 / settings.sinusoids)
+        return cls(settings.samples_per_policy, settings.sinusoids, amplitude)
+
+    @classmethod
+    def expected_microseconds(cls, settings: Any) -> float:
+        """Expected of an iteration in a comparison with these settings."""
+        return float(0.5 * settings.samples_per_policy)
+
     @property
     def name(self) -> str:
         """A short name for tables and legends."""
-        return "QSA policy iteration"
+        return "least-squares policy iteration"
 
     def samples(self, iteration: int) -> int:
         """Interactions with the plant from the start until an iteration."""
@@ -91,7 +107,7 @@ class QsaPolicyIteration(Method):
         signal = random_sinusoids(np.random.default_rng(phases), self.sinusoids, math.pi, m)
         first = np.random.default_rng(phases).spawn(1)[0].standard_normal(n)
         x = covariance_root(initial_covariance) @ first
-        return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, make_source(noise), no_samples(n, m))
+        return _Trajectory(gain.copy(), covariance_root(plant.Sigma), signal, x, normal_stream(noise), no_samples(n, m))
 
     def update(self, state: State) -> tuple[Array, _Trajectory] | Status:
         """More samples, the evaluation of the current gain, the greedy one."""
@@ -112,3 +128,8 @@ class QsaPolicyIteration(Method):
             samples = probe(plant, seen.exploring, seen.noise_root, signal, seen.x, seen.source)
             moments = moments.with_samples(*samples)
         return seen._replace(moments=moments)
+
+
+QsaPolicyIteration = LeastSquaresPolicyIteration
+"""The class under its former name."""
+METHOD = LeastSquaresPolicyIteration

@@ -1,6 +1,7 @@
 """Schedules of step sizes, biases, radii, rollout counts and lengths over the iterations i = 1, 2, ...
 
-Each is a small frozen object: call it for a value, or hand its `code` to a compiled loop.
+Each is an immutable dataclass: call it for a value, or hand its `code` to a compiled loop. Where a method takes a
+schedule it takes a number too, which is a constant one.
 """
 
 # mypy: disallow-untyped-calls=False
@@ -11,6 +12,10 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lqrpg.checks import SettingError
 from lqrpg.compiler.jit import njit
 
 Code = tuple[float, float, float, float, float]
@@ -19,7 +24,7 @@ ceiling."""
 
 
 @njit
-def schedule_value(code, i):  # type: ignore[no-untyped-def]
+def schedule_value(code, i):
     """Value of a coded schedule at iteration i >= 1."""
     value, exponent, period, ceiling, sign = code
     if exponent == 0.0:
@@ -44,13 +49,58 @@ class Schedule(Protocol):
 
 def _require_positive(schedule: object, **values: float) -> None:
     for name, value in values.items():
-        if not (math.isfinite(value) and value > 0.0):
-            kind = type(schedule).__name__
-            raise ValueError(f"{kind}: {name} must be positive and finite, got {value}")
+        if not _is_positive(value):
+            raise SettingError(f"{type(schedule).__name__}: {name}={value!r}: expected a positive number")
+
+
+def _is_positive(value: object) -> bool:
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return is_number and bool(0.0 < value < np.inf)  # type: ignore[operator]
+
+
+def require_schedules(**values: object) -> None:
+    """Refuse settings that are neither positive numbers nor schedules; `SettingError` in one line."""
+    for key, value in values.items():
+        if isinstance(value, type) or not (isinstance(value, Schedule) or _is_positive(value)):
+            raise SettingError(
+                f"{key}={value!r}: expected a positive number, or a schedule such as PowerSchedule(1, 0.5)"
+            )
+
+
+def code_of(value: Schedule | float) -> Code:
+    """The code of a schedule, or of a constant number."""
+    return value.code if isinstance(value, Schedule) else ConstantSchedule(float(value)).code
+
+
+@njit
+def _cumulated(one, other, even, iterations, out):
+    total, i = 0, 0
+    for place in range(len(iterations)):
+        while i < iterations[place]:
+            i += 1
+            count = math.ceil(schedule_value(one, i))
+            if even:
+                count += count % 2
+            total += count * math.ceil(schedule_value(other, i))
+        out[place] = total
+
+
+def cumulated_products(one: Code, other: Code, even: bool, iterations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums over the first iterations of the product of two schedules, each rounded up, the first to an even number.
+
+    Parameters
+    ----------
+    one, other : the schedules.
+    even : whether the first is rounded up to an even number.
+    iterations : (count,) increasing numbers of iterations.
+    """
+    out = np.empty(len(iterations), np.int64)
+    _cumulated(one, other, even, np.ascontiguousarray(iterations, dtype=np.int64), out)
+    return out
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantSchedule:
     """The same value at every iteration."""
 
     value: float
@@ -69,8 +119,15 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Power:
-    """value / i^exponent."""
+class PowerSchedule:
+    """value / i^exponent, the decreasing step of stochastic approximation.
+
+    Examples
+    --------
+    >>> from lqrpg import PowerSchedule
+    >>> PowerSchedule(value=0.1, exponent=0.5)(4)
+    0.05
+    """
 
     value: float
     exponent: float
@@ -89,7 +146,7 @@ class Power:
 
 
 @dataclass(frozen=True)
-class CeilingDecay:
+class StaircaseDecay:
     """value / ceil(i^exponent / period): constant at first, then a staircase that falls like i^-exponent."""
 
     value: float
@@ -110,7 +167,7 @@ class CeilingDecay:
 
 
 @dataclass(frozen=True)
-class CeilingGrowth:
+class StaircaseGrowth:
     """value * ceil(i / period): a staircase that climbs by `value` every `period` iterations."""
 
     value: float
@@ -139,7 +196,12 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 def schedule(kind: str, **parameters: float) -> Schedule:
-    """The schedule of a kind in `KINDS`: `ceiling` is `CeilingDecay`, `staircase` is `CeilingGrowth`."""
-    classes = {"constant": Constant, "power": Power, "ceiling": CeilingDecay, "staircase": CeilingGrowth}
+    """The schedule of a kind in `KINDS`: `ceiling` is `StaircaseDecay`, `staircase` is `StaircaseGrowth`."""
+    classes = {
+        "constant": ConstantSchedule,
+        "power": PowerSchedule,
+        "ceiling": StaircaseDecay,
+        "staircase": StaircaseGrowth,
+    }
     built: Schedule = classes[kind](**parameters)
     return built

@@ -19,6 +19,8 @@ from lqrpg.methods.minimise import Optimum
 
 HIGHEST, LOWEST, PATIENCE = 3, -24, 2
 """Powers of two over the reference at the ends of the grid, and sizes without progress until the search ends."""
+HALVINGS = 20
+"""Of a chosen size with which further runs are lost."""
 FLOOR = 1e-12
 """Relative gaps below it are rounding, and count as this."""
 
@@ -71,6 +73,23 @@ def pilots(runs: Callable[[float], list[Array]], reference: float) -> list[Pilot
 def chosen(found: list[Pilot]) -> Pilot:
     """The best pilot; the smallest size if all have lost a run."""
     return min(found, key=lambda pilot: (pilot.lost > 0, pilot.score, pilot.step_size))
+
+
+def steady(runs: Callable[[float], list[Array]], best: Pilot, part: float) -> float:
+    """A part of the best pilot's step size, halved as often as one of further runs with it is lost.
+
+    Parameters
+    ----------
+    runs : step size to the relative gaps of each run; a lost run's hold an infinite one.
+    best : where it lost a run itself, no size is steady, and there are no further runs.
+    part : part of its step size.
+    """
+    step_size = part * best.step_size
+    for _ in range(HALVINGS if best.lost == 0 else 0):
+        if _pilot(step_size, runs).lost == 0:
+            break
+        step_size /= 2.0
+    return step_size
 
 
 def _pilot(step_size: float, runs: Callable[[float], list[Array]]) -> Pilot:

@@ -86,7 +86,7 @@ class Exploration:
 
 
 @njit
-def _euler_states(A, B, gain, signal, start, step):  # type: ignore[no-untyped-def]
+def _euler_states(A, B, gain, signal, start, step):
     """States, inputs and derivatives of dx/dt = A x + B (xi - K0 x) by Euler's method."""
     count, m = signal.shape
     n = A.shape[0]

@@ -23,7 +23,7 @@ REACH = 0.05  # bound on |zd|: the first neglected term is then below 1e-17
 
 
 @njit
-def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):  # type: ignore[no-untyped-def]
+def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):
     """values = Im(e^{zx}); `cell`, `real` and `imaginary` are buffers. Only the second loop gathers."""
     cells = np.float64(sines.shape[0])
     width = 1.0 / cells
@@ -41,7 +41,7 @@ def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):  # type: 
 
 
 @njit
-def _sum(values, totals):  # type: ignore[no-untyped-def]
+def _sum(values, totals):
     """Add the values to running totals, lane by lane, in a fixed order; lanes let strict IEEE vectorise."""
     whole = values.shape[0] // LANES * LANES
     for first in range(0, whole, LANES):

@@ -58,8 +58,34 @@ def ridge_path(data: BellmanData, delta: float, start: Array | None = None, keep
     return np.asarray(solution[..., 0])
 
 
+def scaled_path(data: BellmanData, delta: float, start: Array | None = None, keep_every: int = 1000) -> Array:
+    """As `ridge_path`, with the moments' diagonal times delta for Rhat_0: units do not matter.
+
+    By orthogonal factorisation of the scaled regressors, which has twice the digits of moments.
+    """
+    require_positive("delta", delta)
+    d, count = data.zeta.shape[1], len(data.b) // keep_every
+    if count < 1:
+        raise ValueError(f"a trajectory of {len(data.b)} samples has none after {keep_every} to report")
+    theta_0 = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
+    rows, root = np.column_stack([data.zeta, data.b]), np.sqrt(delta)
+    size = np.linalg.norm(rows[: count * keep_every], axis=0)
+    size[size == 0.0] = 1.0
+    path, factor = np.empty((count, d)), np.empty((0, d + 1))
+    for k in range(count):
+        following = rows[k * keep_every : (k + 1) * keep_every] / size
+        factor = np.asarray(np.linalg.qr(np.vstack([factor, following]), mode="r"))
+        norms = np.linalg.norm(factor[:, :d], axis=0)
+        norms[norms == 0.0] = 1.0
+        system = np.vstack([factor[:, :d] / norms, root * np.eye(d)])
+        prior = root * norms * theta_0 * size[:d] / size[d]
+        scaled = np.linalg.lstsq(system, np.concatenate([-factor[:, d], prior]), rcond=None)[0]
+        path[k] = scaled / norms * size[d] / size[:d]
+    return path
+
+
 @njit
-def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):  # type: ignore[no-untyped-def]
+def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):
     """Euler's method for (34), the matrix first."""
     path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
     for k in range(path.shape[0] * keep_every):

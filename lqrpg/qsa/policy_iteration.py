@@ -15,7 +15,7 @@ from lqrpg.lqr.continuous import cost, cost_to_go, is_stabilising, optimal_gain,
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.qsa.bellman import bellman_data, improved_gain
 from lqrpg.qsa.exploration import Trajectory, require_stabilising
-from lqrpg.qsa.policy_evaluation import ridge_path
+from lqrpg.qsa.policy_evaluation import ridge_path, scaled_path
 
 
 class IterationErrors(NamedTuple):
@@ -56,7 +56,9 @@ def exact_policy_iteration(plant: Plant, gain: Array, iterations: int) -> Array:
     return np.array(gains)
 
 
-def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations: int, delta: float) -> Array:
+def model_free_policy_iteration(
+    trajectory: Trajectory, gain: Array, iterations: int, delta: float, *, relative: bool = False
+) -> Array:
     """Policy iteration from one observed trajectory: evaluate by the matrix gain (34), improve by (29).
 
     Parameters
@@ -65,6 +67,7 @@ def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations:
     gain : (m, n) initial gain.
     iterations : number of improvements.
     delta : Rhat_0 = delta I in every evaluation.
+    relative : with the moments' diagonal in the place of I: see `scaled_path`.
 
     Returns
     -------
@@ -74,10 +77,11 @@ def model_free_policy_iteration(trajectory: Trajectory, gain: Array, iterations:
     """
     gains = [np.array(gain, dtype=np.float64)]
     theta: Array | None = None
+    evaluated = scaled_path if relative else ridge_path
     for _ in range(iterations):
         data = bellman_data(trajectory, gains[-1])
         try:
-            theta = ridge_path(data, delta, theta, keep_every=len(data.b))[-1]
+            theta = evaluated(data, delta, theta, keep_every=len(data.b))[-1]
             gains.append(improved_gain(theta, trajectory.states.shape[1], trajectory.inputs.shape[1]))
         except np.linalg.LinAlgError:  # the data do not determine another gain
             break

@@ -97,7 +97,7 @@ class DescentRecord(NamedTuple):
 
 
 @njit
-def _advance(theta, signal, first, steps, gains, loss, scale, out):  # type: ignore[no-untyped-def]
+def _advance(theta, signal, first, steps, gains, loss, scale, out):
     """Run all runs over one chunk of steps; `signal` (steps, runs, d) is xi, `out` the records."""
     curvatures, offset = loss
     epsilon, box, step, keep_every = scale
@@ -126,7 +126,7 @@ def _advance(theta, signal, first, steps, gains, loss, scale, out):  # type: ign
 
 
 @njit
-def _sinusoids(first, steps, step, frequencies, sin_phase, cos_phase, signal):  # type: ignore[no-untyped-def]
+def _sinusoids(first, steps, step, frequencies, sin_phase, cos_phase, signal):
     """sqrt(2) sin(omega_i t + phase) for all runs: one sine and one cosine serve every phase."""
     for k in range(steps):
         for i in range(frequencies.shape[0]):

@@ -81,7 +81,7 @@ class AffineMap(NamedTuple):
 
 
 @njit
-def _affine(y, increments, keep_every):  # type: ignore[no-untyped-def]
+def _affine(y, increments, keep_every):
     """alpha and beta after every `keep_every` steps; `increments` holds h a_{nh} and y one period."""
     count = 1 + increments.shape[0] // keep_every
     alphas = np.empty(count)
@@ -99,7 +99,7 @@ def _affine(y, increments, keep_every):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _literal(y, increments, starts):  # type: ignore[no-untyped-def]
+def _literal(y, increments, starts):
     """The last estimates, by running every recursion; all runs side by side, so that the loop vectorises."""
     theta = starts.copy()
     for n in range(increments.shape[0]):

@@ -159,7 +159,7 @@ class RateRecord(NamedTuple):
 
 
 @njit
-def _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window):  # type: ignore[no-untyped-def]
+def _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window):
     """RK4 for all cases side by side: they share the clock and its sines, each has its own gain.
 
     The average runs over the last `window` of the time so far. Its start is followed by a second copy of the

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-OTHERS = "others"
-"""Key, in the group `plants`, of the settings for plants that are not named there."""
+from lqrpg.plugins import settings_for
 
 _UNTOLD = ("defaults", "name", "plant", "plants", "scales", "system.kind")
 _OF_PLANT = re.compile(r"\$\{plants\.\$\{plant\}\.(\w+)\}")
@@ -135,7 +134,7 @@ def _notes_of_plant(root: yaml.MappingNode, plant: str | None, lines: list[str])
         return {}
     kinds = {key.value: value for key, value in groups["plants"].value}
     chosen = groups["plant"].value if plant is None else plant
-    entries = kinds.get(chosen, kinds[OTHERS]).value
+    entries = kinds[settings_for(chosen, kinds)].value
     return {key.value: _note(key, value, lines) or Note("", "") for key, value in entries}
 
 

@@ -24,8 +24,6 @@ from lqrpg.methods.oracles.direct import unstable_fraction
 Settings = TypeVar("Settings")
 
 AUTO = "auto"
-OTHERS = "others"
-"""Key, in a YAML file's `plants`, of the settings for plants that are not named there."""
 TIME_CONSTANTS = 20.0
 """Of the slowest mode in a horizon: what is left of its cost is e^-40."""
 SHARE = 2.0**-7

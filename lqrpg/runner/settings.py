@@ -18,7 +18,7 @@ from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi.env import launched_rank
 from lqrpg.checks import SettingError, require, shortened
 from lqrpg.paths import expanded
-from lqrpg.plugins import module_of
+from lqrpg.plugins import module_of, settings_for
 from lqrpg.ranges import OneOf, Range, check, types_of, words
 from lqrpg.results.identity import identity, sources_digest
 from lqrpg.runner import automatic
@@ -203,9 +203,8 @@ def _choose_plant(config: DictConfig) -> None:
     """Let the settings of a configuration with `plants` be those for the kind of its system, or for others."""
     plants, system = config.get("plants"), config.get("system")
     if plants is not None and system is not None:
-        kind = str(system.get("kind"))
         with open_dict(config):
-            config.plant = kind if kind in plants else automatic.OTHERS
+            config.plant = settings_for(str(system.get("kind")), plants)
 
 
 def _runner(content: dict[str, Any]) -> RunnerSettings:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from lqrpg.checks import SettingError, require
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.sampling import zero_order_hold
 from lqrpg.ranges import Entries, Finite, NonNegative, OneOf, Positive, check
-from lqrpg.systems.families.length import LengthFamily, fit_family
+from lqrpg.systems.families.family import Family
+from lqrpg.systems.families.polynomial import fit_family
 from lqrpg.systems.system import UncertainSystem
 
 POLES = {"point": (1.0, 1.0), "rod": (0.5, 1.0 / 3.0)}
@@ -116,19 +117,18 @@ class CartPole(UncertainSystem):
         if self.discretisation == "euler":
             transition, held = np.eye(4) + self.dt * A, self.dt * B
         else:
-            both = linalg.expm(self.dt * np.block([[A, B], [np.zeros((1, 5))]]))
-            transition, held = both[:4, :4], both[:4, 4:]
+            transition, held = zero_order_hold(A, B, self.dt)
         eye = np.eye(4)
         return Plant(
-            np.ascontiguousarray(transition),
-            np.ascontiguousarray(held),
+            transition,
+            held,
             self.state_weight * eye,
             self.input_weight * np.eye(1),
             self.noise_scale * eye,
             sample_time=self.dt,
         )
 
-    def family(self) -> LengthFamily:
+    def family(self) -> Family:
         """All pole lengths at once, as polynomials in 1/L that agree with `plant` to rounding.
 
         Raises
@@ -137,7 +137,7 @@ class CartPole(UncertainSystem):
             If no polynomial of moderate degree does.
         """
         try:
-            return fit_family(self.plant, self.shortest, self.longest)
+            return fit_family("pole length", self.plant, self.shortest, self.longest)
         except np.linalg.LinAlgError:
             masses = f"system.cart_mass={self.cart_mass!r}, system.pole_mass={self.pole_mass!r}"
             raise SettingError(f"{masses}: expected masses of which the equations of motion can be solved") from None

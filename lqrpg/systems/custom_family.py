@@ -15,11 +15,13 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 
 from lqrpg.checks import SettingError, warn
+from lqrpg.lqr.pbh import first_unstabilisable
 from lqrpg.lqr.plant import Array
 from lqrpg.ranges import Range, check
 from lqrpg.systems.families import file as family_file
 from lqrpg.systems.families.expression import Expression
-from lqrpg.systems.families.parameters import ParameterFamily, first_unstabilisable
+from lqrpg.systems.families.family import Family
+from lqrpg.systems.families.formulas import Formulas
 from lqrpg.systems.system import UncertainSystem
 
 _HERE = "system"
@@ -76,9 +78,9 @@ class CustomFamily(UncertainSystem):
         body |= {key: value for key, value in overrides.items() if value is not None}
         body["derived"] = body["derived"] or {}
         settings = {"kind": kind, "tolerance": 1e-8, **body}
-        family = _Parts.of(settings, where, labels).family
-        _require_domain(family, where)
-        _note_unused([*body["parameters"], *body["derived"]], family, where)
+        parts = _Parts.of(settings, where, labels)
+        _require_domain(parts, where)
+        _note_unused([*body["parameters"], *body["derived"]], parts.formulas, where)
         return settings
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ class CustomFamily(UncertainSystem):
     def _parts(self) -> _Parts:
         return _Parts.of({name: getattr(self, name) for name in self.__dataclass_fields__}, _HERE)
 
-    def family(self) -> ParameterFamily:
+    def family(self) -> Family:
         """All plants at once."""
         return self._parts.family
 
@@ -112,9 +114,10 @@ class CustomFamily(UncertainSystem):
 
 @dataclass(frozen=True)
 class _Parts:
-    """What the settings describe: the family, and K0 if it is given."""
+    """What the settings describe: the family, the expressions of its matrices, and K0 if it is given."""
 
-    family: ParameterFamily
+    family: Family
+    formulas: Formulas
     gain: list[list[float]] | None
 
     @classmethod
@@ -133,10 +136,11 @@ class _Parts:
             family_file.definite(content[key], size, f"{where}: {key}")
             for key, size in (("Q", n), ("R", m), ("Sigma", n))
         )
-        given = tuple(uncertain), tuple(uncertain.values()), fixed, derived, state, inputs
-        family = ParameterFamily(*given, _period(content, where), Q, R, Sigma)
+        given = tuple(uncertain), fixed, derived, state, inputs
+        formulas = Formulas(*given, _period(content, where))
+        family = Family(tuple(uncertain), tuple(uncertain.values()), formulas, Q, R, Sigma)
         gain = labels.get("start_gain", f"{where}: start_gain")
-        return cls(family, family_file.gain(content["start_gain"], m, n, gain))
+        return cls(family, formulas, family_file.gain(content["start_gain"], m, n, gain))
 
 
 def _require_size(where: str, key: str, rows: int, columns: int, wanted: int, most: int) -> None:
@@ -162,19 +166,20 @@ def _period(content: Mapping[str, Any], where: str) -> float | None:
     return period
 
 
-def _note_unused(names: Iterable[str], family: ParameterFamily, where: str) -> None:
+def _note_unused(names: Iterable[str], formulas: Formulas, where: str) -> None:
     """Say which names stand for nothing."""
-    used = frozenset().union(*(expression.names for _, expression in _places(family)))
+    used = frozenset().union(*(expression.names for _, expression in _places(formulas)))
     unused = [name for name in names if name not in used]
     if unused:
         warn(f"{where}: no expression reads {', '.join(unused)}")
 
 
-def _require_domain(family: ParameterFamily, where: str) -> None:
+def _require_domain(parts: _Parts, where: str) -> None:
     """Refuse a family in which an entry has no value, or a plant that no gain stabilises."""
+    family, formulas = parts.family, parts.formulas
     grid = family.grid()
-    found = family.values([np.ascontiguousarray(column) for column in grid.T])
-    for place, expression in _places(family):
+    found = formulas.values([np.ascontiguousarray(column) for column in grid.T])
+    for place, expression in _places(formulas):
         value = np.broadcast_to(expression.value(found), (len(grid),))
         broken = ~(np.abs(value) < _LARGEST)
         if broken.any():
@@ -194,17 +199,17 @@ def _require_domain(family: ParameterFamily, where: str) -> None:
         )
 
 
-def _places(family: ParameterFamily) -> Iterator[tuple[str, Expression]]:
+def _places(formulas: Formulas) -> Iterator[tuple[str, Expression]]:
     """All expressions, each with where it stands."""
-    for name, expression in family.derived:
+    for name, expression in formulas.derived:
         yield f"derived.{name}", expression
-    for key, entries in (("A", family.state), ("B", family.input)):
+    for key, entries in (("A", formulas.state), ("B", formulas.input)):
         for i, row in enumerate(entries):
             for j, entry in enumerate(row):
                 yield f"{key}, row {i + 1}, column {j + 1}", entry
 
 
-def _first(family: ParameterFamily, grid: Array, marked: Any) -> str:
+def _first(family: Family, grid: Array, marked: Any) -> str:
     return family.describe(grid[np.argmax(marked)][None])
 
 

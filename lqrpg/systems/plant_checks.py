@@ -12,7 +12,7 @@ from lqrpg.checks import SettingError
 from lqrpg.lqr import continuous, discrete, pbh, stability
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.definite import ROUNDING, is_definite, is_semidefinite, least_eigenvalue
-from lqrpg.lqr.pbh import Obstacle, find_obstacle, growing
+from lqrpg.lqr.pbh import Obstacle, find_obstacle, unstable_modes
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled
 
@@ -158,7 +158,7 @@ def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
     if is_stabilised(model, time, gain):
         return
     eigenvalues = np.linalg.eigvals(model.A - model.B @ gain).astype(np.complex128)
-    outside = eigenvalues[growing(eigenvalues, time)]
+    outside = eigenvalues[unstable_modes(eigenvalues, time)]
     reason = "A - B K0 has the eigenvalue" if outside.size else "to working precision, with A - B K0's eigenvalue"
     offer = compact(riccati_gain(model, time))
     raise SettingError(

@@ -10,9 +10,9 @@ import pytest
 from lqrpg.domain_randomization import cubature
 from lqrpg.domain_randomization.expectation import rule_and_optimum
 from lqrpg.domain_randomization.mean_cost import mean_cost
-from lqrpg.domain_randomization.quadrature import Nodes, family_cost, newton_optimum, unstable_points, usual_nodes
+from lqrpg.domain_randomization.quadrature import family_cost, newton_optimum, unstable_points
 from lqrpg.systems.families.distributions import distribution
-from lqrpg.systems.families.parameters import ParameterFamily
+from lqrpg.systems.families.family import Family
 from tests.cartpoles import START_GAIN, cartpole
 from tests.families import CART_POLE, TWO, family_of
 
@@ -30,7 +30,7 @@ def box(*distributions):
     """A family that has parameters and no plants."""
     names = tuple("abcdefgh"[: len(distributions)])
     nothing = np.zeros((0, 0))
-    return ParameterFamily(names, distributions, {}, (), (), (), None, nothing, nothing, nothing)
+    return Family(names, distributions, None, nothing, nothing, nothing)
 
 
 def decay(points):
@@ -42,7 +42,7 @@ def test_every_kind_of_rule_approaches_the_closed_form(distributions):
     family = box(*distributions)
     exact = math.prod(EXACT[id(each)] for each in distributions)
     kinds = []
-    for ladder in cubature.ladders(family):
+    for ladder in cubature.refinements(family):
         errors = []
         for rule in ladder:
             assert rule.weights.sum() == pytest.approx(1.0, abs=1e-12)
@@ -88,16 +88,16 @@ def test_samples_are_weights_on_few_nodes(distributions):
     assert weights.sum() == pytest.approx(1.0, abs=1e-10)
 
 
-def test_scattered_points_do_not_interpolate():
+def test_sobol_points_do_not_interpolate():
     with pytest.raises(ValueError, match="evaluate at the samples"):
-        cubature.sampled_weights(box(UNIFORM), cubature.scattered(box(UNIFORM), 256), np.ones((2, 1)))
+        cubature.sampled_weights(box(UNIFORM), cubature.sobol(box(UNIFORM), 256), np.ones((2, 1)))
 
 
 def test_the_chosen_rule_keeps_its_word(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, gain = settings.family(), settings.initial_gain()
     fine = cubature.gauss(family, 48)
-    exact = family_cost(family, gain, Nodes(fine.points, fine.weights))
+    exact = family_cost(family, gain, fine.nodes)
     sizes = []
     for tolerance in (1e-3, 1e-6, 1e-10):
         chosen, _ = rule_and_optimum(family, gain, tolerance)
@@ -171,6 +171,6 @@ def test_the_optimum_has_no_slope_and_the_largest_curvature(tmp_path):
     assert 0.3 * mean.largest_curvature < max(bends) < 1.001 * mean.largest_curvature
 
 
-def test_a_family_of_several_parameters_has_no_usual_nodes(tmp_path):
+def test_a_family_of_several_parameters_has_no_default_nodes(tmp_path):
     with pytest.raises(ValueError, match="rule_and_optimum"):
-        usual_nodes(family_of(TWO, tmp_path).family())
+        cubature.default_nodes(family_of(TWO, tmp_path).family())

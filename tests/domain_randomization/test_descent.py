@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from lqrpg.compiler.jit import LANES
-from lqrpg.domain_randomization.descent import RUNNING, descend
+from lqrpg.domain_randomization.cubature import gauss, random_nodes
+from lqrpg.domain_randomization.descent import descend
+from lqrpg.domain_randomization.descent_lanes import NEVER
 from lqrpg.domain_randomization.discount_annealing import HIGHEST_RISE, LOWEST_RISE, anneal
 from lqrpg.domain_randomization.quadrature import (
     family_cost,
-    gauss_legendre,
     newton_optimum,
-    sampled_lengths,
     unstable_points,
 )
-from lqrpg.kernels.lane_random import random_states, uniform_lanes
+from lqrpg.kernels.xoshiro import random_states, uniform_lanes
 from lqrpg.lqr import discrete
 from tests.cartpoles import START_GAIN, cartpole
 
@@ -87,9 +87,9 @@ def test_trials_do_not_depend_on_their_grouping(method):
 def test_a_trial_that_loses_stability_is_frozen_where_it_did():
     steps = np.arange(30)
     found = descend(FAMILY, START_GAIN, states(LANES + 2), steps, batch_size=2, step_size=2e-5)
-    assert (found.fail_step != RUNNING).any()
+    assert (found.fail_step != NEVER).any()
     for trial, fail in enumerate(found.fail_step):
-        if fail != RUNNING:
+        if fail != NEVER:
             assert unstable_points(FAMILY, found.gains[fail, trial]).size > 0
             assert (found.gains[fail:, trial] == found.gains[fail, trial]).all()
             assert np.isfinite(found.gains[:, trial]).all()
@@ -97,7 +97,7 @@ def test_a_trial_that_loses_stability_is_frozen_where_it_did():
 
 def test_small_steps_never_lose_stability():
     found = descend(FAMILY, START_GAIN, states(LANES), np.array([200]), batch_size=1)
-    assert (found.fail_step == RUNNING).all()
+    assert (found.fail_step == NEVER).all()
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_bad_arguments_are_refused(options, message):
 
 
 def test_quadrature_has_converged():
-    few, many = family_cost(FAMILY, START_GAIN), family_cost(FAMILY, START_GAIN, gauss_legendre(FAMILY, 60))
+    few, many = family_cost(FAMILY, START_GAIN), family_cost(FAMILY, START_GAIN, gauss(FAMILY, 60).nodes)
     assert few.cost[0] == pytest.approx(many.cost[0], rel=1e-11)
     np.testing.assert_allclose(few.gradient, many.gradient, rtol=1e-9)
 
 
 def test_monte_carlo_agrees_within_its_error():
-    nodes = sampled_lengths(FAMILY, 20_000, np.random.SeedSequence(1))
+    nodes = random_nodes(FAMILY, 20_000, np.random.SeedSequence(1))
     costs = np.array([discrete.cost(FAMILY.plant(length), START_GAIN) for length in nodes.points[:500]])
     exact = family_cost(FAMILY, START_GAIN).cost[0]
     assert abs(family_cost(FAMILY, START_GAIN, nodes).cost[0] - exact) < 5.0 * costs.std() / np.sqrt(20_000)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from lqrpg.compiler.jit import LANES
-from lqrpg.domain_randomization import family_descent
-from lqrpg.domain_randomization.cubature import coarse
+from lqrpg.domain_randomization import descent
+from lqrpg.domain_randomization.cubature import coarse_nodes
 from lqrpg.domain_randomization.descent import descend
-from lqrpg.domain_randomization.descent_lanes import RUNNING
+from lqrpg.domain_randomization.descent_lanes import NEVER
 from lqrpg.domain_randomization.discount_annealing import anneal
-from lqrpg.domain_randomization.quadrature import Nodes, unstable_points
-from lqrpg.kernels.lane_random import random_states, uniform_lanes
+from lqrpg.domain_randomization.quadrature import unstable_points
+from lqrpg.kernels.xoshiro import random_states, uniform_lanes
 from lqrpg.lqr import discrete
 from tests.cartpoles import START_GAIN, cartpole
 from tests.families import CART_POLE, TWO, family_of
@@ -63,7 +63,7 @@ def test_trials_depend_on_neither_their_grouping_nor_on_steps_made_together(meth
         chunk = descend(family, gain, many[part], STEPS, method=method, batch_size=2, step_size=0.05)
         assert chunk.gains.tobytes() == np.ascontiguousarray(whole.gains[:, part]).tobytes()
     for together in (1, 6, 1000):
-        monkeypatch.setattr(family_descent, "TOGETHER", together)
+        monkeypatch.setattr(descent, "TOGETHER", together)
         again = descend(family, gain, many, STEPS[-1:], method=method, batch_size=2, step_size=0.05)
         assert again.gains[0].tobytes() == whole.gains[-1].tobytes()
 
@@ -83,9 +83,9 @@ def test_a_trial_that_loses_stability_is_frozen_where_it_did(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, steps = settings.family(), np.arange(30)
     found = descend(family, settings.initial_gain(), states(LANES + 2), steps, batch_size=2, step_size=20.0)
-    assert (found.fail_step != RUNNING).any()
+    assert (found.fail_step != NEVER).any()
     for trial, fail in enumerate(found.fail_step):
-        if fail != RUNNING:
+        if fail != NEVER:
             assert len(unstable_points(family, found.gains[fail, trial])) > 0
             assert (found.gains[fail:, trial] == found.gains[fail, trial]).all()
             assert np.isfinite(found.gains[:, trial]).all()
@@ -99,8 +99,7 @@ def test_annealing_stabilises_a_family_of_several_parameters(text, tmp_path):
     family = family_of(text, tmp_path).family()
     nothing = np.zeros((len(family.R), len(family.Q)))
     assert len(unstable_points(family, nothing)) == len(family.grid())
-    rough = coarse(family)
-    found = anneal(family, nodes=Nodes(rough.points, rough.weights))
+    found = anneal(family, nodes=coarse_nodes(family))
     assert found.stabilising
     assert len(found.rounds) <= found.bound
     assert len(unstable_points(family, found.rounds[-1].gain)) == 0
@@ -113,7 +112,6 @@ def test_annealing_says_where_no_gain_serves_all(tmp_path):
         "[[0.1*b, 0.02], [b, 0.5]]", "[[b, 0], [0, 1]]"
     )
     family = family_of(text, tmp_path).family()
-    rough = coarse(family)
-    found = anneal(family, nodes=Nodes(rough.points, rough.weights), max_rounds=40)
+    found = anneal(family, nodes=coarse_nodes(family), max_rounds=40)
     assert not found.stabilising
     assert found.rounds[-1].discount < 1.0

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lqrpg.cli.compose import requests
-from lqrpg.domain_randomization.quadrature import family_cost, sampled_lengths, sampled_nodes
+from lqrpg.domain_randomization.cubature import gauss, random_nodes, sampled_nodes
+from lqrpg.domain_randomization.quadrature import family_cost
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style
 from lqrpg.kernels.evaluation import evaluate
@@ -45,10 +46,10 @@ def test_other_cart_poles_simply_work(option):
 def test_few_nodes_stand_for_all_samples():
     """The interpolated Monte Carlo estimate is the sum over the samples, far below its own error."""
     family, seed = cartpole().family(), np.random.SeedSequence(3)
-    lengths = sampled_lengths(family, 5000, seed).points
+    lengths = random_nodes(family, 5000, seed).points
     A, B = family.systems(lengths)
     costs = evaluate(A, B, START_GAIN, family.Q, family.R, family.Sigma).cost
-    nodes = sampled_nodes(family, 5000, seed)
+    nodes = sampled_nodes(family, gauss(family, 24), 5000, seed)
     error = costs.std() / np.sqrt(5000)
     assert abs(family_cost(family, START_GAIN, nodes).cost[0] - costs.mean()) < 1e-6 * error
     assert nodes.weights.sum() == pytest.approx(1.0, abs=1e-12)

@@ -66,7 +66,7 @@ def test_all_methods_have_a_name_a_trial_and_a_word_on_what_they_are_given():
     assert [trial.key for trial in settings.trials()] == list(METHODS)
     methods = {name: settings._method(name, 1.0) for name in METHODS}
     assert all((method.samples(1) == 0) == (method.given == "the model") for method in methods.values())
-    assert len({settings._contestant(name).label for name in METHODS}) == len(METHODS)
+    assert len({settings._spec(name).label for name in METHODS}) == len(METHODS)
 
 
 def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():
@@ -171,8 +171,11 @@ def test_targets_are_the_medians_of_the_first_recorded_iterations_below_them():
 
 def test_the_methods_are_part_of_what_the_tables_depend_on():
     from lqrpg.results import identity
+    from lqrpg.runner.settings import sources_of
 
-    assert "lqrpg.methods.zeroth_order" in identity._closure(["lqrpg.experiments.shootout"])
+    settings = {"name": "shootout", "methods": ["one_point", "exact_gradient"]}
+    assert "lqrpg.methods.oracles.zeroth_order" in identity._closure(["lqrpg.methods.one_point"])
+    assert sources_of(settings) != sources_of({**settings, "methods": ["exact_gradient"]})
 
 
 def test_verify_says_that_it_checks_no_claim(lqrpg):

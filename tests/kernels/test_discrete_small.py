@@ -46,8 +46,8 @@ def test_compiled_stability_agrees_with_the_eigenvalues(size, seed, radius):
     F = rng.standard_normal((n, n))
     F *= radius / np.max(np.abs(np.linalg.eigvals(F)))
     plant = Plant(F, rng.standard_normal((n, m)), np.zeros((n, n)), np.eye(m), np.eye(n))
-    loop = small.make_loop(n, m)
-    stable = small.close_loop(*plant[:4], np.zeros((m, n)), loop, small.size_of(n))
+    loop = small.lyapunov_workspace(n, m)
+    stable = small.factorise(*plant[:4], np.zeros((m, n)), loop, small.size_of(n))
     assert abs(radius - 1.0) < 1e-6 or stable == (radius < 1.0) == small.is_stabilising(plant, np.zeros((m, n)))
 
 
@@ -80,7 +80,7 @@ def test_both_forms_of_the_rollout_gradient_agree_with_differences(length):
     plant, gain = random_plant(5, 4, 3)
     start = 0.3 * np.eye(5)
     cost, gradient = rollout_gradient(plant, start, gain, length)
-    mean, _, closed_form = rollout_moments(plant, start, gain, length, small.make_loop(5, 4))
+    mean, _, closed_form = rollout_moments(plant, start, gain, length, small.lyapunov_workspace(5, 4))
     assert mean == pytest.approx(cost, rel=1e-10)
     np.testing.assert_allclose(closed_form, gradient, rtol=1e-8, atol=1e-9 * np.abs(gradient).max())
     direction = gradient / np.linalg.norm(gradient)
@@ -107,7 +107,7 @@ def test_rollout_variance_is_that_of_a_quadratic_form():
     zero = np.zeros((3, 3))
     maps = np.block([[powers[t - s] if s <= t else zero for s in range(length)] for t in range(length)])
     form = linalg.block_diag(*[W / length] * length) @ maps @ noise @ maps.T
-    mean, variance, _ = rollout_moments(plant, start, gain, length, small.make_loop(3, 3))
+    mean, variance, _ = rollout_moments(plant, start, gain, length, small.lyapunov_workspace(3, 3))
     assert mean == pytest.approx(np.trace(form), rel=1e-10)
     assert variance == pytest.approx(2.0 * np.trace(form @ form), rel=1e-10)
 

@@ -18,7 +18,7 @@ from lqrpg.kernels.rollout import infinite_horizon_costs
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.plant import Plant
 from lqrpg.lqr.sampling import LinearModel, sampled
-from lqrpg.lqr.stability import REAL, is_hurwitz, is_schur, is_stable
+from lqrpg.lqr.stability import REAL, are_stable, is_hurwitz, is_schur, is_stable
 from lqrpg.systems.custom import Custom
 from tests.lqr.extended import exact
 
@@ -58,6 +58,7 @@ def test_all_modules_of_discrete_time_agree(noise, seeds):
             found = evaluate(F, plant.B, none[None], plant.Q, plant.R, Sigma)
             assert bool(found.stable[0]) == np.isfinite(found.cost[0]) == decided, margin
             assert np.isfinite(discrete.cost(plant, none)) == np.isfinite(small.cost(plant, none)) == decided, margin
+            assert are_stable(F[None], plant.B[None], none, "discrete")[0] == decided, margin
             assert decided or margin < 1e-10
             assert not decided or margin > 1e-15
             stable, unstable = stable + decided, unstable + (not decided)
@@ -73,8 +74,25 @@ def test_all_modules_of_continuous_time_agree(seeds):
             decided = continuous.is_stabilising(plant, none)
             assert np.isfinite(infinite_horizon_costs(plant, none[None])[0]) == decided, margin
             assert np.isfinite(continuous.cost(plant, none)) == decided
+            assert are_stable(F[None], plant.B[None], none, "continuous")[0] == is_hurwitz(F) == decided, margin
             assert decided or margin < 1e-10
             assert not decided or margin > 1e-15
+
+
+@FEW_AND_MORE
+@pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+@pytest.mark.parametrize("n", [4, 10])
+def test_many_at_once_are_decided_as_one_by_one(module, time, n, seeds):
+    """Within 1e-12 of the limit too; a family that is looked at point by point is such a number of plants."""
+    for seed in seeds:
+        near = np.array([F for _, F in loops(seed, n, time)])
+        B, none = np.ones((n, 1)), np.zeros((1, n))
+        plants = [Plant(F, B, np.eye(n), np.eye(1), np.eye(n)) for F in near]
+        alone = [module.is_stabilising(plant, none) for plant in plants]
+        assert are_stable(near, np.array([B] * len(near)), none, time).tolist() == alone
+        assert 0 < sum(alone) < len(alone)
+    unbounded = np.where(np.eye(n) > 0.0, np.inf, near[:2])
+    assert not are_stable(unbounded, np.array([B, B]), none, time).any()
 
 
 @pytest.mark.slow

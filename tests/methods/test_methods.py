@@ -25,12 +25,14 @@ from lqrpg import (
     optimal_gain,
     plot_history,
 )
+from lqrpg.compiler.jit import size_of
+from lqrpg.kernels.normals import seed_streams
 from lqrpg.lqr.discrete import state_covariance
+from lqrpg.lqr.plant import contiguous
 from lqrpg.methods.lstd import evaluate_policy
+from lqrpg.methods.oracles.direct import covariance_root, make_work
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
-from lqrpg.methods.rollout_descent import two_point_estimates
-from lqrpg.methods.schedules import Constant
-from lqrpg.methods.sgd import BiasedOracle, DirectOracle, IndirectOracle, run_sgd
+from lqrpg.methods.oracles.zeroth_order import two_point_gradient
 from lqrpg.systems.three_state import ThreeState
 
 SYSTEM = ThreeState()
@@ -108,25 +110,15 @@ def test_policy_iteration_never_gets_worse_and_converges_quadratically():
     assert np.all(costs[1:] <= costs[:-1] * (1.0 + 1e-12))
 
 
-@pytest.mark.parametrize(
-    ("method", "oracle", "step"),
-    [
-        (ExactGradient(100.0), BiasedOracle(deviation=0.0), 100.0),
-        (OnePointZerothOrder(0.3, 0.02, 40, 30), DirectOracle(Constant(40), Constant(30), Constant(0.02)), 0.3),
-        (
-            OnePointZerothOrder(0.3, 0.02, 40, 30, baseline="mean"),
-            DirectOracle(Constant(40), Constant(30), Constant(0.02), "mean"),
-            0.3,
-        ),
-        (IndirectGradient(200.0, 30, 1, 0.5), IndirectOracle(30, 0.5), 200.0),
-        (IndirectGradient(200.0, 30, 1, 0.5, on_policy=True), IndirectOracle(30, 0.5, on_policy=True), 200.0),
-    ],
-)
-def test_gains_are_the_bits_of_the_papers_descent(method, oracle, step):
-    expected = run_sgd(PLANT, FIRST, START, oracle, Constant(step), 20, np.array([20]), 11)
-    found = method.advance(started(method, 11), [20]).state
-    np.testing.assert_array_equal(found.gain, expected.gain)
-    assert found.samples == expected.total_samples
+def two_point_estimates(plant, initial_covariance, gain, *, radius, pairs, length, samples, seed):
+    """Independent two-point estimates of the gradient, (samples, m, n)."""
+    n, m = plant.n_states, plant.n_inputs
+    roots, streams = (covariance_root(initial_covariance), covariance_root(plant.Sigma)), seed_streams(seed)
+    work, out, sizes = make_work(n, m), np.empty((samples, m, n)), (size_of(n), size_of(m))
+    for estimate in out:
+        fixed = (*contiguous(*plant.matrices[:4]), *roots, *contiguous(gain), float(radius))
+        two_point_gradient(*fixed, pairs, length, streams, work, estimate, *sizes)
+    return out
 
 
 def one_step_estimates(method, count):

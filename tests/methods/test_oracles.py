@@ -11,7 +11,7 @@ from scipy import special, stats
 
 from lqrpg.kernels.discrete_small import gradient
 from lqrpg.kernels.finite_horizon import rollout_gradient
-from lqrpg.kernels.normals import EDGES, make_source, next_normal, normals, seed_streams
+from lqrpg.kernels.normals import EDGES, next_normal, normal_stream, normals, seed_streams
 from lqrpg.methods import schedules
 from lqrpg.methods.least_squares import least_squares
 from lqrpg.methods.oracles.direct import covariance_root, direct_estimates, unstable_fraction
@@ -39,7 +39,7 @@ def test_layers_close_at_the_mode_and_streams_follow_their_seed():
     first, again, other = (normals(seed_streams(child), 4) for child in (children[0], children[0], children[1]))
     np.testing.assert_array_equal(first, again)
     assert not np.any(first == other)
-    source = make_source(children[0])
+    source = normal_stream(children[0])
     np.testing.assert_array_equal([next_normal(source) for _ in range(first.size)], first.ravel())
 
 
@@ -50,19 +50,19 @@ def test_layers_close_at_the_mode_and_streams_follow_their_seed():
     period=st.floats(0.5, 1e5),
 )
 def test_schedules_are_their_formulas(i, value, exponent, period):
-    assert schedules.Constant(value)(i) == value
-    assert schedules.Power(value, exponent)(i) == pytest.approx(value * i**-exponent)
-    assert schedules.CeilingGrowth(value, period)(i) == pytest.approx(value * math.ceil(i / period))
-    fell = schedules.CeilingDecay(value, exponent, period)(i)
+    assert schedules.ConstantSchedule(value)(i) == value
+    assert schedules.PowerSchedule(value, exponent)(i) == pytest.approx(value * i**-exponent)
+    assert schedules.StaircaseGrowth(value, period)(i) == pytest.approx(value * math.ceil(i / period))
+    fell = schedules.StaircaseDecay(value, exponent, period)(i)
     assert fell == pytest.approx(value / math.ceil(i**exponent / period))
     assert 0.0 < fell <= value
 
 
 def test_lengths_that_grow_with_the_same_period_change_together():
-    growths = [schedules.CeilingGrowth(value, 62500) for value in (1000, 5)]
+    growths = [schedules.StaircaseGrowth(value, 62500) for value in (1000, 5)]
     assert [growth(62500) for growth in growths] == [1000, 5]
     assert [growth(62501) for growth in growths] == [2000, 10]
-    radius = schedules.CeilingDecay(0.02, 0.5, 250)
+    radius = schedules.StaircaseDecay(0.02, 0.5, 250)
     assert radius(62500) == 0.02
     assert radius(62501) == 0.01
 
@@ -70,15 +70,15 @@ def test_lengths_that_grow_with_the_same_period_change_together():
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: schedules.Constant(0.0),
-        lambda: schedules.Constant(math.nan),
-        lambda: schedules.Power(-1.0, 0.5),
-        lambda: schedules.CeilingDecay(0.05, 0.51, 0.0),
-        lambda: schedules.CeilingGrowth(math.inf, 10.0),
+        lambda: schedules.ConstantSchedule(0.0),
+        lambda: schedules.ConstantSchedule(math.nan),
+        lambda: schedules.PowerSchedule(-1.0, 0.5),
+        lambda: schedules.StaircaseDecay(0.05, 0.51, 0.0),
+        lambda: schedules.StaircaseGrowth(math.inf, 10.0),
     ],
 )
 def test_schedules_that_are_not_positive_are_refused(build):
-    with pytest.raises(ValueError, match="must be positive and finite"):
+    with pytest.raises(ValueError, match="expected a positive number"):
         build()
 
 

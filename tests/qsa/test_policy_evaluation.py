@@ -23,7 +23,7 @@ from lqrpg.qsa.bellman import (
 )
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
 from lqrpg.qsa.ode import Gain
-from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path
+from lqrpg.qsa.policy_evaluation import matrix_gain_path, relative_errors, ridge_path, scaled_path
 from lqrpg.qsa.policy_iteration import (
     exact_policy_iteration,
     excess_cost,
@@ -152,6 +152,40 @@ def test_matrix_gain_is_ridge_least_squares(gain, method, seed, delta):
     ridge = ridge_path(data, delta, start, keep_every=500)
     truth = exact_coefficients(PLANT, gain)
     np.testing.assert_allclose(literal, ridge, atol=1e-8 * np.linalg.norm(truth))
+
+
+def in_units(plant, states, inputs, time):
+    """The plant in other units of states, inputs and time."""
+    A = plant.A * states[:, None] / states / time
+    B = plant.B * states[:, None] / inputs / time
+    Q, R = plant.Q / np.outer(states, states), plant.R / np.outer(inputs, inputs)
+    return plant._replace(A=A, B=B, Q=Q, R=R)
+
+
+powers = st.integers(-4, 4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.tuples(powers, powers), powers, powers, seeds)
+def test_policy_iteration_with_relative_regularisation_does_not_know_units(states, u, t, seed):
+    states, inputs, time = 10.0 ** np.array(states), np.array([10.0**u]), 10.0**t
+    plant = in_units(PLANT, states, inputs, time)
+    gain, exploring = (inputs[:, None] * each / states for each in (EVALUATED, EXPLORING))
+    signal = inputs * Exploration().sample("qsa", np.random.default_rng(seed), 2000, 1e-3)
+    trajectory = explore(plant, exploring, signal, 1e-3 * time)
+    found = model_free_policy_iteration(trajectory, gain, 6, 1e-24, relative=True)
+    exact = exact_policy_iteration(PLANT, EVALUATED, 6)
+    np.testing.assert_allclose(found / inputs[:, None] * states, exact, atol=1e-5)
+
+
+def test_scaled_path_is_ridge_least_squares_relative_to_the_moments():
+    data = bellman_data(observed(n_steps=3000), EVALUATED)
+    delta, start = 1e-2, np.arange(6.0)
+    for k, theta in enumerate(scaled_path(data, delta, start, keep_every=1000), start=1):
+        zeta, b = data.zeta[: 1000 * k], data.b[: 1000 * k]
+        ridge = delta * np.diag(np.sum(zeta**2, axis=0))
+        expected = np.linalg.solve(ridge + zeta.T @ zeta, ridge @ start - zeta.T @ b)
+        np.testing.assert_allclose(theta, expected, rtol=1e-7)
 
 
 def test_ridge_path_is_the_normal_equations_over_the_integral():

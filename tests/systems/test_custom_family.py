@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import linalg
 
 from lqrpg.checks import SettingError, SettingWarning
+from lqrpg.lqr.pbh import first_unstabilisable
 from lqrpg.systems.custom_family import CustomFamily
-from lqrpg.systems.families.parameters import first_unstabilisable
 from tests.cartpoles import cartpole
 from tests.families import CART_POLE, TWO, family_of
 

@@ -16,12 +16,14 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
+from lqrpg.lqr.definite import covariance_root as covariance_root
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import are_stable
 
 
 @njit
-def _perturb(state, words, radius, norms, U):  # type: ignore[no-untyped-def]
+def _perturb(state, words, radius, norms, U):
     """Fill U, shape (m n, LANES), with directions uniform on the sphere of the radius, one a lane."""
     fill_normals(state, words, U)
     norms[:] = 0.0
@@ -36,7 +38,7 @@ def _perturb(state, words, radius, norms, U):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):  # type: ignore[no-untyped-def]
+def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):
     """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
     n, m = len(n_size), len(m_size)
     for p in range(m):
@@ -68,7 +70,7 @@ def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):  
 
 
 @njit
-def _color(root, z, out, n_size):  # type: ignore[no-untyped-def]
+def _color(root, z, out, n_size):
     """out = root z, lane by lane, for a lower triangular root of a covariance."""
     n = len(n_size)
     for i in range(n):
@@ -80,7 +82,7 @@ def _color(root, z, out, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _stage_costs(weight, x, costs, n_size):  # type: ignore[no-untyped-def]
+def _stage_costs(weight, x, costs, n_size):
     """Add x'Wx to the costs, lane by lane."""
     n = len(n_size)
     for lane in range(LANES):
@@ -94,7 +96,7 @@ def _stage_costs(weight, x, costs, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _step(closed, x, w, out, n_size):  # type: ignore[no-untyped-def]
+def _step(closed, x, w, out, n_size):
     """out = F x + w, lane by lane."""
     n = len(n_size)
     for i in range(n):
@@ -106,7 +108,7 @@ def _step(closed, x, w, out, n_size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):  # type: ignore[no-untyped-def]
+def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):
     """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see
     `make_work`)."""
     words, U, gains, RK, closed, weight, states, costs, _ = work
@@ -128,7 +130,7 @@ def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, 
 
 
 @njit
-def make_work(n, m):  # type: ignore[no-untyped-def]
+def make_work(n, m):
     """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES),
     costs, sums."""
     return (
@@ -145,7 +147,7 @@ def make_work(n, m):  # type: ignore[no-untyped-def]
 
 
 @njit
-def direct_gradient(  # type: ignore[no-untyped-def]
+def direct_gradient(
     A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size
 ):
     """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the
@@ -178,9 +180,7 @@ def direct_gradient(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _estimates(  # type: ignore[no-untyped-def]
-    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size
-):
+def _estimates(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size):
     work = make_work(len(n_size), len(m_size))
     for sample in range(out.shape[0]):
         direct_gradient(
@@ -204,9 +204,7 @@ def _estimates(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _single_rollout_estimates(  # type: ignore[no-untyped-def]
-    A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size
-):
+def _single_rollout_estimates(A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size):
     """Estimates from one rollout each: a full set of lanes gives LANES of them."""
     n, m = len(n_size), len(m_size)
     work = make_work(n, m)
@@ -218,23 +216,6 @@ def _single_rollout_estimates(  # type: ignore[no-untyped-def]
             for p in range(m):
                 for j in range(n):
                     out[first + lane, p, j] = scale * costs[lane] * U[p * n + j, lane]
-
-
-def covariance_root(covariance: Array, name: str = "covariance") -> Array:
-    """A lower triangular L with L L' = covariance, for a symmetric positive semidefinite matrix, (n, n).
-
-    Raises
-    ------
-    ValueError
-        If the matrix is not symmetric positive semidefinite.
-    """
-    symmetric = np.allclose(covariance, covariance.T)
-    values, vectors = np.linalg.eigh(covariance)
-    if not symmetric or values[0] < -1e-12 * max(1.0, values[-1]):
-        raise ValueError(f"{name} must be symmetric positive semidefinite, its least eigenvalue is {values[0]:.3g}")
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    _, triangular = np.linalg.qr(root.T)
-    return np.ascontiguousarray(np.tril(triangular.T))
 
 
 def check_direct(count: int, length: int, radius: float, baseline: str) -> None:
@@ -293,8 +274,7 @@ def unstable_fraction(
     """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant."""
     directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
     directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
-    loops = plant.A - plant.B @ (gain + directions)
-    return float(np.mean(np.max(np.abs(np.linalg.eigvals(loops)), axis=1) >= 1.0))
+    return float(np.mean(~are_stable(plant.A, plant.B, gain + directions, "discrete")))
 
 
 def require_stabilising(plant: Plant, gain: Array) -> None:

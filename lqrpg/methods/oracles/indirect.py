@@ -8,19 +8,64 @@ estimated model, with the noise covariance known.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import Loop, close_loop, cost_trace, make_loop, policy_gradient
-from lqrpg.kernels.normals import make_source, next_normal
+from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, lyapunov_workspace, policy_gradient
+from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal, normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
 from lqrpg.methods.oracles.direct import covariance_root, require_stabilising
+from lqrpg.methods.recorder import GAIN_LOST, MODEL_LOST, RUNNING, descend, observe
+from lqrpg.methods.schedules import Code, schedule_value
+
+
+class Excitation(NamedTuple):
+    """How the plant is excited.
+
+    Attributes
+    ----------
+    samples : plant samples between two updates.
+    on_policy : whether with the current gain; otherwise with the initial one for ever.
+    root : (n, n) root of the covariance of the process noise.
+    dither : schedule of the standard deviation of each entry of the exciting input.
+    """
+
+    samples: int
+    on_policy: bool
+    root: Array
+    dither: Code
+
+
+class Identification(NamedTuple):
+    """What a run knows, and where its plant is.
+
+    Attributes
+    ----------
+    theta : (n, n + m) estimate of [A B].
+    M : (n + m, n + m) inverse information matrix.
+    x : (n,) state of the plant.
+    initial_gain : (m, n) gain that excites the plant off-policy.
+    source : the run's random numbers.
+    """
+
+    theta: Array
+    M: Array
+    x: Array
+    initial_gain: Array
+    source: NormalStream
+
+    def copy(self) -> Identification:
+        """A copy that shares nothing."""
+        arrays = (self.theta.copy(), self.M.copy(), self.x.copy(), self.initial_gain.copy())
+        return Identification(*arrays, copy_stream(self.source))
 
 
 @njit
-def sample(A, B, K, root, dither, x, d, following, source, n_size):  # type: ignore[no-untyped-def]
+def sample(A, B, K, root, dither, x, d, following, source, n_size):
     """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves x."""
     n, m = len(n_size), B.shape[1]
     for i in range(n):
@@ -43,7 +88,7 @@ def sample(A, B, K, root, dither, x, d, following, source, n_size):  # type: ign
 
 
 @njit
-def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):  # type: ignore[no-untyped-def]
+def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):
     """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last
     state."""
     n, p = len(n_size), theta.shape[1]
@@ -61,7 +106,7 @@ def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source
 
 
 @njit
-def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # type: ignore[no-untyped-def]
+def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):
     """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist
     then)."""
     n = len(n_size)
@@ -70,7 +115,7 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
             Ahat[i, j] = theta[i, j]
         for p in range(Bhat.shape[1]):
             Bhat[i, p] = theta[i, n + p]
-    if not close_loop(Ahat, Bhat, Q, R, K, loop, n_size):
+    if not factorise(Ahat, Bhat, Q, R, K, loop, n_size):
         return False
     cost_trace(loop, n_size)
     policy_gradient(Bhat, R, Sigma, K, loop, out, n_size)
@@ -78,7 +123,35 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):  # typ
 
 
 @njit
-def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):  # type: ignore[no-untyped-def]
+def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, model, size):
+    """Descend from iteration `first` to `recorder.last` along the gradient of the model (Algorithm 1).
+
+    Changes K, `known`, `recorder`, and the buffers `loop` (of the plant) and `model`. Returns the last iteration, and
+    how the loop ended.
+    """
+    A, B, Q, R, Sigma = plant
+    n, m = B.shape
+    d, following, h = np.empty(n + m), np.empty(n), np.empty(n + m)
+    Ahat, Bhat, G = np.empty((n, n)), np.empty((n, m)), np.empty_like(K)
+    exciting = K if excitation.on_policy else known.initial_gain
+    for i in range(first, recorder.last + 1):
+        if not observe(plant, K, i, recorder, loop, size):
+            return i, GAIN_LOST
+        if i == recorder.last:
+            break
+        if not model_gradient(known.theta, Q, R, Sigma, K, Ahat, Bhat, model, G, size):
+            return i, MODEL_LOST
+        descend(K, schedule_value(step, i + 1), G)
+        dither = schedule_value(excitation.dither, i + 1)
+        for _ in range(excitation.samples):
+            sample(A, B, exciting, excitation.root, dither, known.x, d, following, known.source, size)
+            rls_update(known.theta, known.M, d, following, h)
+            known.x[:] = following
+    return recorder.last, RUNNING
+
+
+@njit
+def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):
     n, m = B.shape
     theta, M, h = np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n + m)
     x, d, following = np.empty(n), np.empty(n + m), np.empty(n)
@@ -130,10 +203,10 @@ def indirect_estimates(
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    loop: Loop = make_loop(plant.n_states, plant.n_inputs)
+    loop: LyapunovWorkspace = lyapunov_workspace(plant.n_states, plant.n_inputs)
     out = np.empty((len(records), *K.shape))
     settings = float(dither), int(start), np.asarray(records, np.int64)
-    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, make_source(seed), loop, out, size_of(plant.n_states))
+    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))
     return out
 
 

@@ -1,7 +1,7 @@
 """Distributions of one uncertain parameter, all of bounded support: numbers from uniform ones, and Gauss rules.
 
 A Gauss rule of n nodes integrates every polynomial of degree 2n - 1 against the distribution's own density, so the
-kink of a triangle or the flanks of a narrow normal cost no accuracy; only the integrand has to be smooth. The rule
+kink of a triangle or the tails of a narrow normal cost no accuracy; only the integrand has to be smooth. The rule
 comes from the three-term recurrence of the orthogonal polynomials (Golub and Welsch, 1969), and the recurrence from
 the density by Stieltjes' procedure.
 """
@@ -28,6 +28,8 @@ KEYS = {
 }
 """The numbers of each kind of distribution."""
 
+_EVEN = ("uniform", "log_uniform")
+"""Distributions whose density is even in the coordinate of a Gauss rule."""
 _LEAST_MASS = 1e-6
 _PIECES, _POINTS = 64, 16  # of the fine rule by which a density is represented
 _REACH = 9.0  # standard deviations beyond which a normal density is below rounding
@@ -53,13 +55,13 @@ class Distribution:
 
     @cached_property
     def _tails(self) -> tuple[float, float]:
-        """Normal probabilities below `low` and below `high`, of the flank on which they are not close to one."""
-        sign = self._flank
+        """Normal probabilities below `low` and below `high`, of the side on which they are not close to one."""
+        sign = self._side
         ends = sorted([sign * (self.low - self.centre) / self.sd, sign * (self.high - self.centre) / self.sd])
         return float(special.ndtr(ends[0])), float(special.ndtr(ends[1]))
 
     @property
-    def _flank(self) -> float:
+    def _side(self) -> float:
         return 1.0 if self.low + self.high <= 2.0 * self.centre else -1.0
 
     @property
@@ -67,25 +69,25 @@ class Distribution:
         """Probability that a normal lies between its ends; 1 for the others."""
         return self._tails[1] - self._tails[0] if self.kind == "normal" else 1.0
 
-    def quantile(self, share: Array) -> Array:
-        """The values below which the given shares of the distribution lie; any shape."""
+    def quantile(self, probability: Array) -> Array:
+        """The values below which a parameter lies with the given probabilities; any shape."""
         if self.kind == "uniform":
-            found = self.low + (self.high - self.low) * share
+            found = self.low + (self.high - self.low) * probability
         elif self.kind == "log_uniform":
-            found = self.low * np.exp(share * math.log(self.high / self.low))
+            found = self.low * np.exp(probability * math.log(self.high / self.low))
         elif self.kind == "triangular":
-            found = self._triangle(share)
+            found = self._triangle(probability)
         else:
             below, above = self._tails
-            share = share if self._flank > 0 else 1.0 - share
-            found = self.centre + self._flank * self.sd * special.ndtri(below + (above - below) * share)
+            probability = probability if self._side > 0 else 1.0 - probability
+            found = self.centre + self._side * self.sd * special.ndtri(below + (above - below) * probability)
         return np.clip(found, self.low, self.high)
 
-    def _triangle(self, share: Array) -> Array:
+    def _triangle(self, probability: Array) -> Array:
         width, rise = self.high - self.low, self.centre - self.low
-        up = self.low + np.sqrt(share * width * rise)
-        down = self.high - np.sqrt((1.0 - share) * width * (width - rise))
-        return np.where(share * width < rise, up, down)
+        up = self.low + np.sqrt(probability * width * rise)
+        down = self.high - np.sqrt((1.0 - probability) * width * (width - rise))
+        return np.where(probability * width < rise, up, down)
 
     def coordinate(self, values: Array) -> Array:
         """The smooth coordinate of a Gauss rule: linear in the parameter (or in its logarithm), from -1 to 1."""
@@ -105,7 +107,7 @@ class Distribution:
 
         .. math:: t p_k = b_k p_{k-1} + a_k p_k + b_{k+1} p_{k+1}, \\qquad b_0 = 0.
         """
-        if self.kind in ("uniform", "log_uniform"):
+        if self.kind in _EVEN:
             k = np.arange(count, dtype=np.float64)
             return np.zeros(count), k / np.sqrt(np.maximum(4.0 * k**2 - 1.0, 1.0))
         return _stieltjes(*self._fine_rule(), count)
@@ -138,6 +140,9 @@ class Distribution:
 
     def gauss(self, count: int) -> tuple[Array, Array]:
         """Gauss nodes and weights (count,), the weights positive and of sum one."""
+        if self.kind in _EVEN:
+            coordinates, weights = np.polynomial.legendre.leggauss(count)
+            return self.value(coordinates), weights / 2.0
         a, b = self.recurrence(count)
         nodes, vectors = linalg.eigh_tridiagonal(a, b[1:])
         weights = vectors[0] ** 2

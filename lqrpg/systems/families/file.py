@@ -12,7 +12,7 @@ from lqrpg.lqr.plant import Array
 from lqrpg.paths import expanded
 from lqrpg.systems.families.distributions import Distribution, distribution
 from lqrpg.systems.families.expression import Expression, no_name, parse
-from lqrpg.systems.families.parameters import Entries
+from lqrpg.systems.families.formulas import Entries
 from lqrpg.systems.matrices import symmetric
 from lqrpg.systems.plain_yaml import load_plain
 from lqrpg.systems.plant_names import FAMILY, Named, recognised

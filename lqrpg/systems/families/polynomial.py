@@ -1,5 +1,4 @@
-"""A family of discrete-time plants with one parameter, a length: polynomials in its inverse, evaluated in
-lanes.
+"""Matrices that depend on one parameter, a length: polynomials in its inverse, evaluated in lanes.
 
 The matrices of a pole on a cart are smooth in 1/L, so a polynomial of low degree gives them to rounding and
 no system that is sampled needs a matrix exponential. The variable z = slope / L + offset runs over [-1, 1].
@@ -14,70 +13,66 @@ import numpy as np
 from numba.core import types
 from numpy.polynomial import chebyshev
 
-from lqrpg.compiler.lanes import Emitter, intrinsic, is_lane_array, lane_pointer
+from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.lanes import Emitter, intrinsic, is_lane_array, lane_array, lane_pointer
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.systems.families.distributions import Distribution
+from lqrpg.systems.families.family import Family
 
 MAX_DEGREE = 24
-GRID = 600
-"""Intervals of the grid on which stability is looked at."""
+GAUSS_NODES = 24
+"""Gauss nodes with which means of costs over a range of lengths are exact to rounding."""
 TOGETHER = 5
 """Polynomials that are evaluated side by side."""
 TRUNCATION = 4 * np.finfo(float).eps  # neglected Chebyshev coefficients, relative to the largest entry
 
 
-class LengthFamily(NamedTuple):
-    """Plants (A(L), B(L)) for L in [shortest, longest], with common weights and noise.
+class Polynomial(NamedTuple):
+    """A and B as polynomials in z.
 
     Attributes
     ----------
     A : (degree + 1, n, n) coefficients of the powers of z.
     B : (degree + 1, n, m) coefficients of the powers of z.
-    Q, R, Sigma : (n, n), (m, m), (n, n) weights and noise covariance.
-    span : (4,) numbers: shortest, longest, slope, offset.
+    transform : (2,) slope and offset of z = slope / L + offset.
     """
 
     A: Array
     B: Array
-    Q: Array
-    R: Array
-    Sigma: Array
-    span: Array
+    transform: Array
 
-    def systems(self, lengths: Array) -> tuple[Array, Array]:
-        """The matrices for lengths of shape (count,): shapes (count, n, n) and (count, n, m)."""
-        powers = np.vander(self.span[2] / lengths + self.span[3], self.A.shape[0], increasing=True)
+    @property
+    def coefficients(self) -> tuple[Array, Array, Array]:
+        """The polynomials, and the slope and offset of their variable."""
+        return self.A, self.B, self.transform
+
+    def systems(self, points: Array) -> tuple[Array, Array]:
+        """The matrices at lengths (count, 1): shapes (count, n, n) and (count, n, m)."""
+        slope, offset = self.transform
+        powers = np.vander(slope / points[:, 0] + offset, self.A.shape[0], increasing=True)
         return np.einsum("cd,dij->cij", powers, self.A), np.einsum("cd,dij->cij", powers, self.B)
 
-    def plant(self, length: float) -> Plant:
-        """The plant of one length."""
-        A, B = self.systems(np.array([length]))
-        return Plant(A[0], B[0], self.Q, self.R, self.Sigma)
+    def lanes(self, columns: list[Array]) -> tuple[Array, Array]:
+        """The matrices at lengths (groups, LANES): shapes (groups, n, n, LANES) and (groups, n, m, LANES)."""
+        slope, offset = self.transform
+        z = np.ascontiguousarray(slope / columns[0] + offset)
+        n, m = self.B.shape[1:]
+        systems: tuple[Array, Array] = _in_lanes(self.A, self.B, z, size_of(n * n), size_of(n * m), self.degrees)
+        return systems
 
-    def discounted(self, discount: float) -> LengthFamily:
-        """The family whose costs are the discounted ones: A and B times the root of the discount."""
+    def discounted(self, discount: float) -> Polynomial:
+        """These times the root of a discount."""
         root = float(np.sqrt(discount))
         return self._replace(A=root * self.A, B=root * self.B)
 
-    def ends(self) -> Array:
-        """The shortest and the longest length, shape (2,)."""
-        return self.span[:2]
-
-    def grid(self) -> Array:
-        """An even grid of lengths from the shortest to the longest, shape (601,)."""
-        return np.linspace(self.span[0], self.span[1], GRID + 1)
-
-    def describe(self, points: Array) -> str:
-        """Lengths of the grid in words, neighbours as one range."""
-        if points.size == 0:
-            return "no pole length"
-        spacing = (self.span[1] - self.span[0]) / GRID
-        groups = np.split(points, np.flatnonzero(np.diff(points) > 1.5 * spacing) + 1)
-        ranges = [f"{each[0]:.3g} m" if len(each) == 1 else f"{each[0]:.3g} to {each[-1]:.3g} m" for each in groups]
-        return "pole lengths " + ", ".join(ranges)
+    @property
+    def degrees(self) -> tuple[int, ...]:
+        """The degree, as `polynomial_lanes` takes it."""
+        return size_of(len(self.A) - 1)
 
 
-def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: float) -> LengthFamily:
-    """Interpolate a plant's matrices in 1/L on Chebyshev points and drop what lies below rounding.
+def fit_family(name: str, plant_of: Callable[[float], Plant], shortest: float, longest: float) -> Family:
+    """The plants of uniformly distributed lengths: matrices interpolated in 1/L on Chebyshev points, to rounding.
 
     Raises
     ------
@@ -106,12 +101,13 @@ def fit_family(plant_of: Callable[[float], Plant], shortest: float, longest: flo
     A = powers[:, : n * n].reshape(-1, n, n)
     B = powers[:, n * n :].reshape(-1, n, m)
     Q, R, Sigma = plants[0].Q, plants[0].R, plants[0].Sigma
-    span = np.array([shortest, longest, slope, offset])
-    return LengthFamily(np.ascontiguousarray(A), np.ascontiguousarray(B), Q, R, Sigma, span)
+    matrices = Polynomial(np.ascontiguousarray(A), np.ascontiguousarray(B), np.array([slope, offset]))
+    lengths = Distribution("uniform", shortest, longest, 0.5 * (shortest + longest), 0.0)
+    return Family((name,), (lengths,), matrices, Q, R, Sigma, GAUSS_NODES, "m")
 
 
 @intrinsic
-def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # type: ignore[no-untyped-def]
+def polynomial_lanes(typing_context, coefficients, z, out, entries, degrees):
     """Evaluate polynomials at the lanes of z, shape (LANES,), into `out`, shape (rows, columns, LANES).
 
     `coefficients` is (degree + 1, rows, columns); `entries` and `degrees` are `size_of` rows times columns and of the
@@ -121,7 +117,7 @@ def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # typ
         return None
     count, degree = len(entries), len(degrees)
 
-    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, args):
         emit = Emitter(builder)
         numbers = context.make_array(sig.args[0])(context, builder, args[0]).data
         place = emit.load(lane_pointer(context, builder, sig.args[1], args[1]), 0)
@@ -132,9 +128,21 @@ def family_lanes(typing_context, coefficients, z, out, entries, degrees):  # typ
             for power in reversed(range(degree)):
                 for entry in group:
                     addend = emit.broadcast(numbers, power * count + entry)
-                    totals[entry] = emit.fused(totals[entry], place, addend)
+                    totals[entry] = emit.fma(totals[entry], place, addend)
             for entry in group:
                 emit.store(totals[entry], target, entry)
         return context.get_dummy_value()
 
     return types.void(coefficients, z, out, entries, degrees), generate
+
+
+@njit
+def _in_lanes(coefficients_A, coefficients_B, z, entries_A, entries_B, degrees):
+    """Matrices at z, (groups, LANES)."""
+    groups, n, m = len(z), coefficients_B.shape[1], coefficients_B.shape[2]
+    A = lane_array(groups * n * n).reshape((groups, n, n, LANES))
+    B = lane_array(groups * n * m).reshape((groups, n, m, LANES))
+    for group in range(groups):
+        polynomial_lanes(coefficients_A, z[group], A[group], entries_A, degrees)
+        polynomial_lanes(coefficients_B, z[group], B[group], entries_B, degrees)
+    return A, B

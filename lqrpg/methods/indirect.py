@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import make_loop
-from lqrpg.kernels.normals import make_source
+from lqrpg.kernels.discrete_small import lyapunov_workspace
+from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import CompiledMethod, Marks, require_positive, require_whole
-from lqrpg.methods.model_descent import Identification, model_loop
+from lqrpg.methods.base import CompiledMethod, require_whole
 from lqrpg.methods.oracles.direct import covariance_root
-from lqrpg.methods.oracles.indirect import identify_first
+from lqrpg.methods.oracles.indirect import Excitation, Identification, identify_first, indirect_loop
+from lqrpg.methods.recorder import Recorder
+from lqrpg.methods.schedules import Schedule, code_of, require_schedules, schedule_value
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class IndirectGradient(CompiledMethod):
 
     Attributes
     ----------
-    step_size : constant step size.
+    step_size : the step size, a number or a schedule.
     start_samples : samples before the first step, at least n + m.
     samples_per_step : samples an iteration; 1 in the paper.
-    dither : standard deviation of each entry of the exciting input, u = -K x + e.
+    dither : standard deviation of each entry of the exciting input, u = -K x + e; a number or a schedule.
     on_policy : excite with the current gain; otherwise with the initial one for ever.
 
     Examples
@@ -43,16 +44,29 @@ class IndirectGradient(CompiledMethod):
     """
 
     given: ClassVar[str] = "one trajectory, noise covariance"
+    label: ClassVar[str] = "indirect gradient"
+    budget: ClassVar[str] = "trajectory_samples"
+    settings_used: ClassVar[str] = "start_samples, samples_per_step, excitation"
 
-    step_size: float
+    step_size: Schedule | float
     start_samples: int = 50
     samples_per_step: int = 1
-    dither: float = 1.0
+    dither: Schedule | float = 1.0
     on_policy: bool = False
 
     def __post_init__(self) -> None:
-        require_positive(step_size=self.step_size, dither=self.dither)
+        require_schedules(step_size=self.step_size, dither=self.dither)
         require_whole(start_samples=self.start_samples, samples_per_step=self.samples_per_step)
+
+    @classmethod
+    def for_comparison(cls, step_size: float, settings: Any) -> IndirectGradient:
+        """With the samples and the excitation of a comparison."""
+        return cls(step_size, settings.start_samples, settings.samples_per_step, settings.excitation)
+
+    @classmethod
+    def expected_microseconds(cls, settings: Any) -> float:
+        """Expected of an iteration in a comparison with these settings."""
+        return float(5.0 + 0.5 * settings.samples_per_step)
 
     @property
     def name(self) -> str:
@@ -73,41 +87,25 @@ class IndirectGradient(CompiledMethod):
     ) -> Identification:
         """The model that the first samples identify."""
         n, m = plant.B.shape
-        known = Identification(
-            np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), make_source(seed)
-        )
+        theta, M = np.empty((n, n + m)), np.empty((n + m, n + m))
+        known = Identification(theta, M, np.empty(n), gain.copy(), normal_stream(seed))
         roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-        identify_first(
-            plant.A,
-            plant.B,
-            known.exciting,
-            *roots,
-            float(self.dither),
-            self.start_samples,
-            known.x,
-            known.theta,
-            known.M,
-            known.source,
-            size_of(n),
-        )
+        excitation = float(schedule_value(code_of(self.dither), 1)), self.start_samples
+        A, B = plant.matrices[:2]
+        identify_first(A, B, known.initial_gain, *roots, *excitation, known.x, theta, M, known.source, size_of(n))
         return known
 
     def _loop(
-        self, plant: Plant, gain: Array, memory: Identification, marks: Marks, gains: Array
+        self, plant: Plant, gain: Array, memory: Identification, first: int, recorder: Recorder
     ) -> tuple[int, int, Identification]:
         n, m = plant.B.shape
         after = memory.copy()
-        excitation = self.samples_per_step, self.on_policy, covariance_root(plant.Sigma), float(self.dither)
-        done, standing = model_loop(
-            *plant.matrices,
-            gain,
-            float(self.step_size),
-            *excitation,
-            after,
-            marks,
-            gains,
-            make_loop(n, m),
-            make_loop(n, m),
-            size_of(n),
-        )
-        return done, standing, after
+        root = covariance_root(plant.Sigma)
+        excitation = Excitation(self.samples_per_step, bool(self.on_policy), root, code_of(self.dither))
+        work = lyapunov_workspace(n, m), lyapunov_workspace(n, m), size_of(n)
+        step = code_of(self.step_size)
+        ended = indirect_loop(plant.matrices, gain, first, step, excitation, after, recorder, *work)
+        return *ended, after
+
+
+METHOD = IndirectGradient

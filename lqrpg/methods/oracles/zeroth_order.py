@@ -1,0 +1,102 @@
+"""Descent along zeroth-order estimates from noisy rollouts: with one point, P4's direct oracle, or with two points.
+
+Two points compare the rollouts of K + U and K - U,
+
+.. math:: \\hat g = \\frac{mn}{2Nv^2} \\sum_{k=1}^N (\\hat C(K + U_k) - \\hat C(K - U_k))\\, U_k,
+
+with U_k uniform on the Frobenius sphere of radius v. Both rollouts of a pair see one first state and one sequence of
+noise (common random numbers), as P1's (Algorithm 1) see one first state: the noise then cancels from the difference to
+leading order. A simulator can do so; a plant whose noise cannot be repeated cannot.
+"""
+
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lqrpg.compiler.jit import njit
+from lqrpg.kernels.normals import LANES
+from lqrpg.kernels.xoshiro import Streams
+from lqrpg.lqr.plant import Array
+from lqrpg.methods.oracles.direct import direct_gradient, make_work, rollout_costs
+from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
+from lqrpg.methods.schedules import Code, schedule_value
+
+
+class Design(NamedTuple):
+    """Schedules of the rollouts of an iteration; numbers and lengths are rounded up.
+
+    Attributes
+    ----------
+    rollouts, length, radius : n, l and v of Algorithm 2.
+    pairs : whether rollouts come in pairs, K + U and K - U.
+    baseline : whether the mean of the other rollouts is subtracted from each cost; of one-point estimates.
+    """
+
+    rollouts: Code
+    length: Code
+    radius: Code
+    pairs: bool
+    baseline: bool
+
+
+class Rollouts(NamedTuple):
+    """Roots of the covariances of the first state and of the noise, (n, n), and the run's random streams."""
+
+    start_root: Array
+    noise_root: Array
+    streams: Streams
+
+    def copy(self) -> Rollouts:
+        """A copy whose streams go on by themselves."""
+        return self._replace(streams=self.streams.copy())
+
+
+@njit
+def two_point_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, state, work, out, n_size, m_size):
+    """out = the estimate from `count` pairs; changes the streams `state` and the buffers `work`."""
+    n, m = len(n_size), len(m_size)
+    U, costs, sums = work[1], work[7], work[8][0]
+    saved, cost_plus = np.empty_like(state), np.empty(LANES)
+    sums[:] = 0.0
+    for first in range(0, count, LANES):
+        saved[:] = state
+        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        cost_plus[:] = costs
+        state[:] = saved  # the same numbers again: the same noise, and with the radius turned round -U instead of U
+        rollout_costs(A, B, Q, R, start_root, noise_root, K, -radius, length, state, work, n_size, m_size)
+        for p in range(m * n):
+            for lane in range(min(LANES, count - first)):
+                sums[p, lane] += (costs[lane] - cost_plus[lane]) * U[p, lane]
+    scale = m * n / (2.0 * count * radius * radius)
+    for p in range(m):
+        for j in range(n):
+            out[p, j] = scale * np.sum(sums[p * n + j])
+
+
+@njit
+def zeroth_order_loop(plant, K, first, step, design, rollouts, recorder, loop, n_size, m_size):
+    """Descend from iteration `first` to `recorder.last` along estimates from rollouts (Algorithm 2).
+
+    Changes K, the streams of `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
+    """
+    A, B, Q, R, _ = plant
+    work, G = make_work(len(n_size), len(m_size)), np.empty_like(K)
+    fixed = (A, B, Q, R, rollouts.start_root, rollouts.noise_root, K)
+    for i in range(first, recorder.last + 1):
+        if not observe(plant, K, i, recorder, loop, n_size):
+            return i, GAIN_LOST
+        if i == recorder.last:
+            break
+        count = int(np.ceil(schedule_value(design.rollouts, i + 1)))
+        length = int(np.ceil(schedule_value(design.length, i + 1)))
+        radius, streams = schedule_value(design.radius, i + 1), rollouts.streams
+        if design.pairs:
+            two_point_gradient(*fixed, radius, (count + 1) // 2, length, streams, work, G, n_size, m_size)
+        else:
+            direct_gradient(*fixed, radius, count, length, design.baseline, streams, work, G, n_size, m_size)
+        descend(K, schedule_value(step, i + 1), G)
+    return recorder.last, RUNNING
