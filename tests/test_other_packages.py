@@ -129,3 +129,27 @@ def test_a_method_that_will_not_do_is_refused_in_one_line(elsewhere):
     refused = elsewhere(*SHOOTOUT)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "fields of halfway=['share']: expected defaults, but for step_size" in refused.stderr
+
+
+@pytest.mark.slow
+def test_three_files_add_a_compiled_method_to_an_experiment_the_shootout_and_python(elsewhere):
+    """A method, an experiment and its YAML file; P4's experiments, `shootout` and `minimise` run the same loop."""
+    ended = elsewhere("run", "experiment=walkers_momentum", "scale=smoke", "backend=serial")
+    assert ended.returncode == 0, ended.stderr
+    table = pd.read_parquet(elsewhere.folder / "results/walkers_momentum/smoke/trajectories.parquet")
+    gaps = table[table["iteration"] == 200].set_index("case")["gap"]
+    assert gaps["with_momentum-constant_step"] < 0.9 * gaps["without_momentum-constant_step"]
+    compared = "methods=[exact_gradient,momentum]"
+    ended = elsewhere("run", "experiment=shootout", "scale=smoke", compared, "backend=serial")
+    assert ended.returncode == 0, ended.stderr
+    code = (
+        "from lqrpg import PowerSchedule, minimise\n"
+        "from lqrpg.systems.boeing747 import Boeing747\n"
+        "from walkers.methods.momentum import Momentum\n"
+        "plane = Boeing747()\n"
+        "found = minimise(Momentum(PowerSchedule(0.05, 0.1)), plane.plant(), plane.initial_gain(), steps=200)\n"
+        "print(found.history['gap'].iloc[-1] < found.history['gap'].iloc[0])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(elsewhere.packages), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=200)
+    assert done.stdout == "True\n", done.stderr
