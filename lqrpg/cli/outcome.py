@@ -60,7 +60,7 @@ def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
         return []
     names = list(dict.fromkeys(lost["method"].astype(str)))
     total = int(runs["method"].isin(names).sum())
-    reason = str(lost["status"].mode().iloc[0])
+    reason = " or ".join(dict.fromkeys(lost["status"].astype(str)))
     return [f"{len(lost)} of {total} runs of {_listed(names)} diverged: {reason}", *([advice] if advice else [])]
 
 
