@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ from lqrpg.experiments.azopg_settings import (
     Timeline,
     require_single_worker,
 )
+from lqrpg.experiments.azopg_tables import outcome_columns, speedup_of
 from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
 from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
 from lqrpg.kernels.rollout import finite_horizon_costs
@@ -84,17 +85,8 @@ class Azopg(Experiment):
         ),
         "events": ("case", "workers", "worker", "ticket", "pulled_s", "pushed_s", "version", "update"),
         "scaling": (
-            *(
-                "batch_size",
-                "workers",
-                "replicate",
-                "updates",
-                "time_to_tol_s",
-                "speedup",
-                "efficiency",
-                "mean_delay",
-            ),
-            *("max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
+            *("batch_size", "workers", "replicate", "updates", "time_to_tol_s", "speedup", "efficiency"),
+            *("mean_delay", "max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
         ),
         "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
         "wall_clock": WALL_CLOCK,
@@ -304,7 +296,7 @@ class Azopg(Experiment):
                 replicate=replicate,
                 rollouts=2 * updates * schedule.batch_size,
                 ideal_speedup=self._service.ideal_speedup(slowed_workers(workers, case)),
-                **_outcome(schedule, result, workers),
+                **outcome_columns(schedule, result, workers),
             ),
         }
         if streams == "tickets":
@@ -333,7 +325,7 @@ class Azopg(Experiment):
             replicate=replicate,
             mean_delay=float(used.delays.mean()),
             counted_delay_bound=used.counted_delay_bound(workers),
-            **_outcome(schedule, result, workers),
+            **outcome_columns(schedule, result, workers),
         )
         return {"scaling": columns}
 
@@ -389,40 +381,16 @@ class Azopg(Experiment):
             "gains": GAINS[:4],
         }
         tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
-        tables["speedup"]["speedup"] = _speedup(tables["speedup"], ["streams", "replicate"], "time_to_tol_s")
-        tables["scaling"]["speedup"] = _speedup(tables["scaling"], ["batch_size", "replicate"], "time_to_tol_s")
+        tables["speedup"]["speedup"] = speedup_of(tables["speedup"], ["streams", "replicate"], "time_to_tol_s")
+        tables["scaling"]["speedup"] = speedup_of(tables["scaling"], ["batch_size", "replicate"], "time_to_tol_s")
         tables["scaling"]["efficiency"] = tables["scaling"]["speedup"] / tables["scaling"]["workers"]
         single = tables["barrier"].query("scheme == 'async' and case == 'normal' and workers == 1")
         reference = single["time_per_update_s"].iloc[0] if len(single) else np.nan
         tables["barrier"]["speedup"] = reference / tables["barrier"]["time_per_update_s"]
         timed = tables["wall_clock"]
         timed["update_s"] = timed["time_s"] / timed["updates"]
-        timed["throughput_speedup"] = _speedup(timed, ["replicate", "repeat"], "update_s")
+        timed["throughput_speedup"] = speedup_of(timed, ["replicate", "repeat"], "update_s")
         return {name: tables[name][list(columns)] for name, columns in self.TABLES.items()}
-
-
-def _outcome(schedule: Schedule, result: Replay, workers: int) -> dict[str, Any]:
-    """The columns that say how a replay ended."""
-    updates = len(result.gaps) - 1
-    used = schedule.first(updates)
-    reached = result.reached >= 0
-    return {
-        "updates": updates,
-        "time_to_tol_s": float(schedule.update_s[updates - 1]) if reached else np.nan,
-        "max_delay": int(used.delays.max()),
-        "delay_bound": used.delay_bound(workers),
-        "censored": not reached,
-        "fail_step": result.fail_step,
-    }
-
-
-def _speedup(table: pd.DataFrame, group: list[str], time: str) -> pd.Series[float]:
-    """Time of the normal single worker in the same group over the row's own."""
-    single = table[table["workers"] == 1]
-    if "case" in table:
-        single = single[single["case"] == "normal"]
-    reference = table[group].merge(single[[*group, time]], on=group, how="left")[time]
-    return reference / table[time]
 
 
 EXPERIMENT = Azopg
