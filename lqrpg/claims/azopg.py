@@ -54,7 +54,7 @@ _SEEDS = distinct(
     "azopg",
     "P1, Section V, Fig. 3a",
     "AZOPG converges linearly for every number of workers.",
-    measures="least R² of log gap against updates, over the last decade of the gap, all fleets and seeds",
+    measures="least R² of log gap against updates, over the last decade of the gap, all numbers of workers and seeds",
     accepted=(0.99, 1.0),
     because="a bound: sublinear decay t^-p with p up to 2 stays below 0.99 over a decade",
     needs=(_TWO_DECADES, _POINTS),
@@ -75,10 +75,10 @@ def _last_decade_fit(run: pd.DataFrame) -> float:
     "azopg",
     "P1, Section V, Fig. 3a and 3c",
     "The time to the tolerance is inversely proportional to the number of workers.",
-    measures="worst T_1 / (M T_M), all workers alike, same samples for all fleets",
+    measures="worst T_1 / (M T_M), homogeneous workers, same samples for all numbers of workers",
     accepted=(0.9, 1.1),
     because=_TENTH,
-    caveat="with the same samples for all fleets this measures throughput; see azopg_inverse_time_independent",
+    caveat="with the same samples for all numbers of workers this measures throughput; see azopg_inverse_time_independent",
     needs=(_FLEETS, _LONG_ENOUGH),
 )
 def inverse_time(tables: Tables) -> float:
@@ -91,7 +91,7 @@ def inverse_time(tables: Tables) -> float:
     "azopg_inverse_time_independent",
     "azopg",
     "P1, Section V, Fig. 3a and 3c",
-    "The same, with samples of its own for every fleet.",
+    "The same, with independent samples for every number of workers.",
     measures="standard errors between the slope of log time against log M and -1",
     accepted=(-3.0, 3.0),
     because=_THREE_ERRORS,
@@ -141,7 +141,7 @@ def stabilising(tables: Tables) -> float:
     "azopg",
     "P1, Theorem 1 and the remark after it",
     "The number of rollouts to the tolerance does not depend on the number of workers.",
-    measures="standard errors between the slope of log rollouts against log M and 0, own samples for each fleet",
+    measures="standard errors between the slope of log rollouts against log M and 0, independent samples for each number of workers",
     accepted=(-3.0, 3.0),
     because=_THREE_ERRORS,
     needs=(_FLEETS, _SEEDS),
@@ -159,7 +159,7 @@ def rollouts_independent_of_workers(tables: Tables) -> float:
     "P1, Theorem 1",
     "The number of rollouts is proportional to log(1/tolerance).",
     measures="updates for the second half of the last decade of the gap over those for its first half: "
-    "the largest over fleets of the median over replicates",
+    "the largest over numbers of workers of the median over replicates",
     accepted=(0.0, 1.46),
     because="a bound: proportional gives 1 and slower starts less; decay t^-p with p up to 3 gives 10^(1/6) or more",
     caveat="several modes decay at their own rates, so the ratio comes down to 1 only as the tolerance tightens",
@@ -188,7 +188,7 @@ def _half_decade_ratio(run: pd.DataFrame) -> float:
     "azopg",
     "P1, Lemma 2",
     "At most floor(t_max (M-1) / (t_min N)) + 1 updates fall into one estimate, slow case included.",
-    measures="largest excess of a delay over that bound, fleets of the paper",
+    measures="largest excess of a delay over that bound, numbers of workers of the paper",
     accepted=(-np.inf, 0),
     because="the lemma's bound, with the realised times",
 )
@@ -200,12 +200,12 @@ def delay_bound(tables: Tables) -> float:
 @claim(
     "azopg_delay_bound_large_fleets",
     "azopg",
-    "P1, Lemma 2, beyond the paper's fleets",
-    "Delays of large fleets are bounded in the same way.",
+    "P1, Lemma 2, beyond the paper's numbers of workers",
+    "Delays of many workers are bounded in the same way.",
     measures="largest excess of a delay over floor((M-1) (floor(t_max/t_min) + 1) / N) + 1, up to thousands of workers",
     accepted=(-np.inf, 0),
     because="a bound: a worker's pushes are t_min or more apart",
-    change="the lemma counts t_max/t_min pushes a worker in an estimate; one more fits in, and large fleets reach it",
+    change="the lemma counts t_max/t_min pushes a worker in an estimate; one more fits in, and many workers reach it",
     needs=(_LARGE_FLEETS,),
 )
 def delay_bound_large_fleets(tables: Tables) -> float:

@@ -151,7 +151,7 @@ def direct_noise(tables: Tables) -> float:
     accepted=(1.0, 1.0),
     because=_ALL,
     change="0.001 is taken as the standard deviation of the entries; the paper prints it as their variance, with which "
-    "every run is lost within some 30 iterations (deviation=0.0316)",
+    "every run diverges within some 30 iterations (deviation=0.0316)",
     needs=(_STEP_HAS_FALLEN,),
 )
 def biased_vanishing_converges(tables: Tables) -> float:
@@ -164,10 +164,10 @@ def biased_vanishing_converges(tables: Tables) -> float:
     "sgd_biased",
     "P4, Section V, Fig. 4",
     "With constant bias, or with constant step, it does not converge.",
-    measures="fraction of runs of the three other cases that end above a hundredth of the first gap, or are lost",
+    measures="fraction of runs of the three other cases that end above a hundredth of the first gap, or diverge",
     accepted=(1.0, 1.0),
     because=_ALL,
-    caveat="with constant bias all runs are lost before the step falls first: a vanishing step cannot help them",
+    caveat="with constant bias all runs diverge before the step falls first: a vanishing step cannot help them",
     needs=(_STEP_HAS_FALLEN,),
 )
 def biased_others_do_not(tables: Tables) -> float:
@@ -215,7 +215,7 @@ def indirect_constant_diverges(tables: Tables) -> float:
     "sgd_indirect_policies_alike",
     "sgd_indirect",
     "P4, Section V, Fig. 5",
-    "Off- and on-policy excitation do alike.",
+    "Off- and on-policy excitation perform alike.",
     measures="median final gap on-policy over off-policy, decreasing step",
     accepted=(0.8, 1.25),
     because="the paper's word 'similar', read as within a quarter",

@@ -44,7 +44,7 @@ _ADJUSTED_STAIRS = computed(
     "With the printed parameters the descent goes on to a plateau (constant) and below it (varying).",
     measures="fraction of printed runs, constant and varying, that keep stability to the end",
     accepted=(1.0, 1.0),
-    because="the paper shows no lost run, and a lost run has neither a plateau nor a lower gap",
+    because="the paper shows no diverged run, and a diverged run has neither a plateau nor a lower gap",
     caveat="perturbed gains are sometimes unstable and their costs heavy-tailed; see docs/figure6.md",
     needs=(setting("printed.iterations", 1e5, "the figure's curves go on as far as that"),),
     discrepancy="every run with the printed parameters diverges; docs/figure6.md explains why",

@@ -1,4 +1,4 @@
-"""Figures of P1: the fleet, its timeline, convergence and speedup, the limit of staleness, the price of barriers."""
+"""Figures of P1: the workers, their timeline, convergence and speedup, the limit of staleness, the price of barriers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 VERSION_SHADES = ("#FFFFFF", "#DCE9F5", "#A9CBE6", "#6FA8D3", "#3B83BD", "#1F5F94", "#103F68")
-CASE_NAMES = {"normal": "all workers alike", "slow": "half of the workers slowed"}
+CASE_NAMES = {"normal": "homogeneous workers", "slow": "half of the workers slowed"}
 
 
 @figure("azopg_fig1", "azopg", "P1 Fig. 1: the master and its asynchronous workers")
@@ -184,7 +184,7 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
             axis.fill_between(spread.min().index, spread.min(), spread.max(), color=colour, alpha=BAND, lw=0)
     axis.plot([], [], color="#888888", lw=0.9, label="ideal lines")
     if len(independent):
-        axis.fill_between([], [], color="#444444", alpha=BAND, lw=0, label="range, each fleet its own samples")
+        axis.fill_between([], [], color="#444444", alpha=BAND, lw=0, label="range, independent samples")
     axis.set(xlabel="number of workers M", ylabel="speedup $T_1 / T_M$")
     axis.set_title("speedup")
     axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
@@ -220,7 +220,7 @@ def scaling(tables: Tables) -> Figure:
         right.plot(delays.index[delays > 0], delays[delays > 0], label=label, **style)
     left.plot([], [], ls="", marker="x", color="#444444", label="tolerance not met")
     left.axhline(1.0, color="#888888", lw=0.9)
-    left.set(ylabel="efficiency $T_1 / (M\\, T_M)$", ylim=(0, 1.15), title="speedup a worker")
+    left.set(ylabel="efficiency $T_1 / (M\\, T_M)$", ylim=(0, 1.15), title="speedup per worker")
     right.set_yscale("log")
     right.set(ylabel="mean delay (updates)", title="staleness")
     right.axhline(1.0, color="#888888", lw=0.9)
@@ -264,7 +264,7 @@ def barrier(tables: Tables) -> Figure:
                 label=label,
             )
         axis.set(xlabel="number of workers M", title=CASE_NAMES[case], xlim=(0, top + 0.4), ylim=(0, top + 0.6))
-    axes[0].set_ylabel("updates a second, over one worker's")
+    axes[0].set_ylabel("updates per second, relative to one worker")
     axes[0].legend(loc="upper left", fontsize=7)
     panel_letters(axes)
     return canvas

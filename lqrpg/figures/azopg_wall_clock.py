@@ -62,9 +62,9 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
         axis.errorbar(median.index, median, bars, fmt=marker, color=colour, ms=4, lw=0.9, label=CASE_NAMES[case])
         forecast = predicted[rows].groupby(table["workers"]).median()
         axis.plot(forecast.index, forecast, ls="", marker=marker, ms=9, mfc="none", mec=colour, mew=0.8)
-    axis.plot([], [], ls="", marker="o", ms=9, mfc="none", mec="#444444", mew=0.8, label="the virtual clock's word")
-    axis.set(ylabel="updates a second, over one worker's", ylim=(0, 1.35 * top))
-    axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} by the wall clock")
+    axis.plot([], [], ls="", marker="o", ms=9, mfc="none", mec="#444444", mew=0.8, label="virtual-clock prediction")
+    axis.set(ylabel="updates per second, relative to one worker", ylim=(0, 1.35 * top))
+    axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} in wall-clock time")
     title = f"{table['repeat'].nunique()} run(s) each: median, range"
     axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
 
@@ -81,8 +81,8 @@ def _errors(axis: Axes, table: pd.DataFrame) -> None:
         rows = table["case"] == case
         axis.plot(table.loc[rows, "workers"], errors[rows], ls="", marker=marker, color=colour, ms=4)
     axis.axhline(0.0, color="#888888", lw=0.9)
-    axis.set(ylabel="time over the prediction (%)", ylim=(min(0.0, 1.2 * errors.min()), max(1.0, 1.3 * errors.max())))
+    axis.set(ylabel="time beyond the prediction (%)", ylim=(min(0.0, 1.2 * errors.min()), max(1.0, 1.3 * errors.max())))
     overhead = table["master_overhead_us"].median()
     axis.set_title("what the virtual clock leaves out")
-    note = f"a push and the pull after it: {overhead / 1e3:.2g} ms"
+    note = f"push-pull round trip: {overhead / 1e3:.2g} ms"
     axis.text(0.97, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize=7)

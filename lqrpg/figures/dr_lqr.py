@@ -56,7 +56,7 @@ def _all_batches(axis: Axes, curves: pd.DataFrame, settings: dict[str, Any], sho
     runs = settings["replicates"]
     for index, (batch_size, rows) in enumerate(curves[curves["method"] == "dr"].groupby("batch_size")):
         lost = runs - int(rows["n_stable"].iloc[-1])
-        label = f"M = {batch_size}" + (f" ({lost} lost)" if lost else "")
+        label = f"M = {batch_size}" + (f" ({lost} diverged)" if lost else "")
         style = {"color": COLOURS[index % len(COLOURS)], "ls": DASHES[index % len(DASHES)]}
         _median_and_band(axis, rows, shown, label, style)
     axis.set(xlabel="steps", ylabel=shown[1], title=f"DR, every M, {runs} runs each")
@@ -70,7 +70,7 @@ def _lost_stability(table: pd.DataFrame, method: str) -> str:
     """The legend's title: what the bands are, and whether any run was lost."""
     last = table[table["method"] == method].groupby("batch_size")[["n_stable"]].last()
     lost = (table.attrs["settings"]["replicates"] - last["n_stable"]).sum()
-    return "median, 25–75 %; " + ("no run lost stability" if lost == 0 else "lost runs count as infinite")
+    return "median, 25–75 %; " + ("no run diverged" if lost == 0 else "diverged runs count as infinite")
 
 
 def _median_and_band(axis: Axes, rows: pd.DataFrame, shown: Scale, label: str, style: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Sc
     for method, rows in curves.groupby("method"):
         lost = settings["replicates"] - int(rows["n_stable"].iloc[-1])
         style = {"color": METHOD_COLOURS[method], "ls": METHOD_DASHES[method]}
-        label = METHOD_NAMES[method] + (f", {lost} lost" if lost else "")
+        label = METHOD_NAMES[method] + (f", {lost} diverged" if lost else "")
         _median_and_band(axis, rows, shown, label, style)
         sampled = wiggles[(wiggles["method"] == method) & np.isfinite(wiggles["monte_carlo"])]
         axis.plot(sampled["step"], cost(sampled["monte_carlo"]), color=METHOD_COLOURS[method], lw=0.6, zorder=1)
@@ -116,12 +116,12 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
     for method, filled in (("sa", False), ("dr", True)):
         norms = kept.loc[kept["method"] == method, "gain_norm"]
         lost = int((final["method"] == method).sum()) - len(norms)
-        label = f"{METHOD_NAMES[method]}, σ = {norms.std():.2g}" + (f", {lost} lost" if lost else "")
+        label = f"{METHOD_NAMES[method]}, σ = {norms.std():.2g}" + (f", {lost} diverged" if lost else "")
         fill: dict[str, Any] = (
             {"histtype": "stepfilled", "alpha": 0.75, "lw": 0} if filled else {"histtype": "step", "lw": 1.4}
         )
         if len(norms) == 0:
-            axis.plot([], [], color=METHOD_COLOURS[method], label=f"{METHOD_NAMES[method]}, all {lost} lost")
+            axis.plot([], [], color=METHOD_COLOURS[method], label=f"{METHOD_NAMES[method]}, all {lost} diverged")
             continue
         axis.hist(norms, bins=edges, color=METHOD_COLOURS[method], label=label, **fill)
     best = float(tables["optimum"]["gain_norm"].iloc[0])
@@ -144,7 +144,7 @@ def runtime(tables: Tables) -> Figure:
     canvas = Figure(figsize=(10.6, 1.9 + 0.5 * len(counts)))
     left, right = canvas.subplots(1, 2, width_ratios=[3, 2])
     _seconds_table(left, table, counts)
-    left.set_title(f"processor seconds a controller: {settings['steps']:,} steps, M = {settings['compared']}")
+    left.set_title(f"CPU time (s) per controller: {settings['steps']:,} steps, M = {settings['compared']}")
     _ratios(right, table, counts)
     panel_letters([left, right])
     canvas.supxlabel(f"{settings['runtime']['repeats']} pairs each, on one core of {_device(table)}", fontsize=7)
@@ -191,7 +191,7 @@ def _ratios(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
             axis.fill_betweenx([place - 0.38, place + 0.38], *np.sort(ratios)[list(ranks)], **_INTERVAL)
     paper = PAPER_SECONDS["dr"] / PAPER_SECONDS["sa"]
     axis.axvline(paper, color=COLOURS[2], lw=1.0, ls=DASHES[1])
-    axis.plot([], [], ls="", marker=".", color=COLOURS[1], label="a pair")
+    axis.plot([], [], ls="", marker=".", color=COLOURS[1], label="one pair")
     axis.plot([], [], color="black", lw=1.6, label="median")
     axis.fill_between([], [], [], label="its 99 % interval", **_INTERVAL)
     axis.plot([], [], color=COLOURS[2], lw=1.0, ls=DASHES[1], label=f"the paper's {paper:.2f}")

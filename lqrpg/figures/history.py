@@ -61,4 +61,4 @@ def _curve(axis: Axes, history: pd.DataFrame, column: str, **look: Any) -> None:
 def _fate(history: pd.DataFrame) -> str:
     """What became of a run that did not go on."""
     is_lost = history["status"].iloc[-1] != "completed"
-    return f", lost at i = {history['iteration'].iloc[-1]}" if is_lost else ""
+    return f", diverged at i = {history['iteration'].iloc[-1]}" if is_lost else ""

@@ -87,7 +87,7 @@ def _pairs(tables: Tables, names: dict[str, str]) -> Figure:
             gap_curve(axis, own, ends, index, f"{label}: {fate(ends)}")
         iterations_axis(axis, rows)
         axis.set_title(title)
-        axis.legend(loc="lower left", fontsize=7, title="median, range; open marks: a run is lost", title_fontsize=7)
+        axis.legend(loc="lower left", fontsize=7, title="median, range; open marks: a run diverges", title_fontsize=7)
     axes[1].set_ylabel("")
     low = float(rows["gap"].min())
     axes[0].set_ylim(bottom=low / 8.0)

@@ -74,4 +74,4 @@ def _part(axis: Axes, part: str, rows: pd.DataFrame, outcomes: pd.DataFrame, bia
     iterations_axis(axis, rows)
     low, high = min(float(rows["gap"].min()), float(bias["gap"].min())), float(rows["gap"].max())
     axis.set_ylim(low / 25.0, high * 1.5)
-    axis.legend(loc="lower left", fontsize=6.5, title="median, range; open marks: a run is lost", title_fontsize=6.5)
+    axis.legend(loc="lower left", fontsize=6.5, title="median, range; open marks: a run diverges", title_fontsize=6.5)

@@ -42,8 +42,8 @@ def curves(tables: Tables) -> Figure:
             seconds = float(times["seconds_per_iteration"][method.method])
             _curve(right, rows, rows["iteration"].to_numpy(float) * seconds, look)
             handles[look["label"]] = right.lines[-1]
-    left.set(xlabel="samples of the plant", ylabel=GAP, title=f"samples, on {_plant(table)}")
-    right.set(xlabel="processor time (s), one thread", title="time of compiled methods, simulated samples included")
+    left.set(xlabel="plant samples", ylabel=GAP, title=f"plant samples ({_plant(table)})")
+    right.set(xlabel="CPU time (s), one thread", title="CPU time of compiled methods, incl. simulation")
     for axis in (left, right):
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
@@ -67,7 +67,7 @@ def _plant(table: pd.DataFrame) -> str:
 
 def _look(method: Any, lost: int) -> dict[str, Any]:
     """The look of a method's place, whoever else takes part, and its label."""
-    return {**look_of(method.place), "label": method.label + (f", {lost} lost" if lost else "")}
+    return {**look_of(method.place), "label": method.label + (f", {lost} diverged" if lost else "")}
 
 
 def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) -> None:
@@ -85,20 +85,20 @@ def _note(axis: Axes, head: str, labels: list[str]) -> None:
         axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
 
 
-@figure("shootout_summary", "shootout", "all methods on one plant: samples and seconds to a gap, final gaps, lost runs")
+@figure("shootout_summary", "shootout", "all methods on one plant: samples and seconds to a gap, final gaps, diverged runs")
 def summary(tables: Tables) -> Figure:
     """What each method is given, which step size the pilot runs chose, and what each gap costs (medians)."""
     targets = sorted(tables["targets"]["target"].unique(), reverse=True)
     rows = [_row(tables, method, targets) for method in tables["methods"].itertuples()]
     head = ["method", "is given", "step\nsize"]
     head += [f"{kind}\nto {target:g}" for kind in ("samples", "seconds") for target in targets]
-    head += ["final gap:\nmedian (quartiles)", "lost"]
+    head += ["final gap:\nmedian (quartiles)", "diverged"]
     widths = [0.16, 0.2, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
     canvas = Figure(figsize=(7.0 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
     axis = canvas.add_subplot()
     axis.axis("off")
     device = tables["runtime"]["device"].iloc[0]
-    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of processor time, {device}{_rollouts(tables)}")
+    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}")
     drawn = axis.table(
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
     )
@@ -151,5 +151,5 @@ def _step_size(tables: Tables, name: str) -> str:
 
 def _short(gap: float) -> str:
     if not np.isfinite(gap):
-        return "lost"
+        return "diverged"
     return _plain(gap) if gap >= LEAST else f"< {_plain(LEAST)}"

@@ -255,7 +255,7 @@ def test_the_settings_of_figures_5_and_6_in_python_give_the_numbers_of_the_table
     """Over as many iterations as take a second."""
     system = Boeing747()
     table = load_tables(RESULTS / experiment / "paper")["trajectories"]
-    told = table[(table["case"] == case) & (table["run"] == 0) & table["iteration"].between(1, 500)]
+    told = table[(table["case"] == case) & (table["replicate"] == 0) & table["iteration"].between(1, 500)]
     seed = np.random.SeedSequence(0, spawn_key=[zlib.crc32(word.encode()) for word in (experiment, case)] + [0])
     marks = told["iteration"].to_numpy()
     found = minimise(
