@@ -40,7 +40,7 @@ def tables_of(settings):
         ("methods=[two_point,two_point]", "distinct names"),
         ("replicates=0", "replicates=0: expected an integer"),
         ("points=1", "points=1"),
-        ("targets=[1.5]", r"distinct, in \(0, 1\)"),
+        ("targets=[1.5]", r"distinct numbers between 0 and 1"),
         ("radius=-1", r"radius=-1\.0"),
         ("rollouts=7", "rollouts=7: expected an even number: .*for the method two_point"),
         ("start_samples=5", "start_samples=5: expected at least .*for the method indirect"),

@@ -277,7 +277,7 @@ def test_a_run_that_is_lost_at_once_is_named_and_its_samples_are_not_denied(tmp_
     drawn = lost.plot()
     drawn.savefig(tmp_path / "lost.png")
     (text,) = drawn.axes[0].get_legend().get_texts()
-    assert text.get_text() == f"two-point, lost at i = {lost.state.iteration}"
+    assert text.get_text() == f"two-point, diverged at i = {lost.state.iteration}"
     assert not drawn.axes[1].texts
     assert [text.get_text() for text in minimise(PolicyIteration(), PLANT, START, steps=3).plot().axes[1].texts]
 

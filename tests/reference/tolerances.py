@@ -52,6 +52,7 @@ AMPLIFIED: Mapping[str, tuple[str, Mapping[str, float]]] = {
         IMPROVED,
         {"gain_error": 8e-7, "weighted_error": 4e-7, "k1": 3e-7, "k2": 7e-7},
     ),
+    "qsa_policy_iteration/gains": (IMPROVED, {"value": 7e-7}),
     "dr_lqr/final": (COST_RATIO, {"excess": 3e-13}),
     "dr_lqr/curves": (COST_RATIO, {"p25": 3e-13, "median": 3e-13, "p75": 3e-13}),
     "dr_lqr/wiggles": (COST_RATIO, {"quadrature": 3e-13, "monte_carlo": 3e-13}),
