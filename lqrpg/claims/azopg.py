@@ -78,7 +78,7 @@ def _last_decade_fit(run: pd.DataFrame) -> float:
     measures="worst T_1 / (M T_M), homogeneous workers, same samples for all numbers of workers",
     accepted=(0.9, 1.1),
     because=_TENTH,
-    caveat="with the same samples for all numbers of workers this measures throughput; see azopg_inverse_time_independent",
+    caveat="as all see the same samples this measures throughput; see azopg_inverse_time_independent",
     needs=(_FLEETS, _LONG_ENOUGH),
 )
 def inverse_time(tables: Tables) -> float:
@@ -141,7 +141,7 @@ def stabilising(tables: Tables) -> float:
     "azopg",
     "P1, Theorem 1 and the remark after it",
     "The number of rollouts to the tolerance does not depend on the number of workers.",
-    measures="standard errors between the slope of log rollouts against log M and 0, independent samples for each number of workers",
+    measures="standard errors between the slope of log rollouts against log M and 0, independent samples for each M",
     accepted=(-3.0, 3.0),
     because=_THREE_ERRORS,
     needs=(_FLEETS, _SEEDS),

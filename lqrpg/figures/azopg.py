@@ -1,4 +1,4 @@
-"""Figures of P1: the workers, their timeline, convergence and speedup, the limit of staleness, the price of barriers."""
+"""Figures of P1: workers and their timeline, convergence, speedup, the limit of staleness, the price of barriers."""
 
 from __future__ import annotations
 

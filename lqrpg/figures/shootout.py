@@ -85,7 +85,7 @@ def _note(axis: Axes, head: str, labels: list[str]) -> None:
         axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
 
 
-@figure("shootout_summary", "shootout", "all methods on one plant: samples and seconds to a gap, final gaps, diverged runs")
+@figure("shootout_summary", "shootout", "methods on one plant: samples and seconds to a gap, final gaps, diverged runs")
 def summary(tables: Tables) -> Figure:
     """What each method is given, which step size the pilot runs chose, and what each gap costs (medians)."""
     targets = sorted(tables["targets"]["target"].unique(), reverse=True)

@@ -259,11 +259,11 @@ def test_launchers_fit_libraries_of_their_own_family_and_slurm_all(library, open
 
 def test_a_launcher_of_another_mpi_is_noticed_before_mpi_is_started():
     code = (
-        "from lqrpg.backends import mpi_world\n"
+        "from lqrpg.backends.mpi import world\n"
         "from lqrpg.backends.base import LauncherError\n"
-        "mpi_world.fits_launcher = lambda library: False\n"
-        "try:\n    mpi_world.join(4)\n"
-        "except LauncherError:\n    print(mpi_world.MPI.Is_initialized())\n"
+        "world.fits_launcher = lambda library: False\n"
+        "try:\n    world.join(4)\n"
+        "except LauncherError:\n    print(world.MPI.Is_initialized())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -110,7 +110,7 @@ def processes_in(folder, word="mpi"):
             environment = dict(
                 item.split("=", 1) for item in (process / "environ").read_text().split("\0") if "=" in item
             )
-            is_rank = "mpi_rank" in command or "lqrpg\0run" in command
+            is_rank = "backends.mpi.rank" in command or "lqrpg\0run" in command
             found.append((int(process.name), environment.get("PMI_RANK") if is_rank else None))
         except OSError:
             continue

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak]
 KINDS = {
     "worker": lambda what: "popen_loky" in what and "resource_tracker" not in what,
     "parent": lambda what: False,
-    "rank": lambda what: "mpi_rank" in what and "mpiexec" not in what,
+    "rank": lambda what: "backends.mpi.rank" in what and "mpiexec" not in what,
     "any": lambda what: True,
 }
 CASES = list(itertools.product(KINDS, [signal.SIGKILL, signal.SIGTERM]))
