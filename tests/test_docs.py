@@ -203,7 +203,13 @@ def try_command(page: Path, words: list[str]) -> None:
         chosen([word for word in options[NAMING[verb]] if "=" not in word], choices("experiment"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name, marks=[pytest.mark.slow] if name == "docs/plants.md" else [])
+        for page, name in zip(PAGES, NAMES, strict=True)
+    ],
+)
 def test_commands_are_right(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words in {tuple(words): words for words in commands(page) if not names_an_example(words, page)}.values():

@@ -77,9 +77,9 @@ class State:
     --------
     >>> import numpy as np
     >>> from lqrpg import ExactGradient, Plant
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
     >>> method = ExactGradient(step_size=0.1)
-    >>> first = method.start(plant, 0.3 * np.eye(2))
+    >>> first = method.start(plant, 0.3 * np.eye(3))
     >>> second = method.step(first)
     >>> first.iteration, second.iteration, bool(np.all(second.gain == method.step(first).gain))
     (0, 1, True)
@@ -144,8 +144,8 @@ class Method(ABC):
     ...
     ...     def update(self, state):
     ...         return state.gain - self.step_size * np.sign(cost_gradient(state.plant, state.gain)), None
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
-    >>> found = minimise(SignDescent(step_size=0.01), plant, 0.3 * np.eye(2), steps=30)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
+    >>> found = minimise(SignDescent(step_size=0.01), plant, 0.3 * np.eye(3), steps=30)
     >>> bool(found.history["gap"].iloc[-1] < 0.001), str(found.status)
     (True, 'completed')
     """

@@ -74,10 +74,10 @@ class Result:
     --------
     >>> import numpy as np
     >>> from lqrpg import Plant, PolicyIteration, minimise
-    >>> plant = Plant(A=np.eye(2), B=np.eye(2), Q=np.eye(2), R=np.eye(2), Sigma=np.eye(2), sample_time=1)
-    >>> found = minimise(PolicyIteration(), plant, np.eye(2), steps=3)
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
+    >>> found = minimise(PolicyIteration(), plant, np.eye(3), steps=3)
     >>> found.gains.shape, found.iterations.tolist(), str(found.status)
-    ((4, 2, 2), [0, 1, 2, 3], 'completed')
+    ((4, 3, 3), [0, 1, 2, 3], 'completed')
     """
 
     method: Method

@@ -36,6 +36,7 @@ def uniform_of(state, count: int):
     return numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dr", "sa"])
 def test_the_compiled_descent_is_the_algorithm_written_plainly(method, tmp_path):
     settings = family_of(TWO, tmp_path)
@@ -68,6 +69,7 @@ def test_trials_depend_on_neither_their_grouping_nor_on_steps_made_together(meth
         assert again.gains[0].tobytes() == whole.gains[-1].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dr", "sa"])
 def test_the_cart_pole_in_a_file_descends_like_the_packages_own(method, tmp_path):
     """The same streams give the same lengths, so gains agree far below what randomness would allow."""

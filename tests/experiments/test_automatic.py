@@ -70,6 +70,7 @@ def biased(name, state=1.0, cost=1.0):
     return system, sgd_automatic.bias(SimpleNamespace(system=system))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MASSES)
 def test_a_constant_bias_lets_descent_level_off_at_a_tenth_of_the_gap(name):
     system, size = biased(name)

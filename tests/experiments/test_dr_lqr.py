@@ -88,7 +88,7 @@ def test_runs_that_lose_stability_are_counted_and_shown(axis):
     with house_style():
         drawn = figures()["dr_lqr_fig1"].draw(tables)
     labels = [text.get_text() for axis in drawn.axes for text in axis.get_legend().get_texts()]
-    assert any("lost" in label for label in labels)
+    assert any("diverged" in label for label in labels)
 
 
 def test_a_gain_that_does_not_stabilise_is_refused_with_the_lengths(lqrpg, tmp_path):

@@ -11,7 +11,7 @@ from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array, Plant
 
-SIZES = ((4, 1), (5, 4))
+SIZES = ((4, 1), pytest.param((5, 4), marks=pytest.mark.slow))
 COUNT = 19  # one full lane group and a partial one
 
 

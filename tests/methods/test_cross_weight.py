@@ -102,8 +102,8 @@ def test_costs_and_gradients_are_those_of_the_whole_stage_cost(time, seed):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_a_gain_that_is_given_comes_back_and_gains_that_are_found_are_the_users(method):
-    plant = cross_plant(11, "discrete")
-    first = optimal_gain(plant) + 0.03 * np.random.default_rng(2).normal(size=(2, 3))
+    plant = cross_plant(11, "discrete", 3, 3)
+    first = optimal_gain(plant) + 0.03 * np.random.default_rng(2).normal(size=(3, 3))
     found = minimise(method, plant, first, steps=4, seed=3)
     np.testing.assert_array_equal(found.gains[0], first)
     assert found.state.plant.has_cross_weight
@@ -120,8 +120,8 @@ def test_a_gain_that_is_given_comes_back_and_gains_that_are_found_are_the_users(
 
 @pytest.mark.parametrize("method", METHODS[:3], ids=lambda method: method.name)
 def test_methods_that_know_the_model_reach_the_optimum_of_scipy(method):
-    plant = cross_plant(11, "discrete")
-    first = optimal_gain(plant) + 0.03 * np.random.default_rng(2).normal(size=(2, 3))
+    plant = cross_plant(11, "discrete", 3, 3)
+    first = optimal_gain(plant) + 0.03 * np.random.default_rng(2).normal(size=(3, 3))
     found = minimise(method, plant, first, steps=60_000 if method.name != "policy iteration" else 8)
     np.testing.assert_allclose(found.gain, scipy_gain(plant), rtol=1e-5, atol=1e-6)
 

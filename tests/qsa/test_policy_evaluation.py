@@ -250,7 +250,7 @@ def test_data_without_excitation_end_the_iteration():
     np.testing.assert_array_equal(model_free_policy_iteration(rest, EVALUATED, 8, 1e-8), EVALUATED[None])
 
 
-@settings(deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(gains)
 def test_exact_policy_iteration_is_monotone_and_quadratic(gain):
     errors = iteration_errors(PLANT, exact_policy_iteration(PLANT, gain, 12))

@@ -239,7 +239,7 @@ def test_matlab_objects_are_refused_by_name(tmp_path):
     ("experiment", "extra"),
     [
         ("azopg", ["max_updates=20", "scaling.fleets=[1]", "scaling.batch_sizes=[8]"]),
-        ("sgd_indirect", ["system.convert_to=0.1", "system.K0=[5,4]"]),
+        pytest.param("sgd_indirect", ["system.convert_to=0.1", "system.K0=[5,4]"], marks=pytest.mark.slow),
         ("qsa_policy_iteration", ["gain=null", "exploration.gain=null"]),
         ("qsa_policy_evaluation", ["gain=null", "exploration.gain=null"]),
     ],
