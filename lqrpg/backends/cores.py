@@ -15,14 +15,21 @@ def usable_cores() -> int:
     Raises
     ------
     SettingError
-        If that variable is no whole number.
+        If that variable is no integer.
     """
+    require_core_limit()
     import joblib
 
+    return int(joblib.cpu_count())
+
+
+def require_core_limit() -> None:
+    """Reject a limit of joblib's that is no integer; `SettingError` in one line."""
+    limit = os.environ.get(_LIMIT)
     try:
-        return int(joblib.cpu_count())
+        int(limit or 1)
     except ValueError:
         raise SettingError(
-            f"{_LIMIT}={os.environ.get(_LIMIT)}: expected a whole number of cores; this variable of the environment is "
-            f"joblib's: unset {_LIMIT}, or export {_LIMIT}=2"
+            f"{_LIMIT}={limit}: expected a whole number of cores; this variable of the environment is joblib's: "
+            f"unset {_LIMIT}, or export {_LIMIT}=2"
         ) from None

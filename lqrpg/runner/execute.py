@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.backends.choice import backend
-from lqrpg.backends.cores import usable_cores
+from lqrpg.backends.cores import require_core_limit
 from lqrpg.backends.mpi import env
 from lqrpg.checks import SettingError
 from lqrpg.results import provenance
@@ -102,7 +102,7 @@ def execute_all(
     with ExitStack() as stack:
         open_ones = {number: job for number, job in enumerate(jobs) if force or not is_settled(*job)}
         if open_ones:
-            usable_cores()  # an environment in which cores cannot be counted is rejected before anything is written
+            require_core_limit()  # an environment in which cores cannot be counted is rejected before anything is written
         for _, directory in open_ones.values():
             stack.enter_context(directory.locked())
         opened = {number: _open(*job, force, report.say) for number, job in open_ones.items()}
