@@ -102,7 +102,7 @@ def execute_all(
     with ExitStack() as stack:
         open_ones = {number: job for number, job in enumerate(jobs) if force or not is_settled(*job)}
         if open_ones:
-            require_core_limit()  # an environment in which cores cannot be counted is rejected before anything is written
+            require_core_limit()  # before anything is written
         for _, directory in open_ones.values():
             stack.enter_context(directory.locked())
         opened = {number: _open(*job, force, report.say) for number, job in open_ones.items()}
