@@ -37,7 +37,7 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "experiment": name,
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures().values() if figure.experiment == content["name"]},
-        "methods": [*content["methods"], *methods_declared()] if "methods" in content else [],
+        "methods": list(dict.fromkeys([*content["methods"], *methods_declared()])) if "methods" in content else [],
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
         "results": [_run(run) for run in finished_runs(results, content["name"], warn)],
     }
