@@ -1,6 +1,6 @@
 """Where experiments, methods, systems, figures, claims and YAML files are looked for: here, and in other packages.
 
-A package of the user's own has the same rooms as this one (`experiments/`, `methods/`, `systems/`, `figures/`,
+A package of the user's own has the same folders as this one (`experiments/`, `methods/`, `systems/`, `figures/`,
 `claims/`, `conf/`; those that it needs) and names itself under the entry point group `lqrpg.packages`:
 
     [project.entry-points."lqrpg.packages"]
@@ -44,30 +44,30 @@ def _folder(package: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
 
 
-def modules(room: str) -> list[str]:
-    """Dotted names of all modules of a room, package by package."""
+def modules(subpackage: str) -> list[str]:
+    """Dotted names of all modules of that folder, package by package."""
     return [
-        f"{package}.{room}.{file.stem}"
+        f"{package}.{subpackage}.{file.stem}"
         for package, folder in packages().items()
-        for file in sorted((folder / room).glob("*.py"))
+        for file in sorted((folder / subpackage).glob("*.py"))
         if not file.stem.startswith("_")
     ]
 
 
-def module_of(room: str, name: str) -> str | None:
-    """The dotted name of the first module of that name in a room."""
-    return next((module for module in modules(room) if module.rpartition(".")[2] == name), None)
+def module_of(subpackage: str, name: str) -> str | None:
+    """The dotted name of the first module of that name in such a folder."""
+    return next((module for module in modules(subpackage) if module.rpartition(".")[2] == name), None)
 
 
-def declaring(room: str, attribute: str) -> list[str]:
-    """Names of the modules of a room whose text assigns an attribute; none is imported for that."""
-    files = (file for folder in packages().values() for file in sorted((folder / room).glob("*.py")))
+def declaring(subpackage: str, attribute: str) -> list[str]:
+    """Names of the modules of such a folder whose text assigns an attribute; none is imported for that."""
+    files = (file for folder in packages().values() for file in sorted((folder / subpackage).glob("*.py")))
     assigned = re.compile(rf"^{attribute}\b.*=", re.MULTILINE)
     return list(dict.fromkeys(file.stem for file in files if assigned.search(file.read_text(encoding="utf-8"))))
 
 
 def load(module: str) -> ModuleType:
-    """Import a module of a room.
+    """Import a module of such a folder.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """The tables in the repository are those of today's code and settings, and every figure can be drawn from them."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def is_recomputed() -> bool:
+    """Whether the times of DR and SA are those of this machine, as after `make figures`, and not the committed ones."""
+    command = ["git", "diff", "--quiet", "HEAD", "--", "results/dr_lqr"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 1
 
 
 def test_the_tables_in_the_repository_are_whole_and_current(lqrpg):
@@ -34,7 +41,8 @@ def test_every_claim_is_tested_on_them_with_the_outcome_that_it_documents(lqrpg)
     rows = json.loads(ended.out)["claims"]
     assert len(rows) == len(claims())
     untested = {row["name"]: row["reason"] for row in rows if row["outcome"] == "not tested"}
-    # times that were measured on a busy machine do not decide
-    assert all(name == "dr_lqr_runtime" and "the interval" in reason for name, reason in untested.items()), untested
+    if is_recomputed():  # times that a busy machine has measured may not decide
+        assert "the interval" in untested.pop("dr_lqr_runtime", "the interval")
+    assert untested == {}
     assert {row["name"]: row["outcome"] for row in rows if not row["as_documented"]} == {}
     assert ended.code == 0, ended.err

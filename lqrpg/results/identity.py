@@ -15,9 +15,9 @@ from typing import Any
 
 from lqrpg.plugins import OWN, packages
 
-_DRAWING_ROOMS = ("figures", "claims")
-_ROOMS_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING_ROOMS)
-"""Rooms of this package whose modules change no number of a table; all others, and new ones, count."""
+_DRAWING = ("figures", "claims")
+_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING)
+"""Parts of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
 
 
@@ -97,8 +97,8 @@ def _is_numerical(module: str) -> bool:
     package = _package(module)
     if package is None:
         return False
-    room = module.removeprefix(f"{package}.").partition(".")[0]
-    return room not in (_ROOMS_WITHOUT_NUMBERS if package == OWN else _DRAWING_ROOMS)
+    part = module.removeprefix(f"{package}.").partition(".")[0]
+    return part not in (_WITHOUT_NUMBERS if package == OWN else _DRAWING)
 
 
 def _canonical(node: object) -> str:

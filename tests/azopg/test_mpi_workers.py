@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lqrpg.azopg import mpi_workers as mpi_clock
+from lqrpg.azopg import mpi_workers
 from lqrpg.azopg.master import Master
 from lqrpg.azopg.mpi_workers import run_ranks
 from lqrpg.azopg.replay import Objective, replay
@@ -57,8 +57,8 @@ def test_a_fleet_stops_at_its_time_limit(chain):
 
 def impatient(comm, **how):
     """On rank 0: a fleet whose master waits for nobody longer than it must."""
-    mpi_clock._SILENCE_S, mpi_clock._STRAGGLER_S = 0.05, 1.0
-    yield from mpi_clock._direct_fleet(comm, **how)
+    mpi_workers._SILENCE_S, mpi_workers._STRAGGLER_S = 0.05, 1.0
+    yield from mpi_workers._direct_fleet(comm, **how)
 
 
 def run_impatiently(chain, seconds):

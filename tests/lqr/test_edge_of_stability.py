@@ -84,17 +84,17 @@ def test_both_sides_are_told_apart_by_far_most_margins():
 
 
 @pytest.mark.parametrize("n", [pytest.param(3, marks=pytest.mark.slow), 4])
-@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
-def test_by_eigenvalues_and_lyapunovs_theorem(room, time, n):
+@pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_by_eigenvalues_and_lyapunovs_theorem(module, time, n):
     for loop in loops(time, n):
         plant, gain = plant_of(loop)
-        stable = room.is_stabilising(plant, gain)
+        stable = module.is_stabilising(plant, gain)
         assert_decided(stable, loop, time)
-        cost = room.cost(plant, gain)
+        cost = module.cost(plant, gain)
         assert np.isfinite(cost) == stable
         assert cost > 0.0
         if stable:
-            assert np.isfinite(room.gradient(plant, gain)).all()
+            assert np.isfinite(module.gradient(plant, gain)).all()
 
 
 def test_by_the_solver_of_one_plant():
@@ -131,18 +131,18 @@ def test_by_doubling():
         assert cost > 0.0
 
 
-@pytest.mark.parametrize("room", [discrete, continuous])
-def test_a_loop_that_overflows_does_not_stabilise(room):
+@pytest.mark.parametrize("module", [discrete, continuous])
+def test_a_loop_that_overflows_does_not_stabilise(module):
     plant, _ = plant_of(0.1 * np.eye(4))
     for size in (1e160, 1e300, 1e308):
         gain = np.array([[size, -size, 0.0, 0.0]])
-        assert not room.is_stabilising(plant, gain)
-        assert room.cost(plant, gain) == np.inf
+        assert not module.is_stabilising(plant, gain)
+        assert module.cost(plant, gain) == np.inf
 
 
-def optimum(room, plant):
+def optimum(module, plant):
     try:
-        return room.optimal_gain(plant)
+        return module.optimal_gain(plant)
     except np.linalg.LinAlgError:
         return None
 
@@ -151,7 +151,7 @@ def optimum(room, plant):
 @pytest.mark.parametrize("time", ["discrete", "continuous"])
 def test_an_optimum_is_stable_or_there_is_none(time, seeds):
     """Modes that an input hardly reaches, that cost next to nothing, or neither, on either side of the limit."""
-    room, found, lost = (discrete if time == "discrete" else continuous), 0, 0
+    module, found, lost = (discrete if time == "discrete" else continuous), 0, 0
     for seed in seeds:
         rng = np.random.default_rng(seed)
         n = int(rng.integers(2, 5))
@@ -163,12 +163,12 @@ def test_an_optimum_is_stable_or_there_is_none(time, seeds):
         B[0] *= reach
         Q = np.diag(np.r_[10.0 ** rng.uniform(-14, 0), np.ones(n - 1)])
         plant = Plant(A, B, Q, np.diag([10.0 ** rng.uniform(-8, 8)]), np.eye(n))
-        gain = optimum(room, plant)
+        gain = optimum(module, plant)
         if gain is None:
             lost += 1
             continue
         found += 1
-        assert np.isfinite(room.cost(plant, gain))
+        assert np.isfinite(module.cost(plant, gain))
         assert_decided(True, plant.closed_loop(gain), time)
     assert found > len(seeds) / 2
     assert lost > 0 or len(seeds) < 80  # the few are those of the quick tests

@@ -61,14 +61,14 @@ def gain_bound(plant: Plant, gain: Array, P: Array, time: str) -> float:
     return float(CONSTANT * plant.n_states**2 * (NORM(plant.B) * change * loop + own) / NORM(curvature, -2))
 
 
-@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
-def test_optimal_gains(room, time):
+@pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_optimal_gains(module, time):
     judged = 0
     for seed in range(40):
         rng = np.random.default_rng([seed, 3])
         plant, _ = hard_case(rng, 3, 1, time, rng.uniform(0.0, 8.0))
         try:
-            gain = room.optimal_gain(plant)
+            gain = module.optimal_gain(plant)
         except np.linalg.LinAlgError:
             continue
         if not is_stable(plant.A, plant.B, gain, time):
@@ -187,8 +187,8 @@ def closed_form(plant: Plant, time: str) -> Any:
     return (-linear + mp.sqrt(linear**2 + 4 * b**2 * q * r)) / (2 * b**2)
 
 
-@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
-def test_optima_of_one_state_over_many_decades(room, time):
+@pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_optima_of_one_state_over_many_decades(module, time):
     """Near the limit of stability too; the cost of the gain that is found is within 1e-6, or none is found."""
     found = 0
     for seed in range(500):
@@ -198,30 +198,30 @@ def test_optima_of_one_state_over_many_decades(room, time):
         parts = (a, *(10.0 ** rng.uniform(-8, 8, 3)), 1.0)
         plant = Plant(*(np.array([[part]]) for part in parts))
         try:
-            gain = room.optimal_gain(plant)
+            gain = module.optimal_gain(plant)
         except np.linalg.LinAlgError:
             continue
         found += 1
         with mp.workdps(DIGITS):
             best = closed_form(plant, time)
         assert abs(exact(plant, gain, time).cost / float(best) - 1.0) <= 1e-6
-        assert abs(riccati.optimum(room.EQUATION, plant).cost_to_go[0, 0] / float(best) - 1.0) <= 1e-6
+        assert abs(riccati.optimum(module.EQUATION, plant).cost_to_go[0, 0] / float(best) - 1.0) <= 1e-6
     assert found > 450
 
 
-@pytest.mark.parametrize(("room", "time"), [(discrete, "discrete"), (continuous, "continuous")])
-def test_optima_of_hard_plants_in_far_units(room, time):
+@pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
+def test_optima_of_hard_plants_in_far_units(module, time):
     found = 0
     for seed in range(60):
         rng = np.random.default_rng([seed, 7])
         plant, _ = hard_case(rng, int(rng.integers(1, 4)), 1, time, rng.uniform(0.0, 12.0))
         plant = plant._replace(B=plant.B * 10.0 ** rng.uniform(-8, 8), Q=plant.Q * 10.0 ** rng.uniform(-8, 8))
         try:
-            P = riccati.optimum(room.EQUATION, plant).cost_to_go
+            P = riccati.optimum(module.EQUATION, plant).cost_to_go
         except np.linalg.LinAlgError:
             continue
         found += 1
-        gain = room.optimal_gain(plant)
+        gain = module.optimal_gain(plant)
         _, best = optimal(plant, gain, time)
         assert abs(np.trace(exact(plant, gain, time).value) / np.trace(best) - 1.0) <= 1e-6
         assert abs(np.trace(P) / np.trace(best) - 1.0) <= 1e-6

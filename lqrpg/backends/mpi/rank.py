@@ -1,4 +1,4 @@
-"""A rank of a world that `mpi_launch` has started: `python -m mpi4py -m lqrpg.backends.mpi.rank SOCKET SIZE`."""
+"""A rank of a world that `launch` has started: `python -m mpi4py -m lqrpg.backends.mpi.rank SOCKET SIZE`."""
 
 from __future__ import annotations
 
