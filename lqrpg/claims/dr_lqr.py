@@ -97,7 +97,7 @@ def larger_batches_lower(tables: Tables) -> Interval:
     "dr_lqr_lower_than_fixed_sample",
     "dr_lqr",
     "P2, Section V, Fig. 1 center",
-    "With fresh systems at every step (DR) the cost ends lower than with a fixed sample (SA).",
+    "With systems resampled at every step (DR) the cost ends lower than with a fixed sample (SA).",
     measures="final median excess of DR over that of SA, same batch size",
     accepted=(0.0, _BELOW_ONE),
     because=_WORDING % ("lower", _BY_RANKS),

@@ -1,4 +1,4 @@
-"""Figures of P2: convergence for every batch size, fresh systems against a fixed sample, and what both cost."""
+"""Figures of P2: convergence for every batch size, resampled systems vs. fixed sample, and what both cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAPER_SECONDS = {"dr": 40.5, "sa": 33.1}
 """The paper's seconds for a controller on an NVIDIA A100."""
-METHOD_NAMES = {"dr": "fresh systems (DR)", "sa": "fixed sample (SA)"}
+METHOD_NAMES = {"dr": "resampled systems (DR)", "sa": "fixed sample (SA)"}
 METHOD_COLOURS = {"dr": COLOURS[1], "sa": COLOURS[2]}
 METHOD_DASHES = {"dr": "-", "sa": DASHES[1]}
 _INTERVAL: dict[str, Any] = {"color": "black", "alpha": BAND, "lw": 0}

@@ -93,8 +93,8 @@ def summary(tables: Tables) -> Figure:
     head = ["method", "is given", "step\nsize"]
     head += [f"{kind}\nto {target:g}" for kind in ("samples", "seconds") for target in targets]
     head += ["final gap:\nmedian (quartiles)", "diverged"]
-    widths = [0.16, 0.2, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
-    canvas = Figure(figsize=(7.0 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
+    widths = [0.2, 0.26, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
+    canvas = Figure(figsize=(7.8 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
     axis = canvas.add_subplot()
     axis.axis("off")
     device = tables["runtime"]["device"].iloc[0]
