@@ -174,5 +174,4 @@ def _drew(
 
 
 def _saved(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     return save(figure, folder, name, formats)[0].with_suffix("")

@@ -26,7 +26,6 @@ _GAP_PIXELS = 40
 
 def draw(a: FinishedRun, b: FinishedRun, folder: Path) -> None:
     """Write every figure of the runs' experiment, A on the left and B on the right."""
-    folder.mkdir(parents=True, exist_ok=True)
     tables = [(plain(f"A: {a.path}"), RunTables(a)), (plain(f"B: {b.path}"), RunTables(b))]
     with house_style():
         for spec in figures().values():

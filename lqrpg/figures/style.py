@@ -44,11 +44,12 @@ def house_style() -> Iterator[None]:
 
 
 def save(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
-    """Write a figure in each format; return the files."""
-    files = [folder / f"{name}.{kind}" for kind in formats]
-    for file, kind in zip(files, formats, strict=True):
-        write_atomically(file, drawn_bytes(figure, kind))
-    return files
+    """Write a figure in each format; return the files. Nothing is created before all formats are drawn."""
+    drawn = {folder / f"{name}.{kind}": drawn_bytes(figure, kind) for kind in formats}
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in drawn.items():
+        write_atomically(file, content)
+    return list(drawn)
 
 
 def drawn_bytes(figure: Figure, kind: str) -> bytes:
