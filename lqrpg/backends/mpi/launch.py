@@ -74,8 +74,8 @@ class _Launched:
 
     def __enter__(self) -> _Launched:
         command = [require_mpiexec("a run on MPI ranks"), "-n", str(self._size), sys.executable, "-P", "-m", "mpi4py"]
-        command += ["-m", "lqrpg.backends.mpi.rank", str(self._socket), str(self._size)]
-        with socket.socket(socket.AF_UNIX) as listener, self._log.open("wb") as log:
+        command += ["-m", "lqrpg.backends.mpi.rank", str(self._socket), str(self._log), str(self._size)]
+        with socket.socket(socket.AF_UNIX) as listener, self._log.open("ab") as log:
             listener.bind(str(self._socket))
             listener.listen(1)
             self._mpiexec = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A rank of a world that `launch` has started: `python -m mpi4py -m lqrpg.backends.mpi.rank SOCKET SIZE`."""
+"""A rank of a world that `launch` has started: `python -m mpi4py -m lqrpg.backends.mpi.rank SOCKET LOG SIZE`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lqrpg.backends.mpi.world import Comm, forget_shared_memory, join, release, 
 
 def main() -> None:
     """Rank 0 takes a director from the launching process, and sends back what it yields; the others serve."""
-    socket, size = sys.argv[1], int(sys.argv[2])
+    socket, log, size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     try:
         comm = join(size)
     except LauncherError as error:
         sys.exit(f"lqrpg: {error}")
     if comm.rank:
-        serve(comm)
+        serve(comm, log)
         return
     forget_shared_memory()
     with Client(socket) as channel:

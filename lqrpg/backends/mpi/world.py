@@ -72,10 +72,16 @@ def order(comm: Comm, ranks: Iterable[int], job: Job | None) -> None:
         comm.send(job, rank, ORDERS)
 
 
-def serve(comm: Comm) -> None:
+def serve(comm: Comm, log: Path | None = None) -> None:
     """What every rank but 0 does: jobs as they are ordered, until the end. An error ends the whole world.
 
     A terminal, a launcher or a batch system signals every rank: rank 0 heeds it, and the others end with rank 0.
+
+    Parameters
+    ----------
+    comm : the world.
+    log : file to which the error is appended; standard error if None. Launchers may drop what a rank prints just
+        before it aborts.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -83,8 +89,17 @@ def serve(comm: Comm) -> None:
         while (job := receive(comm, 0, ORDERS)) is not None:
             job(comm)
     except BaseException as error:
-        print(f"rank {comm.rank}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        _tell(f"rank {comm.rank}: {type(error).__name__}: {error}\n", log)
         comm.Abort(1)
+
+
+def _tell(line: str, log: Path | None) -> None:
+    if log is not None and log.is_file():
+        with log.open("a") as file:
+            file.write(line)
+    else:
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def release(comm: Comm) -> None:
