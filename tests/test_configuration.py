@@ -71,7 +71,10 @@ def test_an_experiment_declares_the_columns_that_its_tables_get():
 
 
 @pytest.mark.parametrize("system", choices("system"))
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=pytest.mark.slow if name.startswith("sgd_") else ()) for name in EXPERIMENTS],
+)
 def test_any_system_is_taken_or_refused_in_one_line(experiment, system):
     """A family where a plant is wanted, continuous time where it is discrete, other sizes: never a traceback."""
     words = [f"experiment={experiment}", "scale=smoke", f"system={system}"]

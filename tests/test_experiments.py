@@ -21,6 +21,8 @@ from lqrpg.runner.execute import Reporter, Result, execute
 EXPERIMENTS = choices("experiment")
 QUIET = Reporter(say=lambda line: None, begin=lambda tasks, done: None, advance=lambda title, task: None)
 TIMINGS = ("runtime", "wall_clock")
+QUICK = {("azopg", 2), ("shootout", 2), ("qsa_monte_carlo", 2)}
+"""Experiments and numbers of workers whose tables are compared in the quick tests too."""
 
 
 def compute(experiment, folder, monkeypatch, *, workers=1, chunk=1):
@@ -53,10 +55,13 @@ def bits(directory):
     return {file.name: file.read_bytes() for file in files if file.stem not in TIMINGS}
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize(
-    ("workers", "chunk"),
-    [(2, 1), pytest.param(1, 3, marks=pytest.mark.slow), pytest.param(4, 2, marks=pytest.mark.slow)],
+    ("experiment", "workers", "chunk"),
+    [
+        pytest.param(name, workers, chunk, marks=() if (name, workers) in QUICK else pytest.mark.slow)
+        for name in EXPERIMENTS
+        for workers, chunk in ((2, 1), (1, 3), (4, 2))
+    ],
 )
 def test_tables_are_the_same_bits_for_any_workers_and_chunks(experiment, workers, chunk, serial, tmp_path, monkeypatch):
     other = compute(experiment, tmp_path, monkeypatch, workers=workers, chunk=chunk)

@@ -246,6 +246,7 @@ def test_shell_completion(words, expected):
     assert all(offer.startswith(begun) or begun in ("=", *offered) or "=" in words for offer in offered)
 
 
+@pytest.mark.slow
 def test_reproduce_runs_draws_and_checks(lqrpg, tmp_path):
     ended = lqrpg("reproduce", "azopg", "scale=smoke", "backend=serial")
     assert ended.code == 0

@@ -93,6 +93,7 @@ def test_sobol_points_do_not_interpolate():
         cubature.sampled_weights(box(UNIFORM), cubature.sobol(box(UNIFORM), 256), np.ones((2, 1)))
 
 
+@pytest.mark.slow
 def test_the_chosen_rule_keeps_its_word(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, gain = settings.family(), settings.initial_gain()

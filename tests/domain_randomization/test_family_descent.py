@@ -55,6 +55,7 @@ def test_the_compiled_descent_is_the_algorithm_written_plainly(method, tmp_path)
             sample = [draw() for _ in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dr", "sa"])
 def test_trials_depend_on_neither_their_grouping_nor_on_steps_made_together(method, tmp_path, monkeypatch):
     settings = family_of(TWO, tmp_path)

@@ -39,6 +39,7 @@ def experiment(name, *overrides):
         return requests([f"experiment={name}", "scale=smoke", *overrides], None, multirun=False)[0].job.experiment
 
 
+@pytest.mark.slow
 def test_a_slow_mode_gets_as_many_samples_as_its_model_needs():
     counts = {}
     for decay in (0.5, 1e-2, 1e-4):

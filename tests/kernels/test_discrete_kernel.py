@@ -126,7 +126,7 @@ def test_gradient_and_hessian_match_finite_differences(size):
 
 
 def test_gradient_vanishes_at_the_riccati_gain():
-    plants, _ = random_plants((5, 4), 3, np.full(1, 0.1))
+    plants, _ = random_plants((4, 1), 3, np.full(1, 0.1))
     gain = discrete.optimal_gain(plants[0])
     found = evaluate_plants(plants, gain[None])
     assert np.abs(found.gradient).max() < 1e-11 * found.cost[0]

@@ -212,8 +212,8 @@ def test_a_first_gain_comes_back_with_the_same_digits_after_conversion():
 @pytest.mark.parametrize(
     ("A", "B", "Q", "R", "dt"),
     [
-        ([[0.0]], [[1.0]], 1.0, 0.1, 0.5),
-        ([[0.0, 1.0], [0.0, 0.0]], [[0.0], [1.0]], 1.0, 0.1, 1.0),
+        pytest.param([[0.0]], [[1.0]], 1.0, 0.1, 0.5, marks=pytest.mark.slow),
+        pytest.param([[0.0, 1.0], [0.0, 0.0]], [[0.0], [1.0]], 1.0, 0.1, 1.0, marks=pytest.mark.slow),
         ([[0.0, 1.0], [9.81, -0.1]], [[0.0], [1.0]], [1000.0, 10.0], 0.01, 0.1),
     ],
 )

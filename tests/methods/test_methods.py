@@ -55,7 +55,11 @@ def started(method, seed=3):
     return method.start(PLANT, START, seed, initial_covariance=FIRST)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(each, marks=() if each in MODEL_GIVEN else pytest.mark.slow) for each in METHODS],
+    ids=str,
+)
 def test_steps_one_by_one_give_the_bits_of_many_at_once_and_states_stay(method):
     states = [started(method)]
     for _ in range(7):
@@ -128,6 +132,7 @@ def one_step_estimates(method, count):
     return (START - np.array(gains)) / method.step_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

@@ -37,7 +37,7 @@ def descend(system, method, iterations, seed=0, **changes):
     return run_descent(method, plant, start, gain, iterations, np.arange(iterations + 1), seed)
 
 
-@pytest.mark.parametrize(("system", "step"), [(CHAIN, 1.0), (Boeing747(), 0.005)])
+@pytest.mark.parametrize(("system", "step"), [(CHAIN, 1.0), pytest.param(Boeing747(), 0.005, marks=pytest.mark.slow)])
 def test_exact_descent_with_a_small_constant_step_is_monotone(system, step):
     run = descend(system, ExactGradient(step), 300)
     assert np.all(np.diff(run.gaps) < 0.0)
@@ -103,6 +103,7 @@ def test_direct_descent_improves_and_counts_its_samples():
     np.testing.assert_array_equal(run.samples, np.concatenate(([0], np.cumsum(64 * 40 * growth**2))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [
@@ -199,6 +200,7 @@ def test_settings_that_make_no_sense_are_named(build, words):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [
