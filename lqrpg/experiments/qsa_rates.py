@@ -155,10 +155,10 @@ class QsaRates(Experiment):
             cases,
             self.horizon_s,
             self.step_s,
-            self.frequency_rad_s,
-            self.start,
-            self.shown_decades,
-            _BINS_PER_DECADE,
+            frequency=self.frequency_rad_s,
+            start=self.start,
+            decades=self.shown_decades,
+            bins_per_decade=_BINS_PER_DECADE,
             window=self.window,
         )
         pieces = [
@@ -189,10 +189,10 @@ class QsaRates(Experiment):
             gain,
             self.horizon_s,
             range(self.descent.seeds),
-            self.seed,
-            stream(self.seed, self.name, method).spawn_key,
-            self.shown_decades,
-            _BINS_PER_DECADE,
+            seed=self.seed,
+            spawn_key=stream(self.seed, self.name, method).spawn_key,
+            decades=self.shown_decades,
+            bins_per_decade=_BINS_PER_DECADE,
             keep_every=round(self.horizon_s / problem.step),
         )
         times, fitted = record.bin_times, self._fitted(record.bin_times)
@@ -215,10 +215,10 @@ class QsaRates(Experiment):
             np.array(settings.start),
             gain,
             Sinusoids(math.sqrt(2.0) * np.eye(2), frequencies, phases),
-            settings.epsilon * TWO_MEASUREMENTS[case],
-            settings.step_s,
-            round(settings.horizon_s / settings.step_s),
-            (np.array(settings.lowest), np.array(settings.highest)),
+            epsilon=settings.epsilon * TWO_MEASUREMENTS[case],
+            step=settings.step_s,
+            n_steps=round(settings.horizon_s / settings.step_s),
+            box=(np.array(settings.lowest), np.array(settings.highest)),
         )
         best = model.outward(optimal_gain(model.plant))[0]
         errors = np.linalg.norm(path - best, axis=1) / np.linalg.norm(best)
@@ -235,7 +235,9 @@ class QsaRates(Experiment):
         rho, w = self.exponents[min(1, len(self.exponents) - 1)], self.frequency_rad_s
         cases = [case for case in self._cases if case.multiplicative > 0.0 and case.gain.rho == rho]
         every = max(1, round(0.05 / self.step_s))
-        record = simulate_rates(cases, self.scaled_horizon_s, self.step_s, w, self.start, keep_every=every)
+        record = simulate_rates(
+            cases, self.scaled_horizon_s, self.step_s, frequency=w, start=self.start, keep_every=every
+        )
         late = record.times > self.scaled_horizon_s - self.shown_s
         times = record.times[late]
         return _joined(

@@ -23,8 +23,10 @@ REACH = 0.05  # bound on |zd|: the first neglected term is then below 1e-17
 
 
 @njit
-def _evaluate(x, sines, cosines, p, q, cell, real, imaginary, values):
-    """values = Im(e^{zx}); `cell`, `real` and `imaginary` are buffers. Only the second loop gathers."""
+def _evaluate(x, table, buffers, values):
+    """values = Im(e^{zx}); changes the buffers. Only the second loop gathers."""
+    sines, cosines, p, q = table
+    cell, real, imaginary = buffers
     cells = np.float64(sines.shape[0])
     width = 1.0 / cells
     p0, p1, p2, p3, p4, p5, p6, p7, p8 = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
@@ -75,7 +77,7 @@ class Evaluator:
         if x.ndim != 1 or len(x) > BLOCK:
             raise ValueError(f"expected at most {BLOCK} points in one axis, got shape {x.shape}")
         values = self._values[: len(x)]
-        _evaluate(x, *self._table, *self._buffers, values)
+        _evaluate(x, self._table, self._buffers, values)
         return values
 
     def mean(self, rng: np.random.Generator, n_draws: int) -> float:

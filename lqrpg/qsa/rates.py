@@ -159,12 +159,15 @@ class RateRecord(NamedTuple):
 
 
 @njit
-def _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window):
+def _integrate(cases, frequency, start, step, edges, keep_every, window):
     """RK4 for all cases side by side: they share the clock and its sines, each has its own gain.
+
+    `cases` are arrays with an entry per case: g, rho and the cap of a_t, then c and the phase of the noise.
 
     The average runs over the last `window` of the time so far. Its start is followed by a second copy of the
     solution that moves only as often as that start does; for a window of 1 the copy stays at time 0.
     """
+    g, rho, cap, c, phase = cases
     lanes = g.shape[0]
     n_steps = edges[-1]
     envelope = np.zeros((lanes, 2, edges.shape[0] - 1))
@@ -232,6 +235,7 @@ def simulate_rates(
     cases: Sequence[RateCase],
     horizon: float = 1e5,
     step: float = 0.02,
+    *,
     frequency: float = 1.0,
     start: float = 1.0,
     decades: float = 2.0,
@@ -268,8 +272,9 @@ def simulate_rates(
             raise ValueError(f"RK4 is unstable with step {step}: take a step below {RK4_STABILITY / stiffness:.3g}")
     edges = bin_edges(n_steps, decades, bins_per_decade)
     rows = [(k.gain.g, k.gain.rho, k.gain.cap, k.multiplicative, k.phase) for k in cases]
-    g, rho, cap, c, phase = np.array(rows).T.copy()
-    envelope, theta, averages = _integrate(g, rho, cap, c, phase, frequency, start, step, edges, keep_every, window)
+    envelope, theta, averages = _integrate(
+        tuple(np.array(rows).T.copy()), frequency, start, step, edges, keep_every, window
+    )
     middles = np.sqrt(edges[:-1] * edges[1:].astype(np.float64)) * step
     times = keep_every * step * np.arange(1.0, theta.shape[1] + 1)
     return RateRecord(middles, envelope, times, theta, averages)

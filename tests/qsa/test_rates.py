@@ -210,10 +210,10 @@ def test_two_measurements_find_the_optimal_gain():
             np.array([0.5, 1.0]),
             Gain(1.0, 0.7, 0.02),
             signal,
-            epsilon,
-            0.02,
-            10_000,
-            box,
+            epsilon=epsilon,
+            step=0.02,
+            n_steps=10_000,
+            box=box,
             keep_every=10,
         )
         errors.append(np.linalg.norm(ruppert_polyak(path, 0.3) - optimal_gain(plant)))
@@ -245,7 +245,7 @@ def test_bad_rate_settings_are_refused():
             np.zeros(1),
             Gain(),
             Sinusoids(np.ones((1, 1)), np.ones(1), np.ones(1)),
-            1.0,
-            0.1,
-            1,
+            epsilon=1.0,
+            step=0.1,
+            n_steps=1,
         )
