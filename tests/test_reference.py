@@ -124,7 +124,7 @@ def test_wider_tolerances_are_for_columns_that_exist(kept):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", ["qsa_policy_evaluation", "qsa_policy_iteration", "dr_lqr", "sgd_direct-adjusted"])
+@pytest.mark.parametrize("run", ["qsa_policy_evaluation", "qsa_policy_iteration", "dr_lqr", "sgd_direct-baseline"])
 def test_wider_tolerances_are_what_one_unit_in_the_last_place_does_times_a_stated_factor(run):
     """Not less than one unit does at this size, and not more than the stated number of units at full size does."""
     experiment = reference.experiment_name(RUNS[run])

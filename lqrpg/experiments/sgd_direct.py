@@ -1,4 +1,4 @@
-"""P4, Fig. 6: descent with the direct oracle, as printed, with its Gaussian surrogate, and in an adjusted setting."""
+"""P4, Fig. 6: descent with the direct oracle, as printed, with a baseline, and with its Gaussian surrogate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated, ClassVar, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from lqrpg.checks import SettingError, SettingWarning, require
@@ -28,7 +29,7 @@ from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.one_point import OnePointZerothOrder
 from lqrpg.methods.oracles.direct import unstable_fraction
 from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
-from lqrpg.methods.schedules import Schedule
+from lqrpg.methods.schedules import Schedule, cumulated_products
 from lqrpg.methods.surrogate_gradient import SurrogateGradient
 from lqrpg.ranges import OneOf, Range
 from lqrpg.results.rows import Rows
@@ -37,13 +38,14 @@ from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated,
 from lqrpg.systems.system import System
 
 PARTS = {
-    "default": ("printed", "surrogate"),
-    "adjusted": ("adjusted",),
-    "all": ("printed", "surrogate", "adjusted"),
+    "default": ("printed",),
+    "baseline": ("baseline", "surrogate"),
+    "all": ("printed", "baseline", "surrogate"),
 }
 """What each value of the setting `part` runs."""
 
 
+KINDS = ("constant", "varying")
 PILOT_ITERATIONS = 100
 MOST_ITERATIONS = 10**9
 MOST = 1e6
@@ -72,6 +74,19 @@ class Parameters:
             reached = max(sequence.schedule()(1), sequence.schedule()(iterations))
             require(reached <= MOST, f"{key}.{name}.value", sequence.value, expected)
 
+    def iterations_within(self, samples: float) -> int:
+        """The most iterations whose rollouts take at most this number of plant samples; at least one."""
+        least, most = 1, MOST_ITERATIONS
+        while most - least > 1:
+            middle = min((least + most) // 2, 2 * least)
+            least, most = (middle, most) if self.samples(middle) <= samples else (least, middle)
+        return least
+
+    def samples(self, iterations: int) -> int:
+        """Plant samples of the rollouts of so many iterations."""
+        rollouts, length = self.rollouts.schedule().code, self.length.schedule().code
+        return int(cumulated_products(rollouts, length, False, np.array([iterations]))[0])
+
     def method(self, baseline: str, step_size: Schedule | float | None = None) -> OnePointZerothOrder:
         """Algorithm 2 with these parameters, and another step size where one is given."""
         step = self.step.schedule() if step_size is None else step_size
@@ -96,8 +111,24 @@ class RealPart:
 
 
 @dataclass(frozen=True)
+class BaselinePart:
+    """The printed parameters and real rollouts, with the mean of the other rollouts as the baseline of each cost.
+
+    Attributes
+    ----------
+    runs : runs of each case.
+    iterations : of the runs with constant parameters.
+    samples : plant samples that a run with varying parameters may use; they grow like the cube of the iterations.
+    """
+
+    runs: Runs
+    iterations: Iterations
+    samples: Annotated[float, Range(1.0, 1e15)]
+
+
+@dataclass(frozen=True)
 class SurrogatePart:
-    """The surrogate with the printed parameters; `refresh`: see `SurrogateGradient`."""
+    """The surrogate with the printed parameters and the baseline; `refresh`: see `SurrogateGradient`."""
 
     runs: Runs
     iterations: Iterations
@@ -125,8 +156,8 @@ class SgdDirect(Experiment):
     baseline: Annotated[str, OneOf(BASELINES)]
     turns: Annotated[int, Range(1, 1000)]
     printed: RealPart
+    leave_one_out: BaselinePart
     surrogate: SurrogatePart
-    adjusted: RealPart
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -144,44 +175,42 @@ class SgdDirect(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, part in (("printed", self.printed), ("adjusted", self.adjusted)):
-            for kind, parameters in (("constant", part.constant), ("varying", part.varying)):
-                self._check(f"{name}.{kind}", parameters, part.iterations)
+        for kind, parameters in (("constant", self.printed.constant), ("varying", self.printed.varying)):
+            self._check(f"printed.{kind}", parameters)
         require_descent(self.system)
         self._warn()
 
-    def _check(self, key: str, parameters: Parameters, iterations: int) -> None:
-        parameters.check(key, iterations)
+    def _check(self, key: str, parameters: Parameters) -> None:
+        parameters.check(key, self.printed.iterations)
         require(
             parameters.length.schedule()(1) > 1, f"{key}.length.value", parameters.length.value, "more than one step"
         )
         try:
-            parameters.method(self.baseline)
+            for part in PARTS[self.part]:
+                parameters.method(self._baseline(part))
         except ValueError as error:
             raise SettingError(f"{key}: {error}") from None
 
     def _warn(self) -> None:
         """Say when the radius is so large that most first rollouts are of unstable loops."""
         plant, _, gain = start_of(self.system)
-        radii = {case.part: self._parameters(case).radius.schedule()(1) for case in self._cases()}
-        for part, radius in radii.items():
-            fraction = unstable_fraction(plant, gain, radius)
-            if part != "surrogate" and fraction > 0.5:
-                warnings.warn(
-                    f"{part}: {fraction:.0%} of the perturbed gains K0 + U with radius {radius:g} do not stabilise "
-                    "the plant, so most rollouts of the first iteration grow without bound; a smaller radius helps",
-                    SettingWarning,
-                    stacklevel=4,
-                )
+        radius = max(getattr(self.printed, kind).radius.schedule()(1) for kind in KINDS)
+        fraction = unstable_fraction(plant, gain, radius)
+        if fraction > 0.5:
+            warnings.warn(
+                f"printed: {fraction:.0%} of the perturbed gains K0 + U with radius {radius:g} do not stabilise "
+                "the plant, so most rollouts of the first iteration grow without bound; a smaller radius helps",
+                SettingWarning,
+                stacklevel=4,
+            )
 
     @property
     def advice(self) -> str:
         """What to try where runs diverge."""
         smaller = (
-            f"{case.part}.{case.kind}.{key}.value={sequence.value / 10:g}"
-            for case in self._cases()
-            if case.part != "surrogate"
-            for key, sequence in (("radius", self._parameters(case).radius), ("step", self._parameters(case).step))
+            f"printed.{kind}.{key}.value={getattr(getattr(self.printed, kind), key).value / 10:g}"
+            for kind in KINDS
+            for key in ("radius", "step")
         )
         return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
 
@@ -200,16 +229,26 @@ class SgdDirect(Experiment):
         return sgd_automatic.piloted(self, [partial(parameters.method, self.baseline)], iterations)
 
     def _cases(self) -> list[Case]:
-        return [Case(part, kind) for part in PARTS[self.part] for kind in ("constant", "varying")]
+        return [Case(part, kind) for part in PARTS[self.part] for kind in KINDS]
 
-    def _part(self, case: Case) -> RealPart | SurrogatePart:
-        if case.part == "surrogate":
-            return self.surrogate
-        return self.adjusted if case.part == "adjusted" else self.printed
+    def _part(self, part: str) -> RealPart | BaselinePart | SurrogatePart:
+        parts: dict[str, RealPart | BaselinePart | SurrogatePart] = {
+            "printed": self.printed,
+            "baseline": self.leave_one_out,
+            "surrogate": self.surrogate,
+        }
+        return parts[part]
 
     def _parameters(self, case: Case) -> Parameters:
-        part = self.adjusted if case.part == "adjusted" else self.printed
-        return part.constant if case.kind == "constant" else part.varying
+        return self.printed.constant if case.kind == "constant" else self.printed.varying
+
+    def _baseline(self, part: str) -> str:
+        return self.baseline if part == "printed" else "mean"
+
+    def _iterations(self, case: Case) -> int:
+        if case == Case("baseline", "varying"):
+            return self._parameters(case).iterations_within(self.leave_one_out.samples)
+        return self._part(case.part).iterations
 
     # -- trials ---------------------------------------------------------------------------------------------------
 
@@ -218,22 +257,20 @@ class SgdDirect(Experiment):
         runs = [
             Trial(f"{case.name}-{number}", {"case": case, "number": number}, self._cost(case), kind="descent")
             for case in self._cases()
-            for number in range(self._part(case).runs)
+            for number in range(self._part(case.part).runs)
         ]
         constant = [case for case in self._cases() if case.kind == "constant"]
         return runs + [Trial(f"bias-{case.name}", {"case": case}, cost=1e6, kind="bias") for case in constant]
 
     def _cost(self, case: Case) -> float:
-        """Expected microseconds; half of the printed runs are lost within some thousand iterations."""
-        iterations = self._part(case).iterations
+        """Expected microseconds; half of the runs without a baseline diverge within some thousand iterations."""
+        parameters, iterations = self._parameters(case), self._iterations(case)
         if case.part == "surrogate":
-            return 8.0 * iterations
-        if case.part == "printed":
-            return 150.0 * min(iterations, 3000)
-        points = [max(1, round(iterations * share)) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
-        rollouts, length = (getattr(self._parameters(case), name).schedule() for name in ("rollouts", "length"))
-        samples: float = sum(math.ceil(rollouts(i)) * math.ceil(length(i)) for i in points) * iterations / len(points)
-        return 0.025 * samples
+            longest = parameters.length.schedule()(max(1, iterations // 2))
+            return (8.0 + 1.5 * longest / self.surrogate.refresh) * iterations
+        if self._baseline(case.part) == "none":
+            iterations = min(iterations, 3000)
+        return 0.025 * parameters.samples(iterations)
 
     def compile(self) -> None:
         """Compile both loops by two iterations each, and the bias by a small design."""
@@ -247,13 +284,14 @@ class SgdDirect(Experiment):
         """One run, or the bias of one case."""
         if trial.kind == "bias":
             return self._bias(**trial.values)
-        return self._descend(**trial.values, iterations=self._part(trial.values["case"]).iterations)
+        return self._descend(**trial.values, iterations=self._iterations(trial.values["case"]))
 
     def _descend(self, case: Case, number: int, iterations: int) -> Rows:
-        parameters = self._parameters(case)
-        real = case.part != "surrogate"
+        parameters, baseline = self._parameters(case), self._baseline(case.part)
         method = (
-            parameters.method(self.baseline) if real else parameters.surrogate(self.baseline, self.surrogate.refresh)
+            parameters.surrogate(baseline, self.surrogate.refresh)
+            if case.part == "surrogate"
+            else parameters.method(baseline)
         )
         run = descend(
             method,

@@ -116,19 +116,20 @@ def samples(tables: Tables) -> Figure:
 
 
 def _direct_table(tables: Tables, name: str) -> pd.DataFrame:
-    """The adjusted runs with real rollouts, or the printed ones if the adjusted part is not there."""
-    for key in ("sgd_direct?part=adjusted", "sgd_direct?part=all", "sgd_direct?part=default"):
+    """The runs with the baseline and real rollouts, or the printed ones if there are none."""
+    for key in ("sgd_direct?part=baseline", "sgd_direct?part=all", "sgd_direct?part=default"):
         try:
             return tables[f"{key}/{name}"]
         except MissingRunError:
             continue
-    return tables[f"sgd_direct?part=adjusted/{name}"]
+    return tables[f"sgd_direct?part=baseline/{name}"]
 
 
 def _direct_curves(axis: Axes, rows: pd.DataFrame, outcomes: pd.DataFrame) -> None:
-    part = "adjusted" if rows["case"].str.startswith("adjusted").any() else "printed"
+    part = "baseline" if rows["case"].str.startswith("baseline").any() else "printed"
+    parameters = "printed parameters, baseline" if part == "baseline" else "printed parameters"
     for index, kind in enumerate(("constant", "varying"), start=1):
         case = f"{part}-{kind}"
         ends = outcomes[outcomes["case"] == case]
-        label = f"direct, {part} parameters, {kind}: {fate(ends)}"
+        label = f"direct, {parameters}, {kind}: {fate(ends)}"
         gap_curve(axis, rows[rows["case"] == case], ends, index, label, "samples")

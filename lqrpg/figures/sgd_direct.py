@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 TITLES = {
     "printed": "as printed: real rollouts",
-    "surrogate": "GAUSSIAN SURROGATE, printed parameters",
-    "adjusted": "adjusted parameters: real rollouts",
+    "baseline": "with baseline: real rollouts",
+    "surrogate": "with baseline: GAUSSIAN SURROGATE",
 }
 
 
@@ -27,7 +27,7 @@ TITLES = {
     "sgd_fig6",
     "sgd_direct",
     "P4 Fig. 6: direct oracle, constant or varying parameters, in three parts",
-    beside={"part": ("adjusted", "all")},
+    beside={"part": ("baseline", "all")},
 )
 def fig6(tables: Tables) -> Figure:
     """A panel for each part; a part that no run holds says how to compute it."""
@@ -41,7 +41,7 @@ def fig6(tables: Tables) -> Figure:
             _missing(axis, str(error))
             continue
         _part(axis, part, *found)
-    axes[1].set_facecolor("#F5F5F5")
+    axes[2].set_facecolor("#F5F5F5")
     for axis in axes[1:]:
         axis.set_ylabel("")
     panel_letters(axes)

@@ -249,7 +249,7 @@ def find_companion(run: FinishedRun, wanted: str) -> FinishedRun:
     Parameters
     ----------
     run : the run that it stands beside.
-    wanted : an experiment, such as `sgd_indirect`, or one with a setting, such as `sgd_direct?part=adjusted`.
+    wanted : an experiment, such as `sgd_indirect`, or one with a setting, such as `sgd_direct?part=baseline`.
 
     Raises
     ------

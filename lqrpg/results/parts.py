@@ -10,8 +10,8 @@ from lqrpg.results.lookup import MissingRunError
 
 _HOLDERS = {
     "printed": ("default", "all"),
-    "surrogate": ("default", "all"),
-    "adjusted": ("adjusted", "all"),
+    "baseline": ("baseline", "all"),
+    "surrogate": ("baseline", "all"),
 }
 
 

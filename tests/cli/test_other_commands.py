@@ -282,10 +282,10 @@ def test_a_figure_that_cannot_be_drawn_stops_no_other_experiment(lqrpg, monkeypa
 @pytest.mark.slow
 def test_reproduce_names_the_runs_that_it_does_not_compute_again(lqrpg):
     smoke = ("experiment=sgd_direct", "scale=smoke", "backend=serial")
-    beside = lqrpg("run", *smoke, "part=adjusted").out.strip()
+    beside = lqrpg("run", *smoke, "part=baseline").out.strip()
     ended = lqrpg("reproduce", "sgd_direct", "scale=smoke", "backend=serial")
     assert ended.code == 0, ended.err
-    assert f"not computed again: {beside}: lqrpg run {' '.join(smoke)} part=adjusted --force" in ended.out
+    assert f"not computed again: {beside}: lqrpg run {' '.join(smoke)} part=baseline --force" in ended.out
 
 
 def test_reproduce_refuses_before_it_starts(lqrpg, tmp_path):
@@ -305,14 +305,14 @@ def test_a_run_that_stands_beside_another_is_named_and_flagged_too(lqrpg, tmp_pa
     every = [dataclasses.replace(claim, needs=()) for claim in claims()]  # also those that a small run is too small for
     monkeypatch.setattr("lqrpg.cli.verify.claims", lambda: every)
     smoke = ("run", "experiment=sgd_direct", "scale=smoke", "backend=serial")
-    beside = lqrpg(*smoke, "part=adjusted").out.strip()
+    beside = lqrpg(*smoke, "part=baseline").out.strip()
     lqrpg(*smoke)
-    command = ["lqrpg", *smoke, "part=adjusted"]
+    command = ["lqrpg", *smoke, "part=baseline"]
     forge(tmp_path / beside, {"sources": "0" * 16, "argv": command})
     flagged = f"{beside} is outdated, the code has changed since: {' '.join(command)} computes it anew"
     ended = lqrpg("verify", "sgd_direct", "--json")
     used = {row["name"]: row["used"] for row in json.loads(ended.out)["claims"]}
-    assert beside in used["sgd_direct_adjusted_stalls"]
+    assert beside in used["sgd_direct_baseline_stalls"]
     assert used["sgd_direct_printed_stable"] == ["results/sgd_direct/smoke"]
     assert flagged in ended.err
     ended = lqrpg("plot", "sgd_fig6")

@@ -44,8 +44,8 @@ def first_rows(settings, key):
         ("sgd_oracles", "noises=[]", "distinct positive numbers"),
         ("sgd_oracles", "direct.baseline=mean", "one rollout only"),
         ("sgd_oracles", "direct.largest_radius=0.001", "above direct.least_radius"),
-        ("sgd_direct", "part=most", "part='most': expected one of default, adjusted, all"),
-        ("sgd_direct", "adjusted.varying.radius.period=0", "adjusted.varying.radius.period=0.0"),
+        ("sgd_direct", "part=most", "part='most': expected one of default, baseline, all"),
+        ("sgd_direct", "printed.varying.radius.period=0", "printed.varying.radius.period=0.0"),
         ("sgd_direct", "printed.constant.length.value=1", "more than one step"),
         ("sgd_direct", "printed.varying.rollouts.value=3e11", "printed.varying.rollouts.value=.*below 1e\\+06"),
     ],
@@ -85,7 +85,7 @@ def test_an_initial_gain_that_does_not_stabilise_is_refused(name, monkeypatch):
 
 
 def test_a_radius_for_which_most_perturbed_gains_are_unstable_is_warned_of_with_the_fraction(lqrpg):
-    huge = [f"{part}.{kind}.radius.value=1.0" for part in ("printed", "adjusted") for kind in ("constant", "varying")]
+    huge = [f"printed.{kind}.radius.value=1.0" for kind in ("constant", "varying")]
     with pytest.warns(SettingWarning, match=r"printed: \d\d+% of the perturbed gains K0 \+ U with radius 1"):
         experiment("sgd_direct", *huge)
     ended = lqrpg("run", "--cfg", "job", "experiment=sgd_direct", *huge)
@@ -120,9 +120,20 @@ def test_cases_are_those_of_the_paper():
         return {trial.values["case"].name for trial in settings.trials()}
 
     assert cases(experiment("sgd_direct", "part=all")) == {
-        f"{part}-{kind}" for part in ("printed", "surrogate", "adjusted") for kind in ("constant", "varying")
+        f"{part}-{kind}" for part in ("printed", "baseline", "surrogate") for kind in ("constant", "varying")
     }
-    assert cases(experiment("sgd_direct", "part=adjusted")) == {"adjusted-constant", "adjusted-varying"}
+    assert cases(experiment("sgd_direct")) == {"printed-constant", "printed-varying"}
+
+
+def test_varying_parameters_use_their_budget_of_plant_samples():
+    """300 rollouts of 20 steps up to iteration 40000, then twice as many of twice the length."""
+    varying = experiment("sgd_direct").printed.varying
+    assert varying.samples(40_000) == 6000 * 40_000
+    assert varying.samples(40_010) == 6000 * 40_000 + 24_000 * 10
+    for budget in (6000.0, 6000 * 40_000 - 1.0, 6000 * 40_000.0, 6000 * 40_000 + 23_999.0, 5e9):
+        within = varying.iterations_within(budget)
+        assert varying.samples(within) <= budget < varying.samples(within + 1)
+    assert varying.iterations_within(1.0) == 1
 
 
 def test_the_other_reading_of_the_covariance_is_another_gradient():
@@ -157,7 +168,7 @@ def made_up(part, gaps, lost=-1):
     outcomes = pd.DataFrame({"case": list(cases), "replicate": 0, "fail_step": lost, "final_gap": 1.0})
     tables = Companions(trajectories=pd.concat(rows), outcomes=outcomes)
     for table in tables.values():
-        table.attrs["settings"] = {"part": "default" if "printed" in part else "adjusted"}
+        table.attrs["settings"] = {"part": "default" if "printed" in part else "baseline"}
     return tables
 
 
@@ -167,23 +178,27 @@ def measured(name, tables):
 
 
 def test_claims_on_figure_6_can_fail():
-    good = made_up(["printed", "surrogate"], {"constant": lambda i: 0.1 + 0.0 * i, "varying": lambda i: 1.0 / i})
-    gaps = {"constant": lambda i: i**-0.5, "varying": lambda i: 1.0 + 0.0 * i}
-    bad, lost = (made_up(["printed", "surrogate"], gaps, step) for step in (-1, 7))
-    names = ("sgd_direct_printed_stable", "sgd_direct_surrogate_stalls", "sgd_direct_surrogate_varying_lower")
-    assert [measured(name, good) for name in names] == ["REPRODUCED", "CHANGED", "CHANGED"]
-    assert measured(names[0], lost) == "NOT_REPRODUCED"
-    assert [measured(name, bad) for name in names[1:]] == ["NOT_REPRODUCED"] * 2
-    assert measured(names[1], lost) == "NOT_TESTED"  # a lost run has no mean gap
+    good = {"constant": lambda i: 0.1 + 0.0 * i, "varying": lambda i: 1.0 / i}
+    bad = {"constant": lambda i: i**-2.0, "varying": lambda i: 1.0 + 0.0 * i}
+    assert measured("sgd_direct_printed_stable", made_up(["printed"], good)) == "REPRODUCED"
+    assert measured("sgd_direct_printed_stable", made_up(["printed"], good, 7)) == "NOT_REPRODUCED"
+    parts = ["baseline", "surrogate"]
+    fine, other, diverged = made_up(parts, good), made_up(parts, bad), made_up(parts, good, 7)
+    names = ("sgd_direct_baseline_stalls", "sgd_direct_surrogate_stalls", "sgd_direct_surrogate_varying_lower")
+    assert [measured(name, fine) for name in names] == ["CHANGED"] * 3
+    assert [measured(name, other) for name in names] == ["NOT_REPRODUCED"] * 3
+    assert [measured(name, diverged) for name in names] == ["NOT_TESTED"] * 3  # such a run has no mean gap
+    assert measured("sgd_direct_baseline_stable", fine) == "CHANGED"
+    assert measured("sgd_direct_baseline_stable", diverged) == "NOT_REPRODUCED"
     with pytest.raises(MissingRunError):
-        measured("sgd_direct_adjusted_stalls", good)
+        measured("sgd_direct_baseline_stalls", made_up(["printed"], good))
 
 
 def test_a_part_comes_from_the_run_that_holds_it(tmp_path):
-    tables = made_up(["adjusted"], {"constant": lambda i: 1.0 / i, "varying": lambda i: 1.0 / i})
-    assert set(part_table(tables, "adjusted", "outcomes")["case"]) == {"adjusted-constant", "adjusted-varying"}
+    tables = made_up(["baseline"], {"constant": lambda i: 1.0 / i, "varying": lambda i: 1.0 / i})
+    assert set(part_table(tables, "baseline", "outcomes")["case"]) == {"baseline-constant", "baseline-varying"}
     with pytest.raises(MissingRunError):
         part_table(tables, "printed", "outcomes")
     run = FinishedRun(tmp_path / "sgd_direct" / "mine", {"experiment": "sgd_direct", "scale": "small", "settings": {}})
-    with pytest.raises(MissingRunError, match="lqrpg run experiment=sgd_direct scale=small part=adjusted"):
-        find_companion(run, "sgd_direct?part=adjusted")
+    with pytest.raises(MissingRunError, match="lqrpg run experiment=sgd_direct scale=small part=baseline"):
+        find_companion(run, "sgd_direct?part=baseline")

@@ -23,7 +23,7 @@ Tables = dict[str, pd.DataFrame]
 def runs() -> dict[str, list[str]]:
     """What to type after `lqrpg run` for each run, by its folder: one for each experiment, and further parts."""
     found = {name: [f"experiment={name}", "scale=smoke"] for name in choices("experiment")}
-    return {**found, "sgd_direct-adjusted": ["experiment=sgd_direct", "scale=smoke", "part=adjusted"]}
+    return {**found, "sgd_direct-baseline": ["experiment=sgd_direct", "scale=smoke", "part=baseline"]}
 
 
 def experiment_name(overrides: Sequence[str]) -> str:

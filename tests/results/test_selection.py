@@ -102,17 +102,17 @@ def companion(results: Path, name: str, wanted: str, experiment: str = "azopg") 
 
 def test_a_companion_differs_in_the_wanted_setting_alone(tmp_path):
     finish(tmp_path, "paper", 0, seed=0, part="default")
-    finish(tmp_path, "paper-1", 1, seed=0, part="adjusted")
-    finish(tmp_path, "paper-2", 2, seed=7, part="adjusted")
+    finish(tmp_path, "paper-1", 1, seed=0, part="baseline")
+    finish(tmp_path, "paper-2", 2, seed=7, part="baseline")
     typed = ["lqrpg", "run", "experiment=azopg", "seed=8", "part=default", "--force"]
     finish(tmp_path, "paper-3", 3, seed=8, part="default", argv=typed)
     finish(tmp_path, "small", 4, seed=0, part="default")
-    assert companion(tmp_path, "paper", "azopg?part=adjusted") == "paper-1"
+    assert companion(tmp_path, "paper", "azopg?part=baseline") == "paper-1"
     assert companion(tmp_path, "paper-1", "azopg?part=default") == "paper"
-    with pytest.raises(MissingRunError, match="of scale small: lqrpg run experiment=azopg scale=small part=adjusted"):
-        companion(tmp_path, "small", "azopg?part=adjusted")
-    with pytest.raises(MissingRunError, match=r"paper-3: lqrpg run experiment=azopg seed=8 part=adjusted$"):
-        companion(tmp_path, "paper-3", "azopg?part=adjusted")
+    with pytest.raises(MissingRunError, match="of scale small: lqrpg run experiment=azopg scale=small part=baseline"):
+        companion(tmp_path, "small", "azopg?part=baseline")
+    with pytest.raises(MissingRunError, match=r"paper-3: lqrpg run experiment=azopg seed=8 part=baseline$"):
+        companion(tmp_path, "paper-3", "azopg?part=baseline")
 
 
 def test_a_companion_of_another_experiment_has_the_same_plant_and_default_settings_beside_such_a_run(tmp_path):
