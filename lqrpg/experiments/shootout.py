@@ -161,7 +161,7 @@ class Shootout(Experiment):
 
     @cached_property
     def point_radius(self) -> float:
-        """The given smoothing radius, or the largest ||K0|| / 2^j (1 / 2^j if K0 is zero) at which no gain is unstable.
+        """The given smoothing radius, or the largest part 2^-j of max(||K0||, ||K*||) at which no gain is unstable.
 
         Asked at the initial gain and at the optimum, for 2000 random perturbations each.
         """

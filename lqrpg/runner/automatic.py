@@ -33,7 +33,7 @@ TRIED, HALVINGS = 200, 60
 DECAYED, ROUND, LONGEST = 0.05, 100, 1000
 """What is left of the slowest mode at the end of a rollout, and what its steps are rounded up to and end at."""
 RADII = 40
-"""Halvings of ||K0|| among which the smoothing radius of one-point estimates is searched."""
+"""Halvings among which the smoothing radius of one-point estimates is searched."""
 
 
 _found: dict[str, dict[str, Any]] = {}
@@ -141,11 +141,11 @@ def rollout_length(plant: Plant, gains: tuple[Array, ...]) -> int:
 
 
 def point_radius(plant: Plant, gains: tuple[Array, ...]) -> float:
-    """The largest ||K0|| / 2^j (1 / 2^j if K0 is zero) at which no perturbed gain of a discrete plant is unstable.
+    """The largest size / 2^j at which no perturbed gain of a discrete plant is unstable.
 
-    Asked at the gains, of which K0 is the first, for 2000 random perturbations each.
+    Asked at the gains, for 2000 random perturbations each; the size is the largest of their norms.
     """
-    size = float(np.linalg.norm(gains[0])) or 1.0
+    size = max(float(np.linalg.norm(gain)) for gain in gains)
     grid = (size * 2.0**-power for power in range(RADII))
     whole = (radius for radius in grid if not any(unstable_fraction(plant, gain, radius) for gain in gains))
     return next(whole, size * 2.0**-RADII)
