@@ -7,6 +7,7 @@ length are those of `shootout`; step sizes are found by pilot runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,14 @@ from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import gradient, optimal_gain, optimum, state_covariance
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import CompiledMethod
+from lqrpg.methods.base import CompiledMethod, Status
 from lqrpg.methods.descent import descend, log_spaced
-from lqrpg.methods.minimise import Optimum
+from lqrpg.methods.minimise import Optimum, minimise
 from lqrpg.methods.oracles.exact import bias_direction
 from lqrpg.methods.oracles.indirect import indirect_estimates
+from lqrpg.methods.qsa_policy_iteration import LeastSquaresPolicyIteration
 from lqrpg.methods.tuning import chosen, pilots, reference_step, steady
+from lqrpg.qsa.bellman import basis_pairs
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
 
@@ -31,6 +34,8 @@ SAFETY = 0.5
 """Part of the chosen step size that is taken: longer and more runs meet larger estimates than the pilots."""
 FIRST_ESTIMATES, MOST_SAMPLES = 20, 102_400
 """Trajectories from which models are estimated, and samples beyond which no more are tried."""
+IMPROVEMENTS = 3
+"""Of pilot runs of policy iteration."""
 LATER = np.array([1, 10, 100])
 """Iterations at which the models are asked for: each has one sample more."""
 LEVEL, NOISE_OF_BIAS = 0.1, 0.001 / 0.05
@@ -98,10 +103,30 @@ def first_samples(plant: Plant, covariance: Array, gains: Sequence[Array], dithe
     return count
 
 
+def policy_samples(settings: Any) -> int:
+    """Samples between two improvements of least-squares policy iteration, the 250 of the three states or more.
+
+    At least ten for each unknown, doubled until some pilot runs all go on, each with a gap that is halved.
+    """
+    plant, covariance, gain = start_of(settings.system)
+    optimum, count = Optimum(plant), max(250, 10 * (len(basis_pairs(*plant.B.shape)) + 1))
+    seeds = [stream(settings.seed, settings.name, "policies", number) for number in range(FIRST_ESTIMATES)]
+
+    def serves(count: int, seed: np.random.SeedSequence) -> bool:
+        method = replace(LeastSquaresPolicyIteration.for_comparison(1.0, settings), samples_per_step=count)
+        run = minimise(method, plant, gain, steps=IMPROVEMENTS, seed=seed, initial_covariance=covariance)
+        gaps = optimum.excess(run.gains)
+        return run.status is Status.COMPLETED and bool(gaps[-1] < 0.5 * gaps[0])
+
+    while count < MOST_SAMPLES and not all(serves(count, seed) for seed in seeds):
+        count = min(2 * count, MOST_SAMPLES)
+    return count
+
+
 def length(settings: Any) -> float:
-    """Steps until the slowest optimal mode has decayed, at most a thousand."""
-    plant = start_of(settings.system)[0]
-    return float(min(automatic.LONGEST, automatic.rollout_length(plant, optimal_gain(plant))))
+    """Steps until the slowest mode of the first and of the optimal loop has decayed, at most a thousand."""
+    plant, _, gain = start_of(settings.system)
+    return float(min(automatic.LONGEST, automatic.rollout_length(plant, (gain, optimal_gain(plant)))))
 
 
 def radius(settings: Any) -> float:

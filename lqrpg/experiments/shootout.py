@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.checks import SettingError, require, warn
+from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
@@ -33,6 +34,7 @@ from lqrpg.experiments.shootout_tables import (
     summary_rows,
     target_rows,
 )
+from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.descent import log_spaced
@@ -46,6 +48,8 @@ from lqrpg.systems.system import System
 
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
+LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
+"""Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
 PAIR_SHARE = 2.0**-7
 """Of one-point's radius: its square, and the rounding unit over it, are far below the noise of a step."""
 
@@ -90,6 +94,11 @@ class Shootout(Experiment):
         "runtime": ("method", "iterations", "seconds", "seconds_per_iteration", "runs", "compiled", "device"),
         "gains": GAINS,
     }
+    FINDERS: ClassVar[automatic.Finders] = {
+        "excitation": (1.0, sgd_automatic.dither),
+        "start_samples": (50, lambda settings: settings.found_samples()),
+        "samples_per_policy": (250, sgd_automatic.policy_samples),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,7 +125,7 @@ class Shootout(Experiment):
         rolling = [name for name in self.methods if self._spec(name).budget == "rollout_samples"]
         if rolling and self.length is None and self._wanted_length > automatic.LONGEST:
             warn(
-                f"length: the slowest optimal mode asks for rollouts of {self._wanted_length} steps; "
+                f"length: the slowest mode asks for rollouts of {self._wanted_length} steps; "
                 f"{automatic.LONGEST} are taken, so that {' and '.join(rolling)} may level off early; "
                 "length=STEPS sets it"
             )
@@ -136,17 +145,23 @@ class Shootout(Experiment):
 
     @cached_property
     def _wanted_length(self) -> int:
-        """The steps until the slowest mode of the optimal loop has decayed."""
-        return automatic.rollout_length(user_plant(self.system), self._optimum.gain)
+        """The steps until the slowest mode of the first and of the optimal loop has decayed."""
+        return automatic.rollout_length(user_plant(self.system), (self.system.initial_gain(), self._optimum.gain))
 
     @property
     def rollout_length(self) -> int:
         """The given steps of a rollout, or as many as the plant asks for, at most a thousand."""
         return min(self._wanted_length, automatic.LONGEST) if self.length is None else self.length
 
+    def found_samples(self) -> int:
+        """Samples of the first model for the plant."""
+        plant, covariance, gain = start_of(self.system)
+        ends = (gain, optimal_gain(plant))
+        return sgd_automatic.first_samples(plant, covariance, ends, self.excitation, self.seed, self.name)
+
     @cached_property
     def point_radius(self) -> float:
-        """The given smoothing radius, or the largest ||K0|| / 2^j (1 / 2^j if K0 is zero) at which no gain is unstable.
+        """The given smoothing radius, or the largest part 2^-j of max(||K0||, ||K*||) at which no gain is unstable.
 
         Asked at the initial gain and at the optimum, for 2000 random perturbations each.
         """
@@ -173,10 +188,12 @@ class Shootout(Experiment):
         return self._spec(name).make(step_size)
 
     def _steps(self, name: str) -> int:
-        """Iterations of a run: those of its kind, or as many as its samples allow, at least one."""
+        """Iterations of a run: those of its kind, or as many as its samples allow, and enough to learn from."""
         key, method = self._spec(name).budget, self._method(name, 1.0)
         budget: int = getattr(self.iterations, key)
         first, each = method.samples(0), method.samples(1) - method.samples(0)
+        if key == "trajectory_samples":
+            budget = max(budget, LEAST_TRAJECTORY * first, LEAST_POLICIES * each)
         return max(1, (budget - first) // each) if each else budget
 
     # -- trials ---------------------------------------------------------------------------------------------------

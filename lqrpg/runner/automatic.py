@@ -31,9 +31,9 @@ SHARE = 2.0**-7
 TRIED, HALVINGS = 200, 60
 """Random perturbations at each gain, and halvings of the first radius."""
 DECAYED, ROUND, LONGEST = 0.05, 100, 1000
-"""What is left of the slowest optimal mode at the end of a rollout, and what its steps are rounded up to and end at."""
+"""What is left of the slowest mode at the end of a rollout, and what its steps are rounded up to and end at."""
 RADII = 40
-"""Halvings of ||K0|| among which the smoothing radius of one-point estimates is searched."""
+"""Halvings among which the smoothing radius of one-point estimates is searched."""
 
 
 _found: dict[str, dict[str, Any]] = {}
@@ -133,19 +133,19 @@ def safe_radius(stable: Callable[[Array], NDArray[np.bool_]], gains: tuple[Array
     return two_digits(SHARE * next(whole, size * 2.0**-HALVINGS))
 
 
-def rollout_length(plant: Plant, best: Array) -> int:
-    """Steps, in whole hundreds, until the slowest mode of the optimal loop of a discrete plant has decayed to 0.05."""
-    slowest = spectral_radius(plant.closed_loop(best))
+def rollout_length(plant: Plant, gains: tuple[Array, ...]) -> int:
+    """Steps, in whole hundreds, until the slowest mode of the loops of some gains, in discrete time, decays to 0.05."""
+    slowest = max(spectral_radius(plant.closed_loop(gain)) for gain in gains)
     steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
     return ROUND * math.ceil(steps / ROUND)
 
 
 def point_radius(plant: Plant, gains: tuple[Array, ...]) -> float:
-    """The largest ||K0|| / 2^j (1 / 2^j if K0 is zero) at which no perturbed gain of a discrete plant is unstable.
+    """The largest size / 2^j at which no perturbed gain of a discrete plant is unstable.
 
-    Asked at the gains, of which K0 is the first, for 2000 random perturbations each.
+    Asked at the gains, for 2000 random perturbations each; the size is the largest of their norms.
     """
-    size = float(np.linalg.norm(gains[0])) or 1.0
+    size = max(float(np.linalg.norm(gain)) for gain in gains)
     grid = (size * 2.0**-power for power in range(RADII))
     whole = (radius for radius in grid if not any(unstable_fraction(plant, gain, radius) for gain in gains))
     return next(whole, size * 2.0**-RADII)
