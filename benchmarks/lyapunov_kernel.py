@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, njit, unrolled
 from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
@@ -88,7 +88,7 @@ def kernel_on_lanes(A, B, gains, Q, R, Sigma):
     """The kernel alone, as other kernels call it: the first systems, packed once, as often as there are systems."""
     n, m = B.shape[1:]
     packed = (np.ascontiguousarray(np.moveaxis(part[:LANES], 0, -1)) for part in (A, B, gains))
-    cost = _lanes_again(*packed, Weights(Q, R, Sigma), len(A) // LANES, size_of(n), size_of(m))
+    cost = _lanes_again(*packed, Weights(Q, R, Sigma), len(A) // LANES, unrolled(n), unrolled(m))
     return cost
 
 

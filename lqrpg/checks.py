@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import resource
 import sys
 import warnings
+from contextlib import suppress
+from pathlib import Path
 
 _LONGEST_VALUE = 120
 _OF_POSIX = {
@@ -29,6 +32,39 @@ def require(holds: bool, key: str, value: object, expected: str) -> None:
 def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
     """The text, its middle left out if it is long."""
     return text if len(text) <= longest else f"{text[: longest - 20]}...{text[-17:]}"
+
+
+def require_memory(key: str, needed: float, purpose: str) -> None:
+    """Refuse what takes more memory than is free; the line says how much is needed.
+
+    Parameters
+    ----------
+    key : the setting in question.
+    needed : bytes.
+    purpose : what they are for.
+    """
+    free = free_memory()
+    if needed > free:
+        raise SettingError(f"{key}: {purpose} takes about {_gigabytes(needed)} of memory; {_gigabytes(free)} are free")
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take, as far as the system and its limits say; infinite if they do not."""
+    limits = [float("inf")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(float(soft))
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        limits += [1024.0 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        limits.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
+    return min(limits)
+
+
+def _gigabytes(count: float) -> str:
+    return f"{max(count, 0.0) / 1e9:.2g} GB"
 
 
 class SettingWarning(UserWarning):

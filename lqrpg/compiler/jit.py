@@ -6,8 +6,9 @@ folder, an edit elsewhere does not.
 
 Lane kernels. Small matrices are too short for vector units, so a kernel treats `LANES` systems side by side: arrays
 end with an axis of that length, and the innermost loop runs over it. Every lane sees the same operations in the same
-order whatever its neighbours hold, hence a result never depends on how systems were grouped. Matrix sizes reach a
-kernel as the *length of a tuple* (`size_of`), which the compiler knows, so that it can unroll the loops over them.
+order whatever its neighbours hold, hence a result never depends on how systems were grouped. Small matrix sizes reach a
+kernel as the *length of a tuple* (`size_of`), which the compiler knows, so that it can unroll the loops over them;
+larger ones as a number, so that one compilation serves all of them (`lqrpg.compiler.sizes`).
 """
 
 from __future__ import annotations
@@ -34,13 +35,30 @@ except ImportError:  # parts that Numba does not promise to keep
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
+LARGEST_UNROLLED = 8
+"""States, or inputs, up to which kernels are compiled for their number.
+
+Measured for cost and gradient of one plant, in us, unrolled against dense: PLACEHOLDER.
+"""
+Size = tuple[int, ...] | int
+
 _KERNEL = re.compile(r"\b(njit\w*|intrinsic)\b")
 _IMPORT = re.compile(r"^[ \t]*(?:from (lqrpg[\w.]*) import (\([^)]*\)|[^\n]*)|import (lqrpg[\w.]*))", re.MULTILINE)
 
 
-def size_of(length: int) -> tuple[int, ...]:
+def unrolled(length: int) -> tuple[int, ...]:
     """A matrix size as a tuple of that many zeros: its length is part of its type, so kernels unroll over it."""
     return (0,) * length
+
+
+def size_of(length: int) -> Size:
+    """A matrix size for kernels that come in two forms: `unrolled` if it is small, else as it is."""
+    return unrolled(length) if length <= LARGEST_UNROLLED else length
+
+
+def sizes_of(states: int, inputs: int) -> tuple[Size, Size]:
+    """Both sizes of a plant; those of a large plant are numbers, however few inputs it has."""
+    return (size_of(states), size_of(inputs)) if states <= LARGEST_UNROLLED else (states, inputs)
 
 
 def kernel_sources(folder: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, njit, unrolled
 from lqrpg.compiler.lanes import lane_array
 from lqrpg.domain_randomization.descent_lanes import (
     NEVER,
@@ -71,7 +71,7 @@ class _GroupDescent:
         n, m = len(family.Q), len(family.R)
         self._coefficients = contiguous(*family.matrices.coefficients)
         degree = max(0, len(self._coefficients[0]) - 1)
-        self._sizes = _Sizes(size_of(n), size_of(m), size_of(n * n), size_of(n * m), size_of(degree))
+        self._sizes = _Sizes(unrolled(n), unrolled(m), unrolled(n * n), unrolled(n * m), unrolled(degree))
         buffers: tuple[LaneGroup, Workspace] = _buffers(self._weights.Sigma, self._sizes.states, self._sizes.inputs)
         self._group, self._work = buffers
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, njit, unrolled
 from lqrpg.compiler.lanes import lane_array
 from lqrpg.domain_randomization.cubature import Nodes, default_nodes
 from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
@@ -88,7 +88,7 @@ def family_cost(family: Family, gains: Array, nodes: Nodes | None = None) -> Fam
         return _few_gains(family, gains, nodes)
     A, B, shares, gains = contiguous(*family.systems(nodes.points), nodes.weights, gains)
     weights = Weights(*contiguous(family.Q, family.R, family.Sigma))
-    return _judged(*_family_costs(A, B, shares, gains, weights, size_of(n), size_of(m)))
+    return _judged(*_family_costs(A, B, shares, gains, weights, unrolled(n), unrolled(m)))
 
 
 def _judged(costs: Array, gradients: Array, stable: NDArray[np.bool_]) -> FamilyCost:

@@ -14,7 +14,7 @@ from lqrpg.lqr.cross_weight import WorkingPlant, working
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.stability import REAL, is_stable
 from lqrpg.systems.custom import Custom
-from lqrpg.systems.plant_checks import compact
+from lqrpg.systems.plant_checks import compact, offered
 from lqrpg.systems.system import System, UncertainSystem
 
 LEAST_EXCESS = 1e-14
@@ -75,7 +75,7 @@ def require_start(system: System) -> None:
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
     starts = _other_starts(plant, system.time, model.shift)
     offer = next((model.outward(start) for start in starts), None)
-    hint = f", as system.K0={compact(offer)}" if offer is not None else ""
+    hint = f", as {offered(offer)}" if offer is not None else ""
     raise SettingError(
         f"system.K0: the first gain {compact(np.array(system.K0))} is the optimum to working precision (its cost is "
         f"above the least by the part {above:.1g}), so there is nothing to find; start from another gain{hint}"

@@ -1,8 +1,10 @@
-"""Discrete-time LQR for one small plant at a time, compiled: what a policy gradient loop needs at every
-iteration.
+"""Discrete-time LQR for one plant at a time, compiled: what a policy gradient loop needs at every iteration.
+
+Plants of up to `LARGEST_UNROLLED` states have kernels of their size; `dense` has those of all others.
 
 The problem: x+ = A x + B u + w, u = -K x, w ~ N(0, Sigma), average cost C(K) = tr(P_K Sigma). The equations of P_K and
-of Sigma_K share one factorisation (`pivoted`), which serves cost, gradient and the test of stability.
+of Sigma_K share one factorisation (`pivoted`; powers of the loop in `dense`), which serves cost, gradient and the test
+of stability.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.pivoted import lyapunov_operator, pivoted_lu, solve_cost_to_go, solve_covariance
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
+from lqrpg.compiler.sizes import by_size
+from lqrpg.kernels import dense, pivoted
+from lqrpg.kernels.dense import DenseWorkspace, dense_workspace
+from lqrpg.kernels.pivoted import lyapunov_operator, pivoted_lu
 from lqrpg.lqr.discrete import floored_cost, optimum
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import multiply_sized
@@ -51,12 +56,29 @@ class LyapunovWorkspace(NamedTuple):
     residual: Array
 
 
-def lyapunov_workspace(n: int, m: int) -> LyapunovWorkspace:
-    """Working memory for a plant of n states and m inputs."""
+Loop = LyapunovWorkspace | DenseWorkspace
+
+
+def lyapunov_workspace(n: int, m: int) -> Loop:
+    """Working memory for a plant of n states and m inputs, of the kind that kernels take with `size_of(n)`."""
+    if n > LARGEST_UNROLLED:
+        return dense_workspace(n, m)
     s = n * (n + 1) // 2
     closed, weight, P, S, work = (np.zeros((n, n)) for _ in range(5))
     factors, order, vector = np.zeros((s, s)), np.zeros(s, np.int64), np.zeros(s)
     return LyapunovWorkspace(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)))
+
+
+@by_size(dense.solve_covariance)
+def solve_covariance(M, loop, X, size):
+    """Write the X = F X F' + M of a symmetric M to `X`, which may be M, for a factorised, stable loop."""
+    pivoted.solve_covariance(M, loop, X, size)
+
+
+@by_size(dense.solve_cost_to_go)
+def solve_cost_to_go(M, loop, X, size):
+    """Write the X = F'X F + M of a symmetric M to `X`, which may be M, for a factorised, stable loop."""
+    pivoted.solve_cost_to_go(M, loop, X, size)
 
 
 @njit
@@ -77,7 +99,7 @@ def _positive_definite(X, L, size):
     return True
 
 
-@njit
+@by_size(dense.factorise)
 def factorise(A, B, Q, R, K, loop, size):
     """Fill `loop`, in place, for a gain, and factorise its operator; true if it is stable.
 
@@ -132,7 +154,7 @@ def _loop_has_margin(A, B, K, loop):
     return has_margin(loop.closed, H, LIMIT)
 
 
-@njit
+@by_size(dense.cost_trace)
 def cost_trace(loop, size):
     """Solve for P_K of a factorised, stable loop, into `loop.P`; its trace."""
     solve_cost_to_go(loop.weight, loop, loop.P, size)
@@ -142,7 +164,7 @@ def cost_trace(loop, size):
     return total
 
 
-@njit
+@by_size(dense.gradient_factor)
 def gradient_factor(B, R, K, loop, size):
     """Write E_K = R K - B'P_K (A - B K) to `loop.residual`; `loop.P` must hold P_K, `loop.work` is scratch."""
     n, m = len(size), B.shape[1]
@@ -157,7 +179,7 @@ def gradient_factor(B, R, K, loop, size):
             loop.residual[p, j] = total
 
 
-@njit
+@by_size(dense.policy_gradient)
 def policy_gradient(B, R, Sigma, K, loop, out, size):
     """Write 2 E_K Sigma_K (eqs. (4), (5)) of a factorised, stable loop to `out`; `loop.P` must hold P_K.
 
@@ -179,14 +201,14 @@ def is_stabilising(plant: Plant, gain: Array) -> bool:
     return _workspace_and_stability(plant, gain)[1]
 
 
-def _workspace_and_stability(plant: Plant, gain: Array) -> tuple[LyapunovWorkspace, bool]:
+def _workspace_and_stability(plant: Plant, gain: Array) -> tuple[Loop, bool]:
     """The loop of a gain, and whether it is stable."""
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
     return loop, bool(factorise(A, B, Q, R, K, loop, size_of(plant.n_states)))
 
 
-def _solved(plant: Plant, gain: Array) -> LyapunovWorkspace:
+def _solved(plant: Plant, gain: Array) -> Loop:
     loop, stable = _workspace_and_stability(plant, gain)
     if not stable:
         raise ValueError(
@@ -281,7 +303,13 @@ def gap_of(K, best, loop, size):
     gap = cost_trace(loop, size) / best.cost - 1.0
     if gap > SMALL_GAP:
         return gap
-    n, m = len(size), K.shape[0]
+    return max(_excess(K - best.gain, best.curvature, loop, size), 0.0) / best.cost
+
+
+@by_size(dense.excess)
+def _excess(difference, curvature, loop, size):
+    """tr D'C D X of a difference D of gains, (m, n), a curvature C, (m, m), and X = F X F' + I, in `loop.S`."""
+    n, m = len(size), difference.shape[0]
     for i in range(n):
         for j in range(n):
             loop.work[i, j] = 1.0 if i == j else 0.0
@@ -291,6 +319,5 @@ def gap_of(K, best, loop, size):
         for q in range(m):
             for i in range(n):
                 for j in range(n):
-                    left, right = K[p, i] - best.gain[p, i], K[q, j] - best.gain[q, j]
-                    total += best.curvature[p, q] * left * right * loop.S[i, j]
-    return max(total, 0.0) / best.cost
+                    total += curvature[p, q] * difference[p, i] * difference[q, j] * loop.S[i, j]
+    return total

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, unrolled
+from lqrpg.kernels import dense
+from lqrpg.kernels.dense import dense_workspace
 from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.lqr.plant import Array, contiguous
 
@@ -44,6 +46,22 @@ def _evaluate(A, B, K, weights, size, inputs):
     return costs, gradients, covariances, stables
 
 
+@njit
+def _evaluate_dense(A, B, K, weights, loop):
+    """The same of plants of any size, one after another."""
+    (n, m), count = B.shape[1:], max(A.shape[0], K.shape[0])
+    costs, gradients = np.full(count, np.inf), np.full((count, m, n), np.nan)
+    covariances, stables = np.full((count, n, n), np.nan), np.zeros(count, np.bool_)
+    for number in range(count):
+        a, b, k = A[min(number, len(A) - 1)], B[min(number, len(B) - 1)], K[min(number, len(K) - 1)]
+        stables[number] = dense.factorise(a, b, weights.Q, weights.R, k, loop, n)
+        if stables[number]:
+            costs[number] = np.sum(loop.P * weights.Sigma)
+            dense.policy_gradient(b, weights.R, weights.Sigma, k, loop, gradients[number], n)
+            covariances[number] = loop.S
+    return costs, gradients, covariances, stables
+
+
 def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array) -> Evaluation:
     """Costs, gradients and stability of many systems under many gains (Nguyen-Le et al., eq. (1) and Section
     II).
@@ -69,4 +87,7 @@ def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array)
     if len(counts) > 1 or A.shape[0] != B.shape[0]:
         raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
     A, B, gains = contiguous(A, B, gains)
-    return Evaluation(*_evaluate(A, B, gains, Weights(*contiguous(Q, R, Sigma)), size_of(n), size_of(m)))
+    weights = Weights(*contiguous(Q, R, Sigma))
+    if n > LARGEST_UNROLLED:
+        return Evaluation(*_evaluate_dense(A, B, gains, weights, dense_workspace(n, m)))
+    return Evaluation(*_evaluate(A, B, gains, weights, unrolled(n), unrolled(m)))

@@ -16,28 +16,90 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, gradient_factor
-from lqrpg.kernels.pivoted import solve_cost_to_go, solve_covariance
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
+from lqrpg.compiler.sizes import by_size, order_of
+from lqrpg.kernels import dense
+from lqrpg.kernels.discrete_small import (
+    Loop,
+    cost_trace,
+    factorise,
+    gradient_factor,
+    solve_cost_to_go,
+    solve_covariance,
+)
+from lqrpg.lqr import products
 from lqrpg.lqr.plant import Array, Plant, contiguous
-from lqrpg.lqr.products import congruence, multiply, multiply_sized, multiply_transposed, multiply_transposed_sized
 
 FORGOTTEN = 1e-8  # ||F^l|| below which the sum Y, of the order of its square, is lost in rounding
+
+
+@by_size(dense.multiply)
+def multiply_sized(a, b, out, size):
+    """Write a b to `out`, all (n, n)."""
+    products.multiply_sized(a, b, out, size)
+
+
+@by_size(dense.multiply_transposed)
+def multiply_transposed_sized(a, b, out, size):
+    """Write a'b to `out`, all (n, n)."""
+    products.multiply_transposed_sized(a, b, out, size)
+
+
+@by_size(dense.subtract_product)
+def subtract_product(D, a, b, out, size):
+    """Write D - a b' to `out`, all (n, n)."""
+    n = len(size)
+    for i in range(n):
+        for j in range(n):
+            value = D[i, j]
+            for k in range(n):
+                value -= a[i, k] * b[j, k]
+            out[i, j] = value
+
+
+@njit
+def multiply(a, b, out):
+    """Write a b to `out`, by BLAS for large ones."""
+    if b.shape[0] > LARGEST_UNROLLED:
+        np.dot(a, b, out)
+    else:
+        products.multiply(a, b, out)
+
+
+@njit
+def add_transposed_product(a, b, M, out):
+    """Write M + a'b to `out`."""
+    if b.shape[0] > LARGEST_UNROLLED:
+        np.dot(a.T, b, out)
+        out += M
+        return
+    n = a.shape[1]
+    for i in range(n):
+        for j in range(b.shape[1]):
+            total = M[i, j]
+            for k in range(a.shape[0]):
+                total += a[k, i] * b[k, j]
+            out[i, j] = total
+
+
+@njit
+def congruence(F, X, M, work, out):
+    """Write F X F' + M to `out`; `work`, (n, n), is scratch."""
+    if F.shape[0] > LARGEST_UNROLLED:
+        np.dot(F, X, work)
+        np.dot(work, F.T, out)
+        out += M
+    else:
+        products.congruence(F, X, M, work, out)
 
 
 @njit
 def costs_to_go(F, weight, work, P):
     """Fill P, shape (l + 1, n, n), with the costs-to-go of 0, ..., l steps: P_j = W + F'P_{j-1}F."""
     P[0] = 0.0
-    n = F.shape[0]
     for step in range(1, P.shape[0]):
         multiply(P[step - 1], F, work)
-        for i in range(n):
-            for j in range(n):
-                total = weight[i, j]
-                for k in range(n):
-                    total += F[k, i] * work[k, j]
-                P[step, i, j] = total
+        add_transposed_product(F, work, weight, P[step])
 
 
 class _Rollout(NamedTuple):
@@ -70,7 +132,7 @@ def _recursive_gradient(plant, Sigma0, K, rollout, out):
     length = P.shape[0] - 1
     m, n = K.shape
     multiply(R, K, rollout.RK)
-    multiply_transposed(K, rollout.RK, weight)
+    products.multiply_transposed(K, rollout.RK, weight)
     multiply(B, K, F)
     for i in range(n):
         for j in range(n):
@@ -112,12 +174,8 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
     total = 0.0
     for t in range(length):
         multiply(weight, S, work[0])
-        for i in range(n):
-            for j in range(n):
-                value = 0.0
-                for k in range(n):
-                    value += (2.0 * P[length - t, i, k] - weight[i, k]) * S[k, j]
-                work[1, i, j] = value
+        P[length - t] = 2.0 * P[length - t] - weight
+        multiply(P[length - t], S, work[1])
         for i in range(n):
             for j in range(n):
                 total += work[0, i, j] * work[1, j, i]
@@ -129,7 +187,7 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
 @njit
 def _power_sum(F, X, length, T, Y, work, n_size):
     """Write F^l to T and sum_j F^j X F^(l-1-j) to Y, by squaring [[F, X], [0, F]]; `work`, (4, n, n), is scratch."""
-    n = len(n_size)
+    n = order_of(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
     base[:, :] = F
     corner[:, :] = X
@@ -161,7 +219,7 @@ def _power_sum(F, X, length, T, Y, work, n_size):
 @njit
 def power_of(F, length, T, work, n_size):
     """Write F^l to T; `work`, (2, n, n), is scratch."""
-    n = len(n_size)
+    n = order_of(n_size)
     base, left = work[0], work[1]
     base[:, :] = F
     T[:, :] = 0.0
@@ -197,7 +255,7 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
     gradient = 2 (R K - B'PF) N + (2/l) B'(H F S - Y').
     """
-    n, m = len(n_size), B.shape[1]
+    n, m = order_of(n_size), B.shape[1]
     F, P, S = loop.closed, loop.P, loop.S
     D, T, G, N, H, Y, left, right = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
     scratch = work[8:]
@@ -213,13 +271,11 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
         for j in range(n):
             Y[i, j] = right[j, i]  # D T'P, the seed of the sum
     multiply_sized(T, D, left, n_size)
+    subtract_product(D, left, T, right, n_size)
     total = 0.0
     for i in range(n):
         for j in range(n):
-            value = D[i, j]
-            for k in range(n):
-                value -= left[i, k] * T[j, k]
-            N[i, j] = Sigma[i, j] - value / length
+            N[i, j] = Sigma[i, j] - right[i, j] / length
             G[i, j] = P[i, j] - G[i, j]
             total += P[i, j] * Sigma[i, j] - G[i, j] * D[i, j] / length
     solve_covariance(N, loop, N, n_size)
@@ -285,7 +341,7 @@ def rollout_gradient(
 
 
 def rollout_moments(
-    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: LyapunovWorkspace
+    plant: Plant, initial_covariance: Array, gain: Array, length: int, loop: Loop
 ) -> tuple[float, float, Array]:
     """Mean and variance of a rollout's mean stage cost, and the gradient of the mean, at a stabilising gain.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, njit, njit_borrowing, size_of
+from lqrpg.compiler.jit import LANES, njit, njit_borrowing, unrolled
 from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array
 
@@ -144,4 +144,4 @@ def hold(A: Array, B: Array, period: float) -> None:
     period : s between samples; the input is constant between them.
     """
     n, m = B.shape[1:3]
-    _hold(A, B, float(period), SERIES, size_of(n), size_of(m))
+    _hold(A, B, float(period), SERIES, unrolled(n), unrolled(m))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, unrolled
 from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.stability import is_stable
@@ -248,6 +248,95 @@ def _infinite_horizon_costs(plant, Sigma, gains, size):
     return costs, clear
 
 
+class _Dense(NamedTuple):
+    """Buffers of one large plant, (n, n) each: as of `_Workspace`."""
+
+    closed: Array
+    weight: Array
+    transition: Array
+    work: Array
+    term: Array
+    product: Array
+
+
+@njit
+def _dense(n):
+    buffers = np.empty((6, n, n))
+    return _Dense(buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5])
+
+
+@njit
+def _close_dense(plant, gain, loop):
+    """Fill A - B K and Q + K'RK."""
+    A, B, Q, R = plant
+    np.dot(B, gain, loop.closed)
+    np.dot(gain.T, np.dot(R, gain), loop.weight)
+    for i in range(len(A)):
+        for j in range(len(A)):
+            loop.closed[i, j] = A[i, j] - loop.closed[i, j]
+            loop.weight[i, j] += Q[i, j]
+
+
+@njit
+def _dense_first_step(h, loop):
+    """As `_first_step`."""
+    n = len(loop.closed)
+    loop.closed[:] *= h
+    loop.weight[:] *= h
+    loop.work[:] = loop.weight
+    loop.term[:] = np.eye(n)
+    loop.transition[:] = loop.term
+    for order in range(1, TAYLOR_TERMS + 1):
+        np.dot(loop.term, loop.closed, loop.product)
+        loop.term[:] = loop.product / order
+        loop.transition[:] += loop.term
+        np.dot(loop.work, loop.closed, loop.product)
+        loop.work[:] = (loop.product + loop.product.T) / (order + 1)
+        loop.weight[:] += loop.work
+
+
+@njit
+def _dense_double(loop):
+    """As `_double`."""
+    np.dot(loop.weight, loop.transition, loop.work)
+    np.dot(loop.transition.T, loop.work, loop.product)
+    loop.weight[:] += 0.5 * (loop.product + loop.product.T)
+    np.dot(loop.transition, loop.transition, loop.product)
+    loop.transition[:] = loop.product
+
+
+@njit
+def _dense_finite_horizon_costs(plant, gains, starts, horizon):
+    loop, costs = _dense(len(plant[0])), np.empty(len(gains))
+    for number in range(len(gains)):
+        _close_dense(plant, gains[number], loop)
+        count = _doublings(np.sqrt(np.sum(loop.closed**2)), horizon)
+        _dense_first_step(horizon / 2.0**count, loop)
+        for _ in range(count):
+            _dense_double(loop)
+        total = np.dot(starts[number], np.dot(loop.weight, starts[number]))
+        costs[number] = total if np.isfinite(total) else np.inf
+    return costs
+
+
+@njit
+def _dense_infinite_horizon_costs(plant, Sigma, gains):
+    loop, n = _dense(len(plant[0])), len(plant[0])
+    costs, clear = np.empty(len(gains)), np.empty(len(gains), np.bool_)
+    for number in range(len(gains)):
+        _close_dense(plant, gains[number], loop)
+        _dense_first_step(FIRST_STEP / max(np.sqrt(np.sum(loop.closed**2)), 1e-300), loop)
+        done, norm, largest = 0, np.sqrt(np.sum(loop.transition**2)), 0.0
+        while done < MAX_DOUBLINGS and norm > SETTLED and np.isfinite(norm):
+            largest = max(largest, norm)
+            _dense_double(loop)
+            done, norm = done + 1, np.sqrt(np.sum(loop.transition**2))
+        total = np.sum(loop.weight * Sigma)
+        costs[number] = total if norm <= SETTLED and np.isfinite(total) else np.inf
+        clear[number] = done <= FEW_DOUBLINGS and largest <= SMALL_GROWTH * np.sqrt(n)
+    return costs, clear
+
+
 def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: float) -> Array:
     """Exact costs x0' W_tau x0 of noiseless rollouts over [0, horizon] (Sha et al., eq. (6)).
 
@@ -263,7 +352,9 @@ def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: flo
     (count,) costs; infinite where the cost overflows (a gain that is far from stabilising).
     """
     A, B, Q, R, gains, starts = contiguous(*plant.matrices[:4], gains, starts)
-    costs: Array = _finite_horizon_costs((A, B, Q, R), gains, starts, float(horizon), size_of(plant.n_states))
+    if plant.n_states > LARGEST_UNROLLED:
+        return np.asarray(_dense_finite_horizon_costs((A, B, Q, R), gains, starts, float(horizon)))
+    costs: Array = _finite_horizon_costs((A, B, Q, R), gains, starts, float(horizon), unrolled(plant.n_states))
     return costs
 
 
@@ -299,7 +390,10 @@ def excess_costs(plant: Plant, best: Array, gains: Array) -> Array:
 def _stable_costs(plant: Plant, gains: Array, other: Plant, other_gains: Array) -> Array:
     """Costs of gains for a plant with the same closed loops as those that decide which gains stabilise."""
     A, B, Q, R, Sigma, K = contiguous(*other.matrices, other_gains)
-    costs, clear = _infinite_horizon_costs((A, B, Q, R), Sigma, K, size_of(plant.n_states))
+    if plant.n_states > LARGEST_UNROLLED:
+        costs, clear = _dense_infinite_horizon_costs((A, B, Q, R), Sigma, K)
+    else:
+        costs, clear = _infinite_horizon_costs((A, B, Q, R), Sigma, K, unrolled(plant.n_states))
     for doubtful in np.flatnonzero(np.isfinite(costs) & ~clear):
         if not is_stable(plant, gains[doubtful], "continuous"):
             costs[doubtful] = np.inf

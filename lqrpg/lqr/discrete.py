@@ -15,6 +15,9 @@ from lqrpg.lqr import extended, riccati, stability
 from lqrpg.lqr.lyapunov import smith_doubling
 from lqrpg.lqr.plant import Array, Plant
 
+LARGEST_DIRECT = 12
+"""States up to which Lyapunov's equation is solved as linear equations."""
+
 
 def spectral_radius(matrix: Array) -> float:
     """Largest modulus of the eigenvalues of an (n, n) matrix: below one if and only if it is Schur stable."""
@@ -28,8 +31,11 @@ def is_stabilising(plant: Plant, gain: Array) -> bool:
 
 def _solve(matrix: Array, weight: Array) -> Array:
     """The X with X = matrix X matrix' + weight, by the direct method: accurate to rounding for small
-    matrices. Where SciPy finds its equations singular to working precision, the sum of the series stands in.
+    matrices. Where SciPy finds its equations singular to working precision, and for large ones, for which there are n^2
+    equations, the sum of the series stands in.
     """
+    if len(matrix) > LARGEST_DIRECT:
+        return smith_doubling(matrix, weight)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", linalg.LinAlgWarning)

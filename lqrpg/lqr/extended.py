@@ -24,6 +24,8 @@ SAME = 1e-14
 """Part by which results with twice the digits may differ."""
 MOST_STATES = 12
 """For which costs of single gains are found here: more would take many seconds for each."""
+MOST_FOR_OPTIMUM = 40
+"""For which an optimum is found here: more would take minutes."""
 HOPELESS = 1000
 """Power of ten of an entry beyond which nothing converges."""
 
@@ -48,8 +50,11 @@ def optimum(plant: Plant, time: str) -> Optimum:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If doubling does not converge: the plant is not stabilisable, or an undetectable mode is at the limit.
+        If doubling does not converge: the plant is not stabilisable, or an undetectable mode is at the limit. If the
+        plant has more states than `MOST_FOR_OPTIMUM`.
     """
+    if plant.n_states > MOST_FOR_OPTIMUM:
+        raise np.linalg.LinAlgError("too many states for extended precision")
     return _optimum(*_key(plant.matrices[:4]), plant.n_states, time)
 
 

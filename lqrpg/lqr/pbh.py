@@ -41,6 +41,10 @@ ROUNDED = 1e-14
 """Relative distance, for each state, that the rounding of a plant's entries makes."""
 
 
+FEW_STATES, LOOKED_AT = 32, 24
+"""States up to which all modes are looked at, and modes of larger plants that are: each takes a decomposition."""
+
+
 class Obstacle(NamedTuple):
     """Why a plant has no stabilising optimum.
 
@@ -192,6 +196,15 @@ def _slow(A: Array, time: str, slack: float) -> NDArray[np.complex128]:
     return np.asarray(chosen[~inside])
 
 
+def _hardest(A: Array, B: Array, values: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """The few values whose left eigenvectors, or those of the eigenvalues next to them, inputs reach least."""
+    found = linalg.eig(A, left=True, right=False)
+    own, left = np.asarray(found[0]), np.asarray(found[1])
+    reach = np.linalg.norm(left.conj().T @ B, axis=1)
+    nearest = np.argmin(np.abs(values[:, None] - own), axis=1)
+    return np.asarray(values[np.argsort(reach[nearest], kind="stable")[:LOOKED_AT]])
+
+
 def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[float, complex]:
     """The least relative distance to a pair of which a mode is out of reach, and its eigenvalue."""
     columns = np.linalg.norm(B, axis=0)
@@ -199,6 +212,8 @@ def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[fl
     if not columns.any():
         return 0.0, complex(values[np.argmax(np.abs(values))])
     inputs = B[:, columns > 0.0] / columns[columns > 0.0] * size
-    least = _least_singular_values(A, inputs, values)
+    if len(A) > FEW_STATES:
+        values = _hardest(A, inputs, values)
+    least = np.array([_least_singular_values(A, inputs, values[[k]])[0] for k in range(len(values))])
     best = int(np.argmin(least))
     return float(least[best]) / size, complex(values[best])

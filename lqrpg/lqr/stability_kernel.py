@@ -18,7 +18,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.products import multiply
-from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
+from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, FEW_STATES, LIMIT
 
 ITERATIONS = 200
 """Of the map T; where it has not decided by then, the loop is too near to the limit."""
@@ -82,9 +82,61 @@ def _contracts(power, G):
 def has_margin(F, H, limit):
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
-    The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones.
+    The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones. G takes n
+    matrices; for more than a few states T(v) is found without it, as the diagonal of a single sum.
     """
+    if len(F) > FEW_STATES:
+        return _margin_by_sums(F, H, limit)
     return margin_holds(F, H, limit, np.empty((len(F) + SCRATCH, len(F), len(F))))
+
+
+@njit
+def _margin_by_sums(F, H, limit):
+    """The same decision: T(v) is the diagonal of the sum of F^k diag(w) (F^k)' over k, w = (H sqrt(v))^2."""
+    n = len(F)
+    scratch = np.empty((5, n, n))
+    v, w, total = np.empty(n), np.ones(n), np.empty(n)
+    if not _variances(F, w, limit, scratch, v):
+        return False
+    for _ in range(ITERATIONS):
+        w = np.dot(H, np.sqrt(v)) ** 2
+        if not _variances(F, w, limit, scratch, total):
+            return False
+        least, most = np.min(total / v), np.max(total / v)
+        if not np.isfinite(most):
+            return False
+        if most * n < limit:
+            return True
+        if not least * n < limit:
+            return False
+        v = total / most
+    return False
+
+
+@njit
+def _variances(F, w, limit, scratch, out):
+    """Write the diagonal of the sum of F^k diag(w) (F^k)' to `out`; false if it does not end, or G is too large."""
+    n = len(F)
+    X, power, product, other = scratch[0], scratch[1], scratch[2], scratch[3]
+    X[:] = 0.0
+    power[:] = F
+    for i in range(n):
+        X[i, i] = w[i]
+    for _ in range(DOUBLINGS):
+        for i in range(n):
+            if not power[i, i] * power[i, i] * n < limit:  # a term of G_ii alone
+                return False
+        np.dot(power, X, product)
+        np.dot(product, power.T, other)
+        X += other
+        for i in range(n):
+            out[i] = max(X[i, i], 0.0)
+        spread = np.sqrt(out)
+        if np.all(np.dot(np.abs(power), spread) <= CONTRACTION * spread):
+            return True
+        np.dot(power, power, other)
+        power[:] = other
+    return False
 
 
 @njit_borrowing

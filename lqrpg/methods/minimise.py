@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _EVERY_STEP, _POINTS = 1000, 200
+_LARGEST_BLOCK = 2_000_000
+"""Entries of the covariances that are held at a time: 16 MB."""
 
 
 class Optimum:
@@ -49,6 +51,11 @@ class Optimum:
 
         No difference of costs is taken, so small values keep their digits, as far as those of K* go.
         """
+        block = max(1, _LARGEST_BLOCK // self.gain.shape[1] ** 2)
+        parts = [self._excess(gains[first : first + block]) for first in range(0, len(gains), block)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _excess(self, gains: Array) -> Array:
         difference = gains - self.gain
         A, B, Q, R, Sigma = self._model.plant.matrices
         found = evaluate(A, B, self._model.inward(gains), Q, R, Sigma)

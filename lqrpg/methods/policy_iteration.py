@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lqrpg.compiler.jit import njit, size_of
+from lqrpg.compiler.sizes import order_of
 from lqrpg.kernels.discrete_small import cost_trace, lyapunov_workspace
 from lqrpg.kernels.pivoted import pivoted_lu
 from lqrpg.lqr.plant import Array, Plant
@@ -23,7 +24,7 @@ def improve(A, B, R, K, loop, curvature, order, size):
 
     `curvature`, (m, m), and `order`, (m,), are filled with the factors of R + B'PB; `loop.residual` is scratch.
     """
-    n, m = len(size), B.shape[1]
+    n, m = order_of(size), B.shape[1]
     for p in range(m):
         for j in range(n):
             total = 0.0

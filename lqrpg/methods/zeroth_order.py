@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.compiler.jit import size_of
+from lqrpg.compiler.jit import sizes_of
 from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import seed_streams
 from lqrpg.lqr.plant import Array, Plant
@@ -68,7 +68,7 @@ class ZerothOrder(CompiledMethod):
     ) -> tuple[int, int, Rollouts]:
         after = memory.copy()
         n, m = plant.n_states, plant.n_inputs
-        work = lyapunov_workspace(n, m), size_of(n), size_of(m)
+        work = lyapunov_workspace(n, m), *sizes_of(n, m)
         step, design = code_of(self.step_size), self._design()
         return *zeroth_order_loop(plant.matrices, gain, first, step, design, after, recorder, *work), after
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require, warn
+from lqrpg.checks import SettingError, require, require_memory, warn
 from lqrpg.lqr.cross_weight import without_cross_weight
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled, unsampled
@@ -153,6 +153,7 @@ def _sizes(A: Any, B: Any) -> tuple[int, int]:
     m = 1 if one_input and n > 1 else inputs.size // n
     limit = f"at most {checks.MAX_SIZE} states and as many inputs"
     require(max(n, m) <= checks.MAX_SIZE, "system.A", _shape(states), limit)
+    require_memory("system.A", 8.0 * checks.HELD * max(n, m) ** 2, f"a plant of {n} states and {m} inputs")
     return n, m
 
 

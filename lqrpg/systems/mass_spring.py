@@ -27,7 +27,7 @@ class MassSpring(System):
 
     time: ClassVar[str] = "continuous"
     kind: str
-    masses: Annotated[int, Range(1, 16)]
+    masses: Annotated[int, Range(1, 500)]
     stiffness: Positive
     damping: Positive
 

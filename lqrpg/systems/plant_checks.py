@@ -16,7 +16,12 @@ from lqrpg.lqr.pbh import Obstacle, find_obstacle, unstable_modes
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.sampling import LinearModel, sampled
 
-MAX_SIZE = 32
+MAX_SIZE = 1000
+"""States, and inputs: more would take hours."""
+HELD = 100
+"""Matrices of the plant's size that a run holds at a time, the powers of a loop among them."""
+MOST_ENTRIES = 40
+"""Of a gain that a message shows."""
 HEAVIER = 40.0
 """A first gain that nobody gave is the optimum for this multiple of Q, as in Song et al., Section 6."""
 SHORTER = (0.5, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
@@ -160,10 +165,10 @@ def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
     eigenvalues = np.linalg.eigvals(model.A - model.B @ gain).astype(np.complex128)
     outside = eigenvalues[unstable_modes(eigenvalues, time)]
     reason = "A - B K0 has the eigenvalue" if outside.size else "to working precision, with A - B K0's eigenvalue"
-    offer = compact(riccati_gain(model, time))
+    offer = offered(riccati_gain(model, time))
     raise SettingError(
         f"system.K0: u = -K0 x does not stabilise the plant in {time} time: {reason} "
-        f"{_words(outside if outside.size else eigenvalues)}; this one does: system.K0={offer}"
+        f"{_words(outside if outside.size else eigenvalues)}; this one does: {offer}"
     )
 
 
@@ -172,7 +177,14 @@ def _words(eigenvalues: NDArray[np.complex128]) -> str:
     return f"{worst.real:.4g}" if abs(worst.imag) <= 1e-12 * abs(worst) else f"{worst.real:.4g}{worst.imag:+.4g}i"
 
 
+def offered(gain: Array) -> str:
+    """A gain as a setting to type; none where nobody would type it."""
+    return f"system.K0={compact(gain)}" if gain.size <= MOST_ENTRIES else "no system.K0 at all, and one is found"
+
+
 def compact(gain: Array) -> str:
-    """A gain as the command line takes it, without spaces."""
+    """A gain as the command line takes it, without spaces; a large one in a few words."""
+    if gain.size > MOST_ENTRIES:
+        return f"a {len(gain)}x{len(gain.T)} matrix of norm {float(np.linalg.norm(gain)):.3g}"
     entries = [[int(entry) if entry == int(entry) else entry for entry in row] for row in gain.tolist()]
     return str(entries).replace(" ", "")

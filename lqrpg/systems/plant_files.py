@@ -19,6 +19,9 @@ from lqrpg.systems.plain_yaml import load_plain
 from lqrpg.systems.plant_names import Named, Unread, recognised
 
 MAX_BYTES = 1_000_000
+"""Of a text, which takes a while to read."""
+MAX_BINARY_BYTES = 60_000_000
+"""Of MATLAB's and NumPy's files: half a dozen matrices of a thousand rows."""
 _BYTES_OF_A_NUMBER = 8
 _NUMERIC = ("double", "single", "sparse", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 _KINDS = {
@@ -178,8 +181,11 @@ def _numpy_array(content: Any, name: str) -> Any:
 
 def _require_small(path: Path, size: int) -> None:
     """Refuse a file by its size, or by that of its content, which compression may hide."""
-    if size > MAX_BYTES:
-        raise SettingError(f"{_where(path)}: larger than {MAX_BYTES // 1_000_000} MB, which no plant is")
+    binary = path.suffix.lower() in (".mat", ".npz")
+    most = MAX_BINARY_BYTES if binary else MAX_BYTES
+    if size > most:
+        hint = "which no plant is" if binary else "save so large a plant as .npz or .mat"
+        raise SettingError(f"{_where(path)}: larger than {most // 1_000_000} MB, {hint}")
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> SettingError:

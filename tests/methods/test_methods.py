@@ -25,7 +25,7 @@ from lqrpg import (
     optimal_gain,
     plot_history,
 )
-from lqrpg.compiler.jit import size_of
+from lqrpg.compiler.jit import sizes_of
 from lqrpg.kernels.normals import seed_streams
 from lqrpg.lqr.discrete import state_covariance
 from lqrpg.lqr.plant import contiguous
@@ -118,7 +118,8 @@ def two_point_estimates(plant, initial_covariance, gain, *, radius, pairs, lengt
     """Independent two-point estimates of the gradient, (samples, m, n)."""
     n, m = plant.n_states, plant.n_inputs
     roots, streams = (covariance_root(initial_covariance), covariance_root(plant.Sigma)), seed_streams(seed)
-    work, out, sizes = make_work(n, m), np.empty((samples, m, n)), (size_of(n), size_of(m))
+    out, sizes = np.empty((samples, m, n)), sizes_of(n, m)
+    work = make_work(*sizes)
     for estimate in out:
         fixed = (*contiguous(*plant.matrices[:4]), *roots, *contiguous(gain), float(radius))
         two_point_gradient(*fixed, pairs, length, streams, work, estimate, *sizes)

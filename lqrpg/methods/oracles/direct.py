@@ -12,9 +12,13 @@ lanes; each has noise of its own.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from lqrpg.compiler.jit import njit, size_of
+import numpy as np
+from numpy.typing import NDArray
+
+from lqrpg.compiler.jit import njit, sizes_of
+from lqrpg.compiler.sizes import by_size, order_of
 from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
 from lqrpg.lqr.definite import covariance_root as covariance_root
 from lqrpg.lqr.discrete import is_stabilising
@@ -22,8 +26,85 @@ from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.stability import are_stable
 
 
+class LaneWork(NamedTuple):
+    """Buffers of rollouts of a small plant, side by side, for its n, m and LANES rollouts.
+
+    Attributes
+    ----------
+    words : (LANES,) scratch of the generators.
+    U : (m n, LANES) perturbations.
+    gains, RK : (m, n, LANES) K + U and R (K + U).
+    closed, weight : (n, n, LANES) A - B (K + U) and Q + (K + U)'R(K + U), folded onto its upper triangle.
+    states : (4, n, LANES).
+    costs : (LANES,) mean stage costs.
+    sums : (2, m n, LANES) of perturbations.
+    """
+
+    words: NDArray[np.uint64]
+    U: Array
+    gains: Array
+    RK: Array
+    closed: Array
+    weight: Array
+    states: Array
+    costs: Array
+    sums: Array
+
+
+class DenseWork(NamedTuple):
+    """The same for a plant of any size; no lane has a loop of its own.
+
+    Attributes
+    ----------
+    words, U, states, costs, sums : as of `LaneWork`.
+    inputs, weighted : (m, LANES) u = -(K + U) x but for its sign, and R u.
+    driven : (n, LANES) B u.
+    """
+
+    words: NDArray[np.uint64]
+    U: Array
+    states: Array
+    costs: Array
+    sums: Array
+    inputs: Array
+    weighted: Array
+    driven: Array
+
+
 @njit
-def _perturb(state, words, radius, norms, U):
+def _make_dense_work(n_size, m_size):
+    n, m = n_size, m_size
+    return DenseWork(
+        np.empty(LANES, np.uint64),
+        np.empty((m * n, LANES)),
+        np.empty((4, n, LANES)),
+        np.empty(LANES),
+        np.empty((2, m * n, LANES)),
+        np.empty((m, LANES)),
+        np.empty((m, LANES)),
+        np.empty((n, LANES)),
+    )
+
+
+@by_size(_make_dense_work)
+def make_work(n_size, m_size):
+    """Buffers of `rollout_costs`, for sizes of `sizes_of`."""
+    n, m = len(n_size), order_of(m_size)
+    return LaneWork(
+        np.empty(LANES, np.uint64),
+        np.empty((m * n, LANES)),
+        np.empty((m, n, LANES)),
+        np.empty((m, n, LANES)),
+        np.empty((n, n, LANES)),
+        np.empty((n, n, LANES)),
+        np.empty((4, n, LANES)),
+        np.empty(LANES),
+        np.empty((2, m * n, LANES)),
+    )
+
+
+@njit
+def perturb(state, words, radius, norms, U):
     """Fill U, shape (m n, LANES), with directions uniform on the sphere of the radius, one a lane."""
     fill_normals(state, words, U)
     norms[:] = 0.0
@@ -40,7 +121,7 @@ def _perturb(state, words, radius, norms, U):
 @njit
 def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):
     """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
-    n, m = len(n_size), len(m_size)
+    n, m = len(n_size), order_of(m_size)
     for p in range(m):
         for j in range(n):
             for lane in range(LANES):
@@ -108,12 +189,61 @@ def _step(closed, x, w, out, n_size):
 
 
 @njit
+def _control(K, U, x, u):
+    """u = (K + U) x, lane by lane."""
+    m, n = K.shape
+    for p in range(m):
+        for lane in range(LANES):
+            u[p, lane] = 0.0
+        for j in range(n):
+            for lane in range(LANES):
+                u[p, lane] += (K[p, j] + U[p * n + j, lane]) * x[j, lane]
+
+
+@njit
+def _add_products(a, b, costs):
+    """Add a'b to the costs, lane by lane."""
+    for i in range(a.shape[0]):
+        for lane in range(LANES):
+            costs[lane] += a[i, lane] * b[i, lane]
+
+
+@njit
+def _dense_rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):
+    """The same for any size: no lane's loop is formed, u = -(K + U) x is, and products of matrices serve all lanes."""
+    words, U, states, costs, _, u, Ru, Bu = work
+    x, following, z, other = states[0], states[1], states[2], states[3]
+    perturb(state, words, radius, costs, U)
+    fill_normals(state, words, z)
+    np.dot(start_root, z, x)
+    costs[:] = 0.0
+    for t in range(length):
+        _control(K, U, x, u)
+        np.dot(Q, x, other)
+        _add_products(x, other, costs)
+        np.dot(R, u, Ru)
+        _add_products(u, Ru, costs)
+        if t == length - 1:
+            break
+        fill_normals(state, words, z)
+        np.dot(A, x, following)
+        np.dot(B, u, Bu)
+        np.dot(noise_root, z, other)
+        for i in range(n_size):
+            for lane in range(LANES):
+                following[i, lane] += other[i, lane] - Bu[i, lane]
+        x, following = following, x
+    for lane in range(LANES):
+        costs[lane] /= length
+
+
+@by_size(_dense_rollout_costs)
 def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):
     """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see
     `make_work`)."""
     words, U, gains, RK, closed, weight, states, costs, _ = work
     x, following, z, w = states[0], states[1], states[2], states[3]
-    _perturb(state, words, radius, costs, U)
+    perturb(state, words, radius, costs, U)
     _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size)
     fill_normals(state, words, z)
     _color(start_root, z, x, n_size)
@@ -130,30 +260,13 @@ def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, 
 
 
 @njit
-def make_work(n, m):
-    """Buffers of `rollout_costs`: words, U (m n, LANES), gains, RK, closed, weight, states (4, n, LANES),
-    costs, sums."""
-    return (
-        np.empty(LANES, np.uint64),
-        np.empty((m * n, LANES)),
-        np.empty((m, n, LANES)),
-        np.empty((m, n, LANES)),
-        np.empty((n, n, LANES)),
-        np.empty((n, n, LANES)),
-        np.empty((4, n, LANES)),
-        np.empty(LANES),
-        np.empty((2, m * n, LANES)),
-    )
-
-
-@njit
 def direct_gradient(
     A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size
 ):
     """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the
     others."""
-    n, m = len(n_size), len(m_size)
-    U, costs, plain, directions = work[1], work[7], work[8][0], work[8][1]
+    n, m = order_of(n_size), order_of(m_size)
+    U, costs, plain, directions = work.U, work.costs, work.sums[0], work.sums[1]
     plain[:] = 0.0
     directions[:] = 0.0
     total = 0.0
@@ -181,7 +294,7 @@ def direct_gradient(
 
 @njit
 def _estimates(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size):
-    work = make_work(len(n_size), len(m_size))
+    work = make_work(n_size, m_size)
     for sample in range(out.shape[0]):
         direct_gradient(
             A,
@@ -206,9 +319,9 @@ def _estimates(A, B, Q, R, start_root, noise_root, K, radius, count, length, bas
 @njit
 def _single_rollout_estimates(A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size):
     """Estimates from one rollout each: a full set of lanes gives LANES of them."""
-    n, m = len(n_size), len(m_size)
-    work = make_work(n, m)
-    U, costs = work[1], work[7]
+    n, m = order_of(n_size), order_of(m_size)
+    work = make_work(n_size, m_size)
+    U, costs = work.U, work.costs
     scale = m * n / (radius * radius)
     for first in range(0, out.shape[0], LANES):
         rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
@@ -259,7 +372,7 @@ def direct_estimates(
     start_root = covariance_root(initial_covariance, "the covariance of the first state")
     noise_root = covariance_root(plant.Sigma, "the covariance of the process noise")
     out = np.empty((samples, *K.shape))
-    sizes = size_of(plant.n_states), size_of(plant.n_inputs)
+    sizes = sizes_of(plant.n_states, plant.n_inputs)
     plain = (A, B, Q, R, start_root, noise_root, K, float(radius))
     if rollouts == 1:
         _single_rollout_estimates(*plain, length, seed_streams(seed), out, *sizes)

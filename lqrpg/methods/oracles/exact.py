@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import njit
-from lqrpg.kernels.discrete_small import cost_trace, policy_gradient
+from lqrpg.kernels.discrete_small import cost_trace, gradient_factor, policy_gradient
 from lqrpg.kernels.normals import NormalStream, next_normal
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
@@ -49,21 +49,10 @@ def bias_direction(m: int, n: int) -> Array:
 @njit
 def natural_gradient(B, R, K, loop, out, size):
     """out = 2 E_K = 2 (R K - B'P_K (A - B K)) of a closed, stable loop; `loop.P` must hold P_K."""
-    n, m = len(size), B.shape[1]
-    for i in range(n):
-        for j in range(n):
-            total = 0.0
-            for k in range(n):
-                total += loop.P[i, k] * loop.closed[k, j]
-            loop.work[i, j] = total
-    for p in range(m):
-        for j in range(n):
-            total = 0.0
-            for q in range(m):
-                total += R[p, q] * K[q, j]
-            for k in range(n):
-                total -= B[k, p] * loop.work[k, j]
-            out[p, j] = 2.0 * total
+    gradient_factor(B, R, K, loop, size)
+    for p in range(K.shape[0]):
+        for j in range(K.shape[1]):
+            out[p, j] = 2.0 * loop.residual[p, j]
 
 
 @njit

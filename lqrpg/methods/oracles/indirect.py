@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
-from lqrpg.kernels.discrete_small import LyapunovWorkspace, cost_trace, factorise, lyapunov_workspace, policy_gradient
+from lqrpg.compiler.sizes import order_of
+from lqrpg.kernels.discrete_small import cost_trace, factorise, lyapunov_workspace, policy_gradient
 from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal, normal_stream
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
@@ -67,7 +68,7 @@ class Identification(NamedTuple):
 @njit
 def sample(A, B, K, root, dither, x, d, following, source, n_size):
     """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves x."""
-    n, m = len(n_size), B.shape[1]
+    n, m = order_of(n_size), B.shape[1]
     for i in range(n):
         d[i] = x[i]
         following[i] = 0.0
@@ -91,7 +92,7 @@ def sample(A, B, K, root, dither, x, d, following, source, n_size):
 def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):
     """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last
     state."""
-    n, p = len(n_size), theta.shape[1]
+    n, p = order_of(n_size), theta.shape[1]
     regressors = np.empty((start, p))
     following = np.empty((start, n))
     x[:] = 0.0
@@ -109,7 +110,7 @@ def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source
 def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):
     """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist
     then)."""
-    n = len(n_size)
+    n = order_of(n_size)
     for i in range(n):
         for j in range(n):
             Ahat[i, j] = theta[i, j]
@@ -203,7 +204,7 @@ def indirect_estimates(
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
     (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
     roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    loop: LyapunovWorkspace = lyapunov_workspace(plant.n_states, plant.n_inputs)
+    loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
     out = np.empty((len(records), *K.shape))
     settings = float(dither), int(start), np.asarray(records, np.int64)
     _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))

@@ -58,8 +58,8 @@ class Rollouts(NamedTuple):
 @njit
 def two_point_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, state, work, out, n_size, m_size):
     """out = the estimate from `count` pairs; changes the streams `state` and the buffers `work`."""
-    n, m = len(n_size), len(m_size)
-    U, costs, sums = work[1], work[7], work[8][0]
+    n, m = K.shape[1], K.shape[0]
+    U, costs, sums = work.U, work.costs, work.sums[0]
     saved, cost_plus = np.empty_like(state), np.empty(LANES)
     sums[:] = 0.0
     for first in range(0, count, LANES):
@@ -84,7 +84,7 @@ def zeroth_order_loop(plant, K, first, step, design, rollouts, recorder, loop, n
     Changes K, the streams of `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
     """
     A, B, Q, R, _ = plant
-    work, G = make_work(len(n_size), len(m_size)), np.empty_like(K)
+    work, G = make_work(n_size, m_size), np.empty_like(K)
     fixed = (A, B, Q, R, rollouts.start_root, rollouts.noise_root, K)
     for i in range(first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, n_size):

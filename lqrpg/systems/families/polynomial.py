@@ -13,7 +13,7 @@ import numpy as np
 from numba.core import types
 from numpy.polynomial import chebyshev
 
-from lqrpg.compiler.jit import LANES, njit, size_of
+from lqrpg.compiler.jit import LANES, njit, unrolled
 from lqrpg.compiler.lanes import Emitter, intrinsic, is_lane_array, lane_array, lane_pointer
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.systems.families.distributions import Distribution
@@ -57,7 +57,7 @@ class Polynomial(NamedTuple):
         slope, offset = self.transform
         z = np.ascontiguousarray(slope / columns[0] + offset)
         n, m = self.B.shape[1:]
-        systems: tuple[Array, Array] = _in_lanes(self.A, self.B, z, size_of(n * n), size_of(n * m), self.degrees)
+        systems: tuple[Array, Array] = _in_lanes(self.A, self.B, z, unrolled(n * n), unrolled(n * m), self.degrees)
         return systems
 
     def discounted(self, discount: float) -> Polynomial:
@@ -68,7 +68,7 @@ class Polynomial(NamedTuple):
     @property
     def degrees(self) -> tuple[int, ...]:
         """The degree, as `polynomial_lanes` takes it."""
-        return size_of(len(self.A) - 1)
+        return unrolled(len(self.A) - 1)
 
 
 def fit_family(name: str, plant_of: Callable[[float], Plant], shortest: float, longest: float) -> Family:
@@ -110,7 +110,7 @@ def fit_family(name: str, plant_of: Callable[[float], Plant], shortest: float, l
 def polynomial_lanes(typing_context, coefficients, z, out, entries, degrees):
     """Evaluate polynomials at the lanes of z, shape (LANES,), into `out`, shape (rows, columns, LANES).
 
-    `coefficients` is (degree + 1, rows, columns); `entries` and `degrees` are `size_of` rows times columns and of the
+    `coefficients` is (degree + 1, rows, columns); `entries` and `degrees` are `unrolled` rows times columns and of the
     degree. Straight-line code, a few entries at a time: a lone polynomial would wait for itself.
     """
     if not (is_lane_array(z, 1) and is_lane_array(out, 3) and is_lane_array(coefficients, 3)):

@@ -1,0 +1,81 @@
+"""Kernels of which there are two: one unrolled for the size of a small plant, one compiled once for all larger ones.
+
+The number of states reaches both as an argument `size` or `n_size`, of `jit.size_of`: a tuple, whose length the
+compiler knows, or a number. A loop that calls them is written once; `order_of` is the size in either form.
+"""
+
+# numba's compiler interface is untyped
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numba.core import extending, types
+
+from lqrpg.compiler.jit import njit
+
+_intrinsic: Any = extending.intrinsic
+Kernel = Callable[..., Any]
+
+
+@_intrinsic
+def _order_of(typing_context, size):
+    if not isinstance(size, types.BaseTuple | types.Integer):
+        return None
+
+    def generate(context, builder, sig, args):
+        if isinstance(size, types.BaseTuple):
+            return context.get_constant(types.intp, len(size))
+        return context.cast(builder, args[0], size, types.intp)
+
+    return types.intp(size), generate
+
+
+@njit
+def order_of(size):
+    """The number that a size stands for; known to the compiler if it is a tuple."""
+    return _order_of(size)
+
+
+def by_size(dense: Kernel) -> Callable[[Kernel], Kernel]:
+    """Compile a function for small plants, with sizes as tuples, and call `dense` where the size is a number.
+
+    The choice is the compiler's, by the type of the argument `size` or `n_size`; a call from Python makes it there.
+
+    Parameters
+    ----------
+    dense : compiled function of the same arguments, in whatever order of operations.
+    """
+
+    def decorate(function: Kernel) -> Kernel:
+        unrolled = njit(function)
+        names = list(inspect.signature(function).parameters)
+        place = next(names.index(name) for name in ("n_size", "size") if name in names)
+
+        @functools.wraps(function)
+        def choose(*arguments: Any) -> Any:
+            return (unrolled if isinstance(arguments[place], tuple) else dense)(*arguments)
+
+        calls = {kernel: _call(names, kernel) for kernel in (unrolled, dense)}
+
+        def chosen(size: Any) -> Kernel:
+            return calls[unrolled if isinstance(size, types.BaseTuple) else dense]
+
+        extending.overload(choose, inline="always")(_function(names, f"chosen({names[place]})", chosen=chosen))
+        return choose
+
+    return decorate
+
+
+def _call(names: list[str], kernel: Kernel) -> Kernel:
+    """A function of these arguments that passes them on: the compiler wants their names."""
+    return _function(names, f"kernel({', '.join(names)})", kernel=kernel)
+
+
+def _function(names: list[str], body: str, **known: Any) -> Kernel:
+    made: Kernel = eval(f"lambda {', '.join(names)}: {body}", known)
+    return made
