@@ -15,7 +15,7 @@ import click
 
 from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
-from lqrpg.cli.complete import complete_figure, complete_override
+from lqrpg.cli.complete import complete_experiment, complete_figure, complete_override
 from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.process import (
     BROKEN_PIPE,
@@ -85,7 +85,7 @@ def cli() -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
+@click.argument("overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...", shell_complete=complete_override)
 @click.option("-m", "--multirun", is_flag=True, help="Sweep: KEY=A,B runs every combination.")
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the resolved settings and stop.")
 @click.option(
@@ -95,7 +95,7 @@ def cli() -> None:
 )
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir: Path | None, force: bool) -> int:
-    """Run an experiment and save its tables: lqrpg run experiment=azopg workers=8.
+    """Run an experiment and save its tables: lqrpg run azopg workers=8, or with experiment=azopg.
 
     The same command again continues what was interrupted, and returns at once when nothing is missing.
     """
@@ -144,30 +144,35 @@ def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Pat
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[EXPERIMENT|PAPER]...")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT|PAPER|CLAIM]...")
 @_RESULTS
 @_RUN
 @_JSON
+@click.option("--long", is_flag=True, help="All that is known of each claim.")
 @click.option("--strict", is_flag=True, help="A claim that needs a documented change counts as not reproduced.")
-def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
-    """Check the papers' claims on saved tables: all, or those of experiments or papers (P1 to P4).
+def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool, long: bool) -> int:
+    """Check the papers' claims on saved tables: all, those of experiments or papers (P1 to P4), or single ones.
 
     Exit codes: 0 every outcome is the documented one, 1 one is not, 3 tables are missing. A claim that is not tested,
     because the run is too small or a time too noisy, is no failure.
     """
     from lqrpg.cli import verify as command
 
-    return command.verify(names, results, run_name, as_json=as_json, strict=strict)
+    return command.verify(names, results, run_name, as_json=as_json, strict=strict, long=long)
 
 
 @cli.command(name="list")
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_experiment)
 @_RESULTS
 @_JSON
-def list_(results: Path, as_json: bool) -> int:
-    """Show the experiments, their figures and scales, and which results are there."""
+def list_(experiments: tuple[str, ...], results: Path, as_json: bool) -> int:
+    """Show the experiments and their runs, a line each; of those that are named all keys, figures and columns.
+
+    The list compares runs with the present code; `lqrpg list EXPERIMENT --json` also with the present settings.
+    """
     from lqrpg.cli import listing as command
 
-    return command.listing(results, as_json=as_json)
+    return command.listing(experiments, results, as_json=as_json)
 
 
 @cli.command()

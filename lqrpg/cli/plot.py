@@ -119,11 +119,20 @@ def figure_folder(out: Path, selection: Selection, spec: FigureSpec, run: Finish
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
+    """The figures whose names begin with one of the words, and those of the experiments and papers that are named."""
     known = figures()
-    for prefix in wanted:
-        if not any(name.startswith(prefix) for name in known):
-            raise SettingError(f"unknown figure {prefix!r}: {suggestion(prefix, known)}")
-    return [spec for name, spec in known.items() if not wanted or name.startswith(tuple(wanted))]
+    for word in wanted:
+        if not any(_is_meant(spec, word) for spec in known.values()):
+            raise SettingError(f"unknown figure {word!r}: {suggestion(word, known)}")
+    return [spec for spec in known.values() if not wanted or any(_is_meant(spec, word) for word in wanted)]
+
+
+def _is_meant(spec: FigureSpec, word: str) -> bool:
+    return (
+        spec.name.startswith(word)
+        or spec.experiment == word
+        or spec.shows.startswith((f"{word.upper()} ", f"beyond {word.upper()}"))
+    )
 
 
 def _batches(specs: Sequence[FigureSpec], results: Path) -> list[Batch]:
