@@ -132,15 +132,32 @@ def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
     show_default=True,
     help="Folder of the figures.",
 )
+@click.option("--width", type=click.FloatRange(2.0, 40.0), metavar="INCHES", help="Width; type keeps its size.")
+@click.option("--style", metavar="FILE.mplstyle", help="A style of matplotlib's on top of the package's own.")
+@click.option("--format", "formats", metavar="KINDS", help="Such as pdf, or pdf,svg.  [default: pdf,png]")
 @click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
-def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Path, svg: bool) -> int:
-    """Draw figures from saved tables: all of them, or those whose names begin with FIGURE.
+@click.option("--data", is_flag=True, help="Write what is drawn beside it, as NAME.csv.")
+def plot(
+    figures: tuple[str, ...],
+    results: Path,
+    run_name: str | None,
+    out: Path,
+    width: float | None,
+    style: str | None,
+    formats: str | None,
+    svg: bool,
+    data: bool,
+) -> int:
+    """Draw figures from saved tables: all of them, or those of names that begin with FIGURE, of experiments, of papers.
 
-    Figures of a run that is not of full size with default settings go to a folder of its name below figures/.
+    Figures of a run that is not of full size with default settings go to a folder of its name below figures/, and those
+    of a width or style of one's own to figures/own/.
     """
     from lqrpg.cli import plot as command
+    from lqrpg.figures.style import Look
 
-    return command.plot(figures, results, run_name, out, svg=svg)
+    look = Look(width, command.style_of(style), command.formats_of(formats, svg=svg), data)
+    return command.plot(figures, results, run_name, out, look)
 
 
 @cli.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lqrpg.cli.saved import checksum_errors, schema_errors
 from lqrpg.figures.registry import FigureSpec
+from lqrpg.figures.style import fit_legends
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
 
 if TYPE_CHECKING:
@@ -95,4 +96,6 @@ def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) ->
     """
     own = tables.tracked_copy()
     with schema_errors(spec.name, own.run):
-        return render(spec.draw(own)), own.used
+        figure = spec.draw(own)
+        fit_legends(figure)
+        return render(figure), own.used

@@ -10,6 +10,7 @@ from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import (
     BAND,
     canvas,
+    heading,
     is_narrow,
     label_first,
     legend_outside,
@@ -17,7 +18,6 @@ from lqrpg.figures.style import (
     panel_letters,
     panels,
     small,
-    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -61,8 +61,18 @@ def curves(tables: Tables) -> Figure:
             axis.set_xlim(1.0, 10.0)  # a log axis without data has no limits of its own
     panel_letters([left, right])
     methods = list(tables["methods"].itertuples())
-    _note(left, "given the model, so no\nsamples; see (b):", [method.label for method in methods if not method.samples])
-    _note(right, "not compiled, so not\ntimed:", [each.label for each in methods if not times["compiled"][each.method]])
+    _note(
+        left,
+        "left",
+        "given the model, so no\nsamples; see (b):",
+        [method.label for method in methods if not method.samples],
+    )
+    _note(
+        right,
+        "right",
+        "not compiled, so not\ntimed:",
+        [each.label for each in methods if not times["compiled"][each.method]],
+    )
     title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
     legend_outside(drawn, [*handles.values()], [*handles], "lower", 3, title)
     label_first([left, right])
@@ -90,10 +100,11 @@ def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) 
     axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
 
 
-def _note(axis: Axes, head: str, labels: list[str]) -> None:
+def _note(axis: Axes, side: str, head: str, labels: list[str]) -> None:
     if labels:
+        x = 0.02 if side == "left" else 0.98
         text = "\n".join([head, *labels])
-        axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=small())
+        axis.text(x, 0.03, text, transform=axis.transAxes, ha=side, va="bottom", fontsize=small())
 
 
 @figure("shootout_summary", "shootout", "methods on one plant: samples and seconds to a gap, final gaps, diverged runs")
@@ -103,24 +114,25 @@ def summary(tables: Tables) -> Figure:
     rows = [_row(tables, method, targets) for method in tables["methods"].itertuples()]
     prices = [[f"{kind}\nto {target:g}" for target in targets] for kind in ("samples", "seconds")]
     head = ["method", "is given", "step\nsize", *prices[0], *prices[1], "final gap:\nmedian (quartiles)", "diverged"]
-    widths = [0.2, 0.26, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
     groups = [list(range(len(head)))]
     drawn = canvas(7.8 + 1.6 * len(targets), 1.3 + 0.32 * len(rows))
     if is_narrow(drawn, 8.0):
         last, many = len(head) - 1, len(targets)
         groups = [[0, 1], [0, 2, last - 1, last], [0, *range(3, 3 + many)], [0, *range(3 + many, 3 + 2 * many)]]
-        drawn.set_figheight(len(groups) * (0.55 + 0.22 * len(rows)))
+        drawn.set_figheight(0.8 + len(groups) * (0.55 + 0.22 * len(rows)))
     axes = list(drawn.subplots(len(groups), 1, squeeze=False)[:, 0])
     for axis, group in zip(axes, groups, strict=True):
-        _grid(axis, [[row[k] for k in group] for row in rows], [head[k] for k in group], [widths[k] for k in group])
+        _grid(axis, [[row[k] for k in group] for row in rows], [head[k] for k in group])
     device = tables["runtime"]["device"].iloc[0]
-    title = f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}"
-    axes[0].set_title(wrapped(title, drawn.get_figwidth() - 0.3, axes[0].title.get_fontsize()))
+    heading(drawn, f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}")
     return drawn
 
 
-def _grid(axis: Axes, rows: list[list[str]], head: list[str], widths: list[float]) -> None:
+def _grid(axis: Axes, rows: list[list[str]], head: list[str]) -> None:
+    """A table with columns as wide as their texts."""
     axis.axis("off")
+    cells = [[head[k].split("\n"), *([row[k]] for row in rows)] for k in range(len(head))]
+    widths = [max(len(line) for cell in column for line in cell) + 2.5 for column in cells]
     drawn = axis.table(
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[width / sum(widths) for width in widths]
     )

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,33 @@ def look_of(place: int) -> dict[str, Any]:
     return {"color": COLOURS[index], "ls": DASHES[others], "marker": MARKERS[others]}
 
 
+FORMATS = ("pdf", "png", "svg")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How figures are drawn and kept.
+
+    Attributes
+    ----------
+    width : in inches; None for each figure's own.
+    style : a style sheet on top of the house's; see `house_style`.
+    formats : of the files.
+    data : whether what is drawn is kept as CSV, too.
+    """
+
+    width: float | None = None
+    style: str | None = None
+    formats: tuple[str, ...] = ("pdf", "png")
+    data: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether figures have their own width and the house's style."""
+        return self.width is None and self.style is None
+
+
+USUAL = Look()
 _WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 
 
@@ -192,6 +220,20 @@ def drawn_bytes(figure: Figure, kind: str) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, metadata=_WITHOUT_TIME[kind])
     return stream.getvalue()
+
+
+def fit_legends(figure: Figure) -> None:
+    """Give the texts of legends inside panels as many lines as they need, where a width is asked for."""
+    asked = _asked_width.get()
+    for axis in figure.axes if asked else ():
+        legend, place = axis.get_legend(), axis.get_subplotspec()
+        if legend is None or place is None:
+            continue
+        room = asked * (place.colspan.stop - place.colspan.start) / place.get_gridspec().ncols - 1.25
+        for text in legend.get_texts():
+            text.set_text(wrapped(text.get_text(), room, float(text.get_fontsize())))
+        title = legend.get_title()
+        title.set_text(wrapped(title.get_text(), room + 0.45, float(title.get_fontsize())))
 
 
 def panel_letters(axes: Sequence[Axes], letters: str = "abcdefgh") -> None:
