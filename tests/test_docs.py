@@ -28,7 +28,7 @@ from lqrpg.cli.compose import GROUPS, composer, requests
 from lqrpg.cli.init import init
 from lqrpg.cli.main import cli
 from lqrpg.cli.selection import chosen
-from lqrpg.cli.verify import accepted_text
+from lqrpg.cli.verdicts import accepted_text
 from lqrpg.domain_randomization.cubature import refinements
 from lqrpg.experiments.shootout_methods import METHODS
 from lqrpg.figures.registry import figures

@@ -24,6 +24,7 @@ class Paper:
     key : its short name, such as `P1`.
     authors : their family names.
     title : its title.
+    short : its subject, in a few words.
     arxiv : its number at arXiv; empty if it has none.
     differs : what our computations do differently, and why, beyond what stands beside single claims.
     """
@@ -32,7 +33,14 @@ class Paper:
     authors: str
     title: str
     arxiv: str
+    short: str = ""
     differs: Sequence[str] = ()
+
+    @property
+    def who(self) -> str:
+        """Its authors as they are cited: the first of more than two."""
+        names = self.authors.split(", ")
+        return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
 
 
 OTHER = Paper("", "", "Other experiments", "")

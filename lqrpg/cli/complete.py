@@ -21,7 +21,15 @@ def complete_override(context: click.Context, parameter: click.Parameter, incomp
     if "=" in incomplete:
         key, _, begun = incomplete.partition("=")
         return [CompletionItem(f"{key}={item.value}") for item in _values(key, begun, words)]
-    return [CompletionItem(f"{key}=") for key in _keys(words) if key.startswith(incomplete)]
+    names = [] if words else choices("experiment")
+    return [
+        CompletionItem(word) for word in (*names, *(f"{key}=" for key in _keys(words))) if word.startswith(incomplete)
+    ]
+
+
+def complete_experiment(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an experiment."""
+    return [CompletionItem(name) for name in choices("experiment") if name.startswith(incomplete)]
 
 
 def complete_figure(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -67,7 +75,7 @@ def _keys(words: list[str]) -> list[str]:
 
 def _experiment_text(words: list[str]) -> str:
     joined = "".join(words)
-    chosen = [name for name in choices("experiment") if f"experiment={name}" in joined]
+    chosen = [name for name in choices("experiment") if name in words or f"experiment={name}" in joined]
     return config_text("experiment", max(chosen, key=len)) if chosen else ""
 
 

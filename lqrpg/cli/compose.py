@@ -234,7 +234,7 @@ def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
         if override.is_sweep_override() and not multirun:
             raise SettingError(f"{text}: a sweep needs -m (for a list write {key}=[...])")
     if "experiment" not in seen:
-        raise SettingError(f"no experiment given: write experiment=NAME, one of {', '.join(choices('experiment'))}")
+        raise SettingError(f"no experiment given: write its name first, one of {', '.join(choices('experiment'))}")
     return parsed
 
 

@@ -6,6 +6,8 @@ changes of the writing direction, titles of windows) are shown as escapes, and r
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDTH_OF_FILES = 140
+NARROWEST, WIDEST = 80, 120
+"""Columns of printed text."""
 
 
 def plain(value: object) -> str:
@@ -25,6 +29,12 @@ def plain(value: object) -> str:
 
 def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def text_width() -> int:
+    """Columns of printed text: those of the terminal within limits, 80 where there is none."""
+    columns = shutil.get_terminal_size((NARROWEST, 24)).columns if sys.stdout.isatty() else NARROWEST
+    return min(max(columns, NARROWEST), WIDEST)
 
 
 def echo(text: str, *, err: bool = False) -> None:

@@ -113,7 +113,14 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
         raise SettingError(f"run_folder={str(folder)!r}: {error}") from None
 
 
-def figure(name: str, *, results: str | Path = "results", run: str | None = None) -> Figure:
+def figure(
+    name: str,
+    *,
+    results: str | Path = "results",
+    run: str | None = None,
+    width: float | None = None,
+    style: str | Path | None = None,
+) -> Figure:
     """A figure of the package, drawn from saved tables as `lqrpg plot` draws it.
 
     Parameters
@@ -121,6 +128,9 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     name : such as `azopg_fig3`; `lqrpg list` shows all.
     results : folder of the tables.
     run : name of the run; unless given the one that `lqrpg plot` takes, with default settings, of the largest scale.
+    width : in inches, such as 3.5 for a column; type keeps its size, and panels that do not fit are stacked.
+    style : a style of matplotlib's or a file `*.mplstyle`, on top of the package's own; `current` for matplotlib's
+        settings as they are.
 
     Returns
     -------
@@ -135,6 +145,7 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     --------
     >>> from lqrpg import figure
     >>> figure("azopg_fig3", results="results").savefig("fig3.png")  # doctest: +SKIP
+    >>> figure("azopg_fig3", width=3.5, style="current").savefig("fig3.pdf")  # doctest: +SKIP
     >>> figure("azopg_fig33")
     Traceback (most recent call last):
     ...
@@ -152,9 +163,10 @@ def figure(name: str, *, results: str | Path = "results", run: str | None = None
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
+    require(width is None or 2.0 <= width <= 40.0, "width", width, "a number of inches from 2 to 40")
     selection = select(expanded(results), spec.experiment, run)
     try:
-        with house_style():
+        with house_style(width, style):
             return drawn(spec, RunTables(selection.meeting(spec.condition)), shown)[0]
     except (EmptyTableError, MissingRunError) as error:
         raise SettingError(f"figure {name!r}: {error}") from None

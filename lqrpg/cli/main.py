@@ -15,7 +15,7 @@ import click
 
 from lqrpg import __version__
 from lqrpg.checks import SettingError, shortened
-from lqrpg.cli.complete import complete_figure, complete_override
+from lqrpg.cli.complete import complete_experiment, complete_figure, complete_override
 from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.process import (
     BROKEN_PIPE,
@@ -85,7 +85,7 @@ def cli() -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
+@click.argument("overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...", shell_complete=complete_override)
 @click.option("-m", "--multirun", is_flag=True, help="Sweep: KEY=A,B runs every combination.")
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the resolved settings and stop.")
 @click.option(
@@ -95,7 +95,7 @@ def cli() -> None:
 )
 @click.option("--force", is_flag=True, help="Set finished tables aside and recompute.")
 def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None, config_dir: Path | None, force: bool) -> int:
-    """Run an experiment and save its tables: lqrpg run experiment=azopg workers=8.
+    """Run an experiment and save its tables: lqrpg run azopg workers=8, or with experiment=azopg.
 
     The same command again continues what was interrupted, and returns at once when nothing is missing.
     """
@@ -132,42 +132,64 @@ def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
     show_default=True,
     help="Folder of the figures.",
 )
+@click.option("--width", type=click.FloatRange(2.0, 40.0), metavar="INCHES", help="Width; type keeps its size.")
+@click.option("--style", metavar="FILE.mplstyle", help="A style of matplotlib's on top of the package's own.")
+@click.option("--format", "formats", metavar="KINDS", help="Such as pdf, or pdf,svg.  [default: pdf,png]")
 @click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
-def plot(figures: tuple[str, ...], results: Path, run_name: str | None, out: Path, svg: bool) -> int:
-    """Draw figures from saved tables: all of them, or those whose names begin with FIGURE.
+@click.option("--data", is_flag=True, help="Write what is drawn beside it, as NAME.csv.")
+def plot(
+    figures: tuple[str, ...],
+    results: Path,
+    run_name: str | None,
+    out: Path,
+    width: float | None,
+    style: str | None,
+    formats: str | None,
+    svg: bool,
+    data: bool,
+) -> int:
+    """Draw figures from saved tables: all of them, or those of names that begin with FIGURE, of experiments, of papers.
 
-    Figures of a run that is not of full size with default settings go to a folder of its name below figures/.
+    Figures of a run that is not of full size with default settings go to a folder of its name below figures/, and those
+    of a width or style of one's own to figures/own/.
     """
     from lqrpg.cli import plot as command
+    from lqrpg.figures.style import Look
 
-    return command.plot(figures, results, run_name, out, svg=svg)
+    look = Look(width, command.style_of(style), command.formats_of(formats, svg=svg), data)
+    return command.plot(figures, results, run_name, out, look)
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[EXPERIMENT|PAPER]...")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT|PAPER|CLAIM]...")
 @_RESULTS
 @_RUN
 @_JSON
+@click.option("--long", is_flag=True, help="All that is known of each claim.")
 @click.option("--strict", is_flag=True, help="A claim that needs a documented change counts as not reproduced.")
-def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool) -> int:
-    """Check the papers' claims on saved tables: all, or those of experiments or papers (P1 to P4).
+def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json: bool, strict: bool, long: bool) -> int:
+    """Check the papers' claims on saved tables: all, those of experiments or papers (P1 to P4), or single ones.
 
     Exit codes: 0 every outcome is the documented one, 1 one is not, 3 tables are missing. A claim that is not tested,
     because the run is too small or a time too noisy, is no failure.
     """
     from lqrpg.cli import verify as command
 
-    return command.verify(names, results, run_name, as_json=as_json, strict=strict)
+    return command.verify(names, results, run_name, as_json=as_json, strict=strict, long=long)
 
 
 @cli.command(name="list")
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_experiment)
 @_RESULTS
 @_JSON
-def list_(results: Path, as_json: bool) -> int:
-    """Show the experiments, their figures and scales, and which results are there."""
+def list_(experiments: tuple[str, ...], results: Path, as_json: bool) -> int:
+    """Show the experiments and their runs, a line each; of those that are named all keys, figures and columns.
+
+    The list compares runs with the present code; `lqrpg list EXPERIMENT --json` also with the present settings.
+    """
     from lqrpg.cli import listing as command
 
-    return command.listing(results, as_json=as_json)
+    return command.listing(experiments, results, as_json=as_json)
 
 
 @cli.command()

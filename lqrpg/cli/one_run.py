@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from lqrpg.cli.ranks import launched_as_typed
 from lqrpg.results.provenance import command
 from lqrpg.results.run_directory import BusyError
 from lqrpg.runner.execute import Result, execute_all, run_directory
+
+_FULL = "paper"
 
 
 def run_request(request: Request, *, force: bool) -> int:
@@ -29,7 +32,24 @@ def run_request(request: Request, *, force: bool) -> int:
         for line in lines:
             echo(line, err=True)
     echo(str(path))
+    with contextlib.suppress(OSError):
+        echo(f"next: {next_commands(request)}", err=True)
     return code
+
+
+def next_commands(request: Request) -> str:
+    """What one types after a run: its figures, its claims if they are stated for its size, else its tables."""
+    from lqrpg.claims.registry import claims
+    from lqrpg.figures.registry import figures
+
+    job, name = request.job, request.job.experiment.name
+    options = [] if request.run_name == _FULL else ["--run", request.run_name]
+    if job.runner.results_dir != "results":
+        options += ["--results", job.runner.results_dir]
+    verbs = ["plot"] if any(figure.experiment == name for figure in figures().values()) else []
+    judged = job.scale == _FULL and any(claim.experiment == name for claim in claims())
+    verbs += ["verify"] if judged else ["export"]
+    return "; ".join(shlex.join(["lqrpg", verb, name, *options]) for verb in verbs)
 
 
 def compute(request: Request, *, force: bool) -> Result:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from matplotlib.figure import Figure
 
 from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
@@ -20,15 +20,23 @@ from lqrpg.cli.console import echo
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, warn, warn_lost, warn_outdated
 from lqrpg.cli.selection import SelectedRuns
+from lqrpg.figures.drawn_data import drawn_data
 from lqrpg.figures.registry import FigureSpec, figures
-from lqrpg.figures.style import house_style, save
+from lqrpg.figures.style import FORMATS, USUAL, Look, house_style, save
+from lqrpg.paths import expanded
+from lqrpg.results.atomic import write_atomically
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
 from lqrpg.runner.registry import suggestion
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Batch = Sequence[FigureSpec]
 """Figures that one process draws."""
 FIGURES = Path("figures")
 """Folder of the figures of full-size runs."""
+OWN_LOOK = "own"
+"""Folder below it of the figures of a width or a style of one's own."""
 _ENOUGH = 5  # figures that take as long as a process needs to start
 
 
@@ -41,15 +49,36 @@ class FigureStatus(Enum):
     BAD_TABLES = "its tables are damaged, or do not fit"
 
 
-def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, *, svg: bool) -> int:
+def style_of(style: str | None) -> str | None:
+    """The style that a user names; a file's path is made absolute, as processes may draw elsewhere."""
+    return str(expanded(style).resolve()) if style and style.endswith(".mplstyle") else style
+
+
+def formats_of(text: str | None, *, svg: bool) -> tuple[str, ...]:
+    """The formats that a user lists.
+
+    Raises
+    ------
+    SettingError
+        If one is unknown.
+    """
+    formats = tuple(dict.fromkeys(text.replace(" ", "").split(","))) if text else ("pdf", "png")
+    for each in formats:
+        if each not in FORMATS:
+            raise SettingError(f"--format {each!r}: expected one or more of {', '.join(FORMATS)}, with commas between")
+    return (*formats, "svg") if svg and "svg" not in formats else formats
+
+
+def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, look: Look = USUAL) -> int:
     """Draw the wanted figures; return the exit code.
 
     A figure whose tables have no rows is reported, and counts as missing only where it was asked for by its full name.
     Damaged tables are reported, and the other figures drawn.
     """
     specs = _chosen(wanted)
-    formats = ("pdf", "png", "svg") if svg else ("pdf", "png")
-    draw = partial(draw_figures, results=results, run_name=run_name, out=out, formats=formats)
+    with house_style(look.width, look.style):
+        pass  # a style that cannot be read is one error, not one for each figure
+    draw = partial(draw_figures, results=results, run_name=run_name, out=out, look=look)
     batches = _batches(specs, results)
     drew = _draw_in_processes(draw, batches) if len(batches) > 1 else {}
     drew |= draw([spec for spec in specs if spec.name not in drew])
@@ -86,7 +115,7 @@ def draw_figures(
     results: Path,
     run_name: str | None,
     out: Path,
-    formats: tuple[str, ...] = ("pdf", "png"),
+    look: Look = USUAL,
 ) -> dict[str, FigureStatus]:
     """What became of each figure, by its name."""
     runs = SelectedRuns(_experiments(specs), results, run_name)
@@ -94,7 +123,7 @@ def draw_figures(
     drew = {spec.name: FigureStatus.NO_RUN for spec in specs if spec.experiment in missing}
     for selection, _ in runs:
         own = [spec for spec in specs if spec.experiment == selection.experiment]
-        drew |= draw_selection(own, selection, out, formats)
+        drew |= draw_selection(own, selection, out, look)
     return drew
 
 
@@ -103,27 +132,39 @@ def _experiments(specs: Sequence[FigureSpec]) -> list[str]:
 
 
 def draw_selection(
-    specs: Sequence[FigureSpec], selection: Selection, out: Path, formats: tuple[str, ...] = ("pdf", "png")
+    specs: Sequence[FigureSpec], selection: Selection, out: Path, look: Look = USUAL
 ) -> dict[str, FigureStatus]:
     """What became of each figure of one experiment, by its name."""
     tables: dict[Path, RunTables] = {}
-    with house_style():
-        return {spec.name: _drew(spec, selection, tables, out, formats) for spec in specs}
+    with house_style(look.width, look.style):
+        return {spec.name: _drew(spec, selection, tables, out, look) for spec in specs}
 
 
-def figure_folder(out: Path, selection: Selection, spec: FigureSpec, run: FinishedRun) -> Path:
-    """Where a figure of a run goes: beside the papers' figures only if the run is one of full size."""
+def figure_folder(out: Path, selection: Selection, spec: FigureSpec, run: FinishedRun, look: Look = USUAL) -> Path:
+    """Where a figure of a run goes: beside the papers' figures only if the run is one of full size, drawn as usual."""
+    if out.resolve() == FIGURES.resolve() and not look.is_usual:
+        out = out / OWN_LOOK
+        return out if selection.is_full_size(run, spec.condition) else out / run.name
     if out.resolve() != FIGURES.resolve() or selection.is_full_size(run, spec.condition):
         return out
     return out / run.name
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
+    """The figures whose names begin with one of the words, and those of the experiments and papers that are named."""
     known = figures()
-    for prefix in wanted:
-        if not any(name.startswith(prefix) for name in known):
-            raise SettingError(f"unknown figure {prefix!r}: {suggestion(prefix, known)}")
-    return [spec for name, spec in known.items() if not wanted or name.startswith(tuple(wanted))]
+    for word in wanted:
+        if not any(_is_meant(spec, word) for spec in known.values()):
+            raise SettingError(f"unknown figure {word!r}: {suggestion(word, known)}")
+    return [spec for spec in known.values() if not wanted or any(_is_meant(spec, word) for word in wanted)]
+
+
+def _is_meant(spec: FigureSpec, word: str) -> bool:
+    return (
+        spec.name.startswith(word)
+        or spec.experiment == word
+        or spec.shows.startswith((f"{word.upper()} ", f"beyond {word.upper()}"))
+    )
 
 
 def _batches(specs: Sequence[FigureSpec], results: Path) -> list[Batch]:
@@ -150,22 +191,20 @@ def _capture_output(
         return draw(batch), said.getvalue(), told.getvalue()
 
 
-def _drew(
-    spec: FigureSpec, selection: Selection, read: dict[Path, RunTables], out: Path, formats: tuple[str, ...]
-) -> FigureStatus:
+def _drew(spec: FigureSpec, selection: Selection, read: dict[Path, RunTables], out: Path, look: Look) -> FigureStatus:
     """Draw from the run that the figure needs; a line says why if there is none, or names other runs than the taken."""
     try:
         run = selection.meeting(spec.condition)
-        folder = figure_folder(out, selection, spec, run)
+        folder = figure_folder(out, selection, spec, run, look)
         tables = read.setdefault(run.path, RunTables(run))
-        path, used = drawn(spec, tables, lambda figure: _saved(figure, folder, spec.name, formats))
+        path, used = drawn(spec, tables, lambda figure: _saved(figure, folder, spec.name, look))
     except (EmptyTableError, MissingRunError) as error:
         warn(f"{spec.name}: {error}")
         return FigureStatus.NO_ROWS
     except SettingError as error:
         warn(f"{spec.name} is not drawn: {error}")
         return FigureStatus.BAD_TABLES
-    echo(f"{spec.name}: {path}.{{{','.join(formats)}}}")
+    echo(f"{spec.name}: {path}.{_kinds(look)}")
     for other in (each for each in used if each != selection.run):
         echo(f"{spec.name}: from {other.path}", err=True)
         warn_outdated(other)
@@ -173,5 +212,13 @@ def _drew(
     return FigureStatus.DRAWN
 
 
-def _saved(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> Path:
-    return save(figure, folder, name, formats)[0].with_suffix("")
+def _kinds(look: Look) -> str:
+    kinds = [*look.formats, *(["csv"] if look.data else [])]
+    return kinds[0] if len(kinds) == 1 else "{" + ",".join(kinds) + "}"
+
+
+def _saved(figure: Figure, folder: Path, name: str, look: Look) -> Path:
+    path = save(figure, folder, name, look.formats)[0].with_suffix("")
+    if look.data:
+        write_atomically(folder / f"{name}.csv", drawn_data(figure).to_csv(index=False).encode())
+    return path

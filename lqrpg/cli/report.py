@@ -20,7 +20,8 @@ from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, command_of
 from lqrpg.cli.selection import SelectedRuns
-from lqrpg.cli.verify import accepted_text, check, measured_text
+from lqrpg.cli.verdicts import accepted_text, measured_text
+from lqrpg.cli.verify import check
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.plugins import choices, config_text

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lqrpg.checks import SettingError
-from lqrpg.claims.registry import Outcome
+from lqrpg.claims.registry import Outcome, claims
 from lqrpg.cli.compose import Request, requests
 from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.one_run import compute_all
@@ -24,6 +26,7 @@ from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.plugins import choices
 from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, select
 from lqrpg.runner.execute import Result
+from lqrpg.runner.settings import Job
 
 _PAPER = "paper"
 
@@ -38,7 +41,7 @@ class Row:
     run : the run; None if there is none.
     seconds : work, summed over its trials.
     figures : how many were drawn.
-    counts : claims by outcome.
+    claims : they, with what became of each.
     all_fits : whether all figures and claims can be made of the tables.
     beside : other runs of which figures and claims read tables.
     missing : what such runs that are not there would be, and the command that makes each.
@@ -48,17 +51,17 @@ class Row:
     run: FinishedRun | None
     seconds: float
     figures: int
-    counts: dict[Outcome, int]
+    claims: Sequence[Mapping[str, Any]]
     all_fits: bool
     beside: Sequence[FinishedRun]
     missing: Sequence[str]
 
 
 def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
-    """Bring the wanted experiments to the finished state, draw, check, and print a table; return the exit code.
+    """Bring the wanted experiments to the finished state, draw, check, and print what came of it; return the exit code.
 
     The trials of all experiments share the workers, the longest first, and each experiment's figures are drawn as soon
-    as its tables are there. A claim that does not hold is a result: it is in the table, and `lqrpg verify` says more.
+    as its tables are there. A claim that does not hold is a result: it is named, and `lqrpg verify` says more.
     Only a trial without a result, or a figure or claim that cannot be made of its tables, makes this command fail, and
     only after everything else is done.
     """
@@ -80,11 +83,8 @@ def reproduce(words: Sequence[str], out: Path | None, *, force: bool) -> int:
 
     results = compute_all(wanted, "reproduce", force=force, finished=finish)
     ended = [rows[number] for number in sorted(rows)]
-    _print(ended, time.monotonic() - started)
-    for line in _not_computed(ended):
+    for line in _told(wanted[0].job, ended, time.monotonic() - started, out or FIGURES):
         echo(line)
-    if wanted[0].job.scale != _PAPER:
-        echo("claims are stated for scale=paper; those that need a larger run than this are not tested", err=True)
     return 1 if failed or Result.INCOMPLETE in results else 0
 
 
@@ -107,15 +107,13 @@ def _finish(request: Request, out: Path | None) -> Row:
     selection = select(Path(job.runner.results_dir), name).taking(request.run_name)
     drew = draw_selection(own, selection, out or FIGURES)
     run = selection.run
-    judged = judge(name, run) if run else None
+    judged = judge([claim for claim in claims() if claim.experiment == name], run) if run else None
     for claim, reason in judged.unfit.items() if judged else ():
         echo(f"lqrpg: {claim} is not checked: {reason}", err=True)
-    found = [row["verdict"].outcome for row in judged.rows] if judged else []
     seconds = float(run.provenance.get("busy_seconds", run.provenance["seconds"])) if run else 0.0
     drawn = list(drew.values()).count(FigureStatus.DRAWN)
     all_fits = FigureStatus.BAD_TABLES not in drew.values() and not (judged and judged.unfit)
-    counts = {kind: found.count(kind) for kind in Outcome}
-    return Row(name, run, seconds, drawn, counts, all_fits, *_beside(own, selection, judged))
+    return Row(name, run, seconds, drawn, judged.rows if judged else [], all_fits, *_beside(own, selection, judged))
 
 
 def _beside(
@@ -140,21 +138,34 @@ def _not_computed(rows: Sequence[Row]) -> list[str]:
     return [*lines, *dict.fromkeys(f"not computed: {reason}" for row in rows for reason in row.missing)]
 
 
-def _print(rows: Sequence[Row], seconds: float) -> None:
-    from rich.table import Table
-
-    from lqrpg.cli.console import table_console
-
-    table = Table(title=f"{len(rows)} experiment(s) in {seconds:.0f} s", title_justify="left")
-    outcomes = {
-        Outcome.REPRODUCED: "reproduced",
-        Outcome.CHANGED: "with a change",
-        Outcome.NOT_REPRODUCED: "not reproduced",
-        Outcome.NOT_TESTED: "not tested",
-    }
-    for heading in ("experiment", "run", "work (s)", "figures", *outcomes.values()):
-        table.add_column(heading, justify="left" if heading in ("experiment", "run") else "right")
+def _told(job: Job, rows: Sequence[Row], seconds: float, out: Path) -> Iterator[str]:
+    """What was done: experiments with their work, claims, what was not computed, where figures are, what to type."""
+    yield ""
+    yield f"{len(rows)} experiment(s) at scale={job.scale} in {seconds:.0f} s"
+    width = max((len(row.experiment) for row in rows), default=0)
     for row in rows:
-        counts = [str(row.counts[kind]) for kind in outcomes]
-        table.add_row(row.experiment, row.run.name if row.run else "", f"{row.seconds:.1f}", str(row.figures), *counts)
-    table_console().print(table)
+        run = row.run.name if row.run else "no run"
+        yield f"  {row.experiment:<{width}}  {run:<14}  {row.seconds:8.1f} s of work  {row.figures} figure(s)"
+    yield from _told_of_claims(job, [claim for row in rows for claim in row.claims])
+    yield from _not_computed(rows)
+    names = {row.run.name for row in rows if row.run}
+    apart = names and names != {_PAPER} and out.resolve() == FIGURES.resolve()
+    yield f"figures: {out / next(iter(names)) if apart and len(names) == 1 else out}{'/' * (out == FIGURES)}"
+    option = f" --run {next(iter(names))}" if len(names) == 1 and names != {_PAPER} else ""
+    option += "" if job.runner.results_dir == "results" else f" --results {shlex.quote(job.runner.results_dir)}"
+    yield f"next: lqrpg verify{option}; lqrpg report{option}"
+
+
+def _told_of_claims(job: Job, claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Totals, and the names of the claims that failed; a run of another scale is too small for most claims."""
+    if job.scale != _PAPER:
+        yield f"claims: stated for scale={_PAPER}, and not judged here at scale={job.scale}"
+        return
+    outcomes = [claim["verdict"].outcome for claim in claims]
+    counted = [f"{outcomes.count(kind)} {kind.value}" for kind in Outcome if kind in outcomes]
+    yield f"claims: {', '.join(counted) or 'none'}"
+    for claim in claims:
+        verdict = claim["verdict"]
+        if verdict.outcome is Outcome.NOT_REPRODUCED or not verdict.is_documented:
+            known = "as documented" if verdict.is_documented else f"documented: {claim['claim'].documented.value}"
+            yield f"  {claim['claim'].name}: {verdict.outcome.value} ({known})"

@@ -17,7 +17,7 @@ from lqrpg.cli.console import echo, plain
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
 from lqrpg.cli.sweep import sweep
-from lqrpg.cli.words import with_plain_paths
+from lqrpg.cli.words import with_experiment, with_plain_paths
 from lqrpg.runner.execute import is_settled, run_directory
 
 
@@ -25,7 +25,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
     """Run one job, or with `multirun` every combination; return the exit code."""
     if serves_another():
         return 0
-    overrides = with_plain_paths(overrides, multirun=multirun)
+    overrides = with_plain_paths(with_experiment(overrides), multirun=multirun)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SettingWarning)
         if multirun:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
-
-import pandas as pd
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, TypeVar
 
 from lqrpg.cli.saved import checksum_errors, schema_errors
 from lqrpg.figures.registry import FigureSpec
+from lqrpg.figures.style import fit_legends
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 T = TypeVar("T")
 
 
-class RunTables(Mapping[str, pd.DataFrame]):
+class RunTables(Mapping[str, "pd.DataFrame"]):
     """Tables of a finished run, read when asked for; `experiment/table` is a table of the run's companion.
 
     See `lqrpg.results.lookup.find_companion`, which also says what is raised if there is none.
@@ -94,4 +96,6 @@ def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) ->
     """
     own = tables.tracked_copy()
     with schema_errors(spec.name, own.run):
-        return render(spec.draw(own)), own.used
+        figure = spec.draw(own)
+        fit_legends(figure)
+        return render(figure), own.used

@@ -11,8 +11,8 @@ from pathlib import Path
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import echo
 from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.identity import sources_of
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
-from lqrpg.runner.settings import sources_of
 
 MISSING_TABLES = 3
 """Exit code where tables are missing, or damaged."""
@@ -22,6 +22,11 @@ _FULL = "paper"
 def warn(line: str) -> None:
     """Say on standard error what is wrong with a run."""
     echo(f"lqrpg: {line}", err=True)
+
+
+def warn_no_folder(results: Path) -> None:
+    """Say that the folder of the results is not there."""
+    warn(f"no folder {results} here: lqrpg run NAME makes it, --results names another one")
 
 
 def warn_outdated(run: FinishedRun) -> None:

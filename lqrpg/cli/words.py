@@ -31,6 +31,22 @@ def path_value(path: str) -> str:
     return quoted(escaped(path) if is_literal(path) or _is_there(path) else path)
 
 
+def with_experiment(words: Sequence[str]) -> list[str]:
+    """The words, the name of an experiment written as `experiment=NAME`.
+
+    Raises
+    ------
+    SettingError
+        If there is more than one name.
+    """
+    names = [word for word in words if re.fullmatch(r"\w[\w,./-]*", word)]
+    if len(names) > 1:
+        raise SettingError(f"{' '.join(names)}: one name at a time; lqrpg reproduce takes several, -m a sweep")
+    if names and any(word.startswith("experiment=") for word in words):
+        raise SettingError(f"{names[0]}: the experiment is given twice; settings are written KEY=VALUE")
+    return [f"experiment={word}" if word in names else word for word in words]
+
+
 def with_plain_paths(overrides: Sequence[str], *, multirun: bool) -> list[str]:
     """The overrides, with paths taken as they were typed, whatever characters they have.
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from lqrpg.figures.diagram import arrow, box
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters
+from lqrpg.figures.style import (
+    BAND,
+    COLOURS,
+    DASHES,
+    MARKERS,
+    canvas,
+    is_narrow,
+    label_first,
+    legend_outside,
+    panel_letters,
+    panels,
+    small,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -28,8 +37,9 @@ CASE_NAMES = {"normal": "homogeneous workers", "slow": "half of the workers slow
 @figure("azopg_fig1", "azopg", "P1 Fig. 1: the master and its asynchronous workers")
 def fig1(tables: Tables) -> Figure:
     """The loop of Algorithm 1, drawn."""
-    canvas = Figure(figsize=(6.4, 2.9))
-    axis = canvas.add_subplot()
+    drawn = canvas(6.4, 2.9)
+    narrow = is_narrow(drawn, 5.0)
+    axis = drawn.add_subplot()
     axis.set(xlim=(0, 10), ylim=(0, 4.6))
     axis.axis("off")
     box(axis, 5.0, 3.95, 6.6, 1.0, "master\naverages N estimates:  K ← K − η · mean(F)", "#DDEAF6")
@@ -40,16 +50,18 @@ def fig1(tables: Tables) -> Figure:
             0.75,
             2.95,
             1.3,
-            f"{label}\ntwo rollouts, K + rU and K − rU\nfrom the same x₀",
+            f"{label}\ntwo rollouts,\nK ± rU, same x₀"
+            if narrow
+            else f"{label}\ntwo rollouts, K + rU and K − rU\nfrom the same x₀",
             "#F4EBDD",
         )
         top = float(np.clip(centre, 2.4, 7.6))
         arrow(axis, (top - 0.22, 3.42), (centre - 0.22, 1.45), shrink=0)
         arrow(axis, (centre + 0.22, 1.45), (top + 0.22, 3.42), dashes=(0, (4, 2)), shrink=0)
     axis.text(6.67, 0.75, "···", ha="center", va="center", fontsize=12)
-    axis.text(4.52, 2.45, "pull: K and a ticket", ha="right", va="center", fontsize=8)
-    axis.text(5.3, 2.45, "push: F", ha="left", va="center", fontsize=8)
-    return canvas
+    axis.text(4.52, 2.45, "pull: K and a sample index", ha="right", va="center", fontsize=small())
+    axis.text(5.3, 2.45, "push: F", ha="left", va="center", fontsize=small())
+    return drawn
 
 
 @figure("azopg_fig2", "azopg", "P1 Fig. 2: timeline of pulls, pushes and updates")
@@ -57,15 +69,14 @@ def fig2(tables: Tables) -> Figure:
     """Each bar is an estimate from its pull to its push, shaded by the version it pulled; lines are updates."""
     events = tables["events"]
     cases = [case for case in CASE_NAMES if case in set(events["case"])]
-    canvas = Figure(figsize=(7.0, 1.9 * len(cases) + 0.5))
-    axes = list(canvas.subplots(len(cases), 1, sharex=True, squeeze=False)[:, 0])
+    drawn, axes = panels(len(cases), 7.0, 1.9 * len(cases) + 0.5, columns=1, sharex=True)
     for axis, case in zip(axes, cases, strict=True):
         _timeline(axis, events[events["case"] == case])
         axis.set_title(CASE_NAMES[case])
     axes[-1].set(xlabel="time (s)", xlim=(0, float(events["pushed_s"].max()) * 1.01))
-    _timeline_legend(canvas)
+    _timeline_legend(drawn)
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _timeline(axis: Axes, events: pd.DataFrame) -> None:
@@ -86,39 +97,42 @@ def _timeline(axis: Axes, events: pd.DataFrame) -> None:
     ends = events.groupby("update")["pushed_s"].max()
     for update, time_s in ends.items():
         axis.axvline(time_s, color="black", lw=1.0, zorder=4)
-        axis.text(time_s, -0.55, f"K{int(update) + 1} ", ha="right", va="center", fontsize=7)
+        axis.text(time_s, -0.55, f"K{int(update) + 1} ", ha="right", va="center", fontsize=small())
     axis.set_yticks(range(workers), [f"worker {worker + 1}" for worker in range(workers)])
     axis.set_ylim(workers - 0.5, -0.9)
     axis.grid(visible=False)
 
 
-def _timeline_legend(canvas: Figure) -> None:
+def _timeline_legend(drawn: Figure) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     bars = [
         Patch(fc=VERSION_SHADES[0], ec="#444444", label="estimate made with K0"),
         Patch(fc=VERSION_SHADES[2], ec="#444444", label="with a later gain (darker: later)"),
         Patch(fc="white", ec=COLOURS[2], hatch="////", label="used after a further update"),
         Line2D([], [], color="black", lw=1.0, label="update"),
     ]
-    canvas.legend(handles=bars, loc="outside upper center", ncols=4, fontsize=7)
+    legend_outside(drawn, bars, [str(bar.get_label()) for bar in bars], "upper", 4)
 
 
 @figure("azopg_fig3", "azopg", "P1 Fig. 3: convergence (a, b) and speedup (c) against the number of workers")
 def fig3(tables: Tables) -> Figure:
     """Relative gap against time for both cases; speedup with ideal lines and both kinds of streams."""
-    canvas = Figure(figsize=(9.6, 3.1))
-    left, middle, right = canvas.subplots(1, 3)
+    drawn, (left, middle, right) = panels(3, 9.6, 3.1)
     curves = tables["curves"]
     for axis, case in ((left, "normal"), (middle, "slow")):
         _convergence(axis, curves, case)
     _speedups(right, tables["speedup"])
     panel_letters([left, middle, right])
-    return canvas
+    return drawn
 
 
 def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     shown = curves[curves["case"] == case]
     if case == "slow":  # the single worker, which nothing slows, is the reference of this panel too
-        shown = pd.concat([curves[(curves["case"] == "normal") & (curves["workers"] == 1)], shown])
+        reference = (curves["case"] == "normal") & (curves["workers"] == 1)
+        shown = curves[reference | (curves["case"] == case)]
     settings = curves.attrs["settings"]
     tolerance = (settings if settings["clock"] == "virtual" else settings["real_clock"])["tolerance"]
     for index, (workers, runs) in enumerate(shown.groupby("workers")):
@@ -132,13 +146,13 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
         textcoords="offset points",
         ha="center",
         va="top",
-        fontsize=7,
+        fontsize=small(),
     )
     axis.set_yscale("log")
     axis.set(xlabel="time (s)", ylabel="relative gap (f(K) − f*) / (f(K₀) − f*)", title=CASE_NAMES[case])
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=tolerance / 2)
-    axis.legend(title=f"{shown['replicate'].nunique()} runs each: median, range", title_fontsize=7)
+    axis.legend(title=f"{shown['replicate'].nunique()} runs each: median, range", title_fontsize=small())
 
 
 def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str, tolerance: float) -> None:
@@ -174,7 +188,7 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     top = int(table["workers"].max())
     axis.plot([1, top], [1, top], color="#888888", lw=0.9)
     slowed_line(axis, table)
-    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
+    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=small())
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = tickets[tickets["case"] == case]
         median = rows.groupby("workers")["speedup"].median()
@@ -189,7 +203,7 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     axis.set_title("speedup")
     axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
     title = f"medians of {single['replicate'].nunique()} runs, same samples"
-    axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
+    axis.legend(loc="upper left", fontsize=small(), title=title, title_fontsize=small(), alignment="left")
 
 
 def slowed_line(axis: Axes, table: pd.DataFrame) -> None:
@@ -198,17 +212,18 @@ def slowed_line(axis: Axes, table: pd.DataFrame) -> None:
     if len(slow):
         share = float((slow["ideal_speedup"] / slow["workers"]).iloc[0])
         axis.plot([0, top], [0, share * top], color="#888888", lw=0.9, ls=(0, (2, 2)))
-        axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=8)
+        axis.annotate(f" {share:.2f} M", (top * 0.62, share * top * 0.62), ha="left", va="top", fontsize=small())
 
 
 @figure("azopg_scaling", "azopg", "beyond P1: where staleness breaks the linear speedup")
 def scaling(tables: Tables) -> Figure:
     """Efficiency against the number of workers, and the mean delay that goes with it."""
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
     table = tables["scaling"]
-    canvas = Figure(figsize=(7.2, 3.1))
-    left, right = canvas.subplots(1, 2)
+    drawn, (left, right) = panels(2, 7.2, 3.1)
     for index, (batch_size, rows) in enumerate(table.groupby("batch_size")):
-        style = {"color": COLOURS[index + 1], "marker": MARKERS[index], "ls": DASHES[index]}
+        style: dict[str, Any] = {"color": COLOURS[index + 1], "marker": MARKERS[index], "ls": DASHES[index]}
         label = f"N = {batch_size}"
         done = rows[~rows["censored"]]
         groups = done.groupby("workers")["efficiency"]
@@ -234,7 +249,7 @@ def scaling(tables: Tables) -> Figure:
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
     right.legend(loc="upper left")
     panel_letters([left, right])
-    return canvas
+    return drawn
 
 
 @figure("azopg_barrier", "azopg", "beyond P1: asynchronous against synchronous updates")
@@ -246,15 +261,13 @@ def barrier(tables: Tables) -> Figure:
         "dynamic_barrier": "barrier, estimates handed out one by one",
         "static_barrier": "barrier, batch split beforehand",
     }
-    canvas = Figure(figsize=(7.2, 3.1))
-    axes = list(canvas.subplots(1, 2, sharey=True))
+    drawn, axes = panels(2, 7.2, 3.1, sharey=True)
     top = int(table["workers"].max())
     for axis, case in zip(axes, CASE_NAMES, strict=True):
         axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="M")
         for index, (scheme, label) in enumerate(names.items()):
-            alone = table[(table["scheme"] == scheme) & (table["workers"] == 1)]
-            rows = pd.concat([alone, table[(table["scheme"] == scheme) & (table["case"] == case)]]).drop_duplicates()
-            rows = rows.sort_values("workers")
+            alone_or_case = (table["workers"] == 1) | (table["case"] == case)
+            rows = table[(table["scheme"] == scheme) & alone_or_case].sort_values("workers")
             axis.plot(
                 rows["workers"],
                 rows["speedup"],
@@ -264,7 +277,8 @@ def barrier(tables: Tables) -> Figure:
                 label=label,
             )
         axis.set(xlabel="number of workers M", title=CASE_NAMES[case], xlim=(0, top + 0.4), ylim=(0, top + 0.6))
-    axes[0].set_ylabel("updates per second, relative to one worker")
-    axes[0].legend(loc="upper left", fontsize=7)
+        axis.set_ylabel("updates per second, relative to one worker")
+    axes[0].legend(loc="upper left", fontsize=small())
+    label_first(axes)
     panel_letters(axes)
-    return canvas
+    return drawn

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from lqrpg.figures.azopg import CASE_NAMES, slowed_line
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import COLOURS, panel_letters
+from lqrpg.figures.style import COLOURS, note, panel_letters, panels, small
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CLOCKS = {"mpi": "MPI ranks", "threads": "threads"}
 
@@ -27,23 +26,22 @@ def wall_clock(tables: Tables) -> Figure:
     """Updates a second over those of one worker, and how far the virtual clock's prediction is off."""
     table = tables["wall_clock"]
     settings = table.attrs["settings"]
-    canvas = Figure(figsize=(7.6, 3.7))
-    left, right = canvas.subplots(1, 2, width_ratios=[3, 2])
+    drawn, (left, right) = panels(2, 7.6, 3.7, ratios=[3, 2])
     _speedups(left, table, settings)
     _errors(right, table)
     for axis in (left, right):
         axis.set_xlabel("number of workers M")
         axis.set_xlim(0, int(table["workers"].max()) + 0.4)
     panel_letters([left, right])
-    canvas.supxlabel(_what_was_emulated(settings), fontsize=7)
-    return canvas
+    note(drawn, _what_was_emulated(settings))
+    return drawn
 
 
 def _what_was_emulated(settings: dict[str, Any]) -> str:
     times = settings["real_clock"]
     return (
         f"Emulated: each rollout lasts {1e3 * times['rollout_s']:g} ms, as a plant would, and its worker sleeps "
-        f"meanwhile;\nslowed workers sleep {1e3 * times['slow_wait_s']:g} ms more after each. "
+        f"meanwhile; slowed workers sleep {1e3 * times['slow_wait_s']:g} ms more after each. "
         f"Real: the {_CLOCKS[settings['clock']]}, their messages, the numerics, the clock."
     )
 
@@ -52,7 +50,7 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
     top = int(table["workers"].max())
     axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="ideal lines")
     slowed_line(axis, table)
-    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=8)
+    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=small())
     predicted = _predicted_speedup(table)
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = table["case"] == case
@@ -66,7 +64,7 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
     axis.set(ylabel="updates per second, relative to one worker", ylim=(0, 1.35 * top))
     axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} in wall-clock time")
     title = f"{table['repeat'].nunique()} run(s) each: median, range"
-    axis.legend(loc="upper left", fontsize=7, title=title, title_fontsize=7, alignment="left")
+    axis.legend(loc="upper left", fontsize=small(), title=title, title_fontsize=small(), alignment="left")
 
 
 def _predicted_speedup(table: pd.DataFrame) -> pd.Series[float]:
@@ -84,5 +82,5 @@ def _errors(axis: Axes, table: pd.DataFrame) -> None:
     axis.set(ylabel="time beyond the prediction (%)", ylim=(min(0.0, 1.2 * errors.min()), max(1.0, 1.3 * errors.max())))
     overhead = table["master_overhead_us"].median()
     axis.set_title("what the virtual clock leaves out")
-    note = f"push-pull round trip: {overhead / 1e3:.2g} ms"
-    axis.text(0.97, 0.96, note, transform=axis.transAxes, ha="right", va="top", fontsize=7)
+    told = f"push-pull round trip: {overhead / 1e3:.2g} ms"
+    axis.text(0.97, 0.96, told, transform=axis.transAxes, ha="right", va="top", fontsize=small())

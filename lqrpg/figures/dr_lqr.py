@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, panel_letters
+from lqrpg.figures.style import BAND, COLOURS, DASHES, note, panel_letters, panels, small
 from lqrpg.results.intervals import median_ranks
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PAPER_SECONDS = {"dr": 40.5, "sa": 33.1}
 """The paper's seconds for a controller on an NVIDIA A100."""
@@ -30,15 +29,14 @@ def fig1(tables: Tables) -> Figure:
     """Cost against steps for every batch size, both methods at one, and the spread of their final gains."""
     curves, settings = tables["curves"], tables["curves"].attrs["settings"]
     shown = _cost_scale(tables, settings["axis"])
-    canvas = Figure(figsize=(10.6, 3.5))
-    left, center, right = canvas.subplots(1, 3)
+    drawn, (left, center, right) = panels(3, 10.6, 3.5)
     _all_batches(left, curves, settings, shown)
     _two_methods(center, tables, settings, shown)
     _gain_norms(right, tables, settings)
     for axis in (left, center, right):
         axis.set_axisbelow(True)
     panel_letters([left, center, right])
-    return canvas
+    return drawn
 
 
 Scale = tuple[Callable[[Any], Any], str]
@@ -63,7 +61,7 @@ def _all_batches(axis: Axes, curves: pd.DataFrame, settings: dict[str, Any], sho
     axis.set_xlim(0, settings["steps"])
     if settings["axis"] == "excess":
         axis.set_yscale("log")
-    axis.legend(loc="upper right", ncols=2, title=_lost_stability(curves, "dr"), title_fontsize=7)
+    axis.legend(loc="upper right", ncols=2, title=_lost_stability(curves, "dr"), title_fontsize=small())
 
 
 def _lost_stability(table: pd.DataFrame, method: str) -> str:
@@ -106,10 +104,12 @@ def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Sc
         axis.set_ylim(cost(low - 0.12 * (high - low)), cost(high + 0.1 * (high - low)))
     axis.axhline(cost(0.0), color="black", lw=0.8, ls=DASHES[2])
     title = f"median, 25–75 % of {settings['replicates']} runs"
-    axis.legend(loc="upper right", title=title, title_fontsize=7, alignment="left")
+    axis.legend(loc="upper right", title=title, title_fontsize=small(), alignment="left")
 
 
 def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
+    from matplotlib.ticker import LogFormatterSciNotation
+
     final = tables["final"][tables["final"]["batch_size"] == settings["compared"]]
     kept = final[final["fail_step"] < 0]
     edges = np.histogram_bin_edges(kept["gain_norm"], bins=80).tolist()
@@ -132,7 +132,7 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
         axis.set_ylim(top=axis.get_ylim()[1] * 12.0)
         axis.yaxis.set_major_formatter(LogFormatterSciNotation())
     axis.set(xlabel="‖K‖₂ after the last step", ylabel="runs", title=f"final gains, M = {settings['compared']}")
-    axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=7, alignment="left")
+    axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=small(), alignment="left")
 
 
 @figure("dr_lqr_runtime", "dr_lqr", "P2, table: seconds for a controller, DR and SA")
@@ -141,14 +141,13 @@ def runtime(tables: Tables) -> Figure:
     table = tables["runtime"]
     settings = table.attrs["settings"]
     counts = sorted(set(table["controllers"]))
-    canvas = Figure(figsize=(10.6, 1.9 + 0.5 * len(counts)))
-    left, right = canvas.subplots(1, 2, width_ratios=[3, 2])
+    drawn, (left, right) = panels(2, 10.6, 1.9 + 0.5 * len(counts), ratios=[3, 2])
     _seconds_table(left, table, counts)
     left.set_title(f"CPU time (s) per controller: {settings['steps']:,} steps, M = {settings['compared']}")
     _ratios(right, table, counts)
     panel_letters([left, right])
-    canvas.supxlabel(f"{settings['runtime']['repeats']} pairs each, on one core of {_device(table)}", fontsize=7)
-    return canvas
+    note(drawn, f"{settings['runtime']['repeats']} pairs each, on one core of {_device(table)}")
+    return drawn
 
 
 def _device(table: pd.DataFrame) -> str:
@@ -164,7 +163,7 @@ def _seconds_table(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
     axis.axis("off")
     drawn = axis.table(rows, colLabels=head, loc="center", cellLoc="center", colWidths=[0.4, 0.22, 0.22, 0.16])
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(8)
+    drawn.set_fontsize(small())
     drawn.scale(1.0, 1.5)
     for (row, _), cell in drawn.get_celld().items():
         cell.set_height(cell.get_height() * (1.5 if row == 0 else 1.0))
@@ -198,4 +197,4 @@ def _ratios(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
     axis.set_yticks(range(len(counts)), [str(count) for count in counts])
     axis.set_ylim(len(counts) - 0.5, -0.5)
     axis.set(xlabel="DR / SA", ylabel="controllers", title="ratio of each pair")
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=small())

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from lqrpg.figures.style import COLOURS, DASHES, MARKERS
+from lqrpg.figures.style import COLOURS, DASHES, MARKERS, panels
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROUNDING = 1e-16
 """Gaps below it are those of the computed optimum, and are not drawn."""
@@ -28,8 +27,9 @@ def draw_histories(runs: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     ----------
     runs : names and histories, with the columns iteration, samples, gap and status.
     """
-    canvas = Figure(figsize=(8.4, 3.6))
-    left, right = canvas.subplots(1, 2, sharey=True)
+    from matplotlib.lines import Line2D
+
+    drawn, (left, right) = panels(2, 8.4, 3.6, sharey=True)
     handles = []
     for index, (name, history) in enumerate(runs):
         few = MARKERS[index % len(MARKERS)] if len(history) < _FEW else ""
@@ -45,7 +45,7 @@ def draw_histories(runs: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     left.legend(handles=handles, loc="best")  # the legend names what was lost before it had a gap to show
     if all(history["samples"].max() == 0 for _, history in runs):
         right.text(0.5, 0.5, "no method here uses samples", transform=right.transAxes, ha="center")
-    return canvas
+    return drawn
 
 
 def _curve(axis: Axes, history: pd.DataFrame, column: str, **look: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from lqrpg.figures.style import drawn_bytes, house_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def shown(figure: Figure) -> Figure:
@@ -15,6 +16,8 @@ def shown(figure: Figure) -> Figure:
 
     It does so by itself once pyplot is in use, and is then left as it is.
     """
+    from matplotlib.figure import Figure
+
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         pictures = shell.display_formatter.formatters["image/png"]

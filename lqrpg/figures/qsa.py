@@ -5,14 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, signed
+from lqrpg.figures.style import (
+    BAND,
+    COLOURS,
+    DASHES,
+    MARKERS,
+    canvas,
+    heading,
+    legend_outside,
+    note,
+    panel_letters,
+    panels,
+    signed,
+    small,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 EXPLORATIONS = {
     "qsa": "QSA: sinusoids",
@@ -26,8 +39,7 @@ def fig1(tables: Tables) -> Figure:
     """Estimates against time, and their distance from the mean that the recursion converges to."""
     paths = tables["paths"]
     integral, grid = _means(tables["variance"])
-    canvas = Figure(figsize=(7.8, 3.5))
-    left, right = canvas.subplots(1, 2)
+    drawn, (left, right) = panels(2, 7.8, 3.5)
     gains = sorted(set(paths.loc[paths["gain"] > 0, "gain"]))
     for index, gain in enumerate(gains):
         look: dict[str, Any] = {"color": COLOURS[(index + 1) % 7], "ls": DASHES[(index + 1) % 7]}
@@ -40,9 +52,9 @@ def fig1(tables: Tables) -> Figure:
     left.set_title("one start, gains g/(1 + t)")
     right.set(xlabel="time t (s), in mid-period", ylabel="|Θ − mean of Euler's points|", title="error, once a period")
     handles, labels = left.get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7)
+    legend_outside(drawn, handles, labels, "lower", 5)
     panel_letters([left, right])
-    return canvas
+    return drawn
 
 
 def _estimate(left: Axes, right: Axes, rows: pd.DataFrame, mean: float, **look: Any) -> None:
@@ -65,8 +77,7 @@ def fig2(tables: Tables) -> Figure:
     keys = sorted(variance.index, key=lambda key: (key[0] != "mc", key[1]))
     spread = float(np.sqrt(variance["variance"].max()))
     bins = np.linspace(integral - 4.0 * spread, integral + 4.0 * spread, 81)
-    canvas = Figure(figsize=(8.4, 2.9))
-    axes = list(canvas.subplots(1, len(keys), squeeze=False)[0])
+    drawn, axes = panels(len(keys), 8.4, 2.9)
     for index, (axis, key) in enumerate(zip(axes, keys, strict=True)):
         sample = estimates.loc[(estimates["method"] == key[0]) & (estimates["gain"] == key[1]), "estimate"]
         _histogram(axis, sample, bins, COLOURS[index + 1])
@@ -76,14 +87,14 @@ def fig2(tables: Tables) -> Figure:
         row = variance.loc[key]
         axis.set_title("plain Monte Carlo" if key[0] == "mc" else f"QSA, g = {key[1]:g}")
         text = f"mean {signed(row['mean'], 3)}\nvariance {row['variance']:.2e}"
-        axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize=7)
+        axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize=small())
         axis.set(xlabel="estimate", xlim=(bins[0], bins[-1]))
         if sample.std() < 0.05 * spread:
             _magnified(axis, sample, COLOURS[index + 1])
     axes[0].set_ylabel(f"runs in a bin, of {int(variance['runs'].min())}")
-    canvas.suptitle(_ratios(variance) + "; dashed: the integral; dotted: mean of Euler's points", fontsize=8)
+    heading(drawn, _ratios(variance) + "; dashed: the integral; dotted: mean of Euler's points")
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _histogram(axis: Axes, sample: pd.Series, bins: Any, colour: str) -> None:
@@ -110,8 +121,8 @@ def _ratios(variance: pd.DataFrame) -> str:
 def fig3(tables: Tables) -> Figure:
     """Relative error against time: median, quartiles and range over replicates."""
     table = tables["evaluation"]
-    canvas = Figure(figsize=(6.2, 4.0))
-    axis = canvas.add_subplot()
+    drawn = canvas(6.2, 4.0)
+    axis = drawn.add_subplot()
     for index, (method, label) in enumerate(EXPLORATIONS.items()):
         runs = table[table["method"] == method].groupby("t_s")["relative_error"]
         median, colour = runs.median(), COLOURS[index + 1]
@@ -124,10 +135,11 @@ def fig3(tables: Tables) -> Figure:
     axis.set_title("policy evaluation by the matrix gain (34)")
     replicates = table["replicate"].nunique()
     title = f"{replicates} replicates each: median, quartiles (dark), range (light)"
-    canvas.legend(loc="outside upper center", ncols=3, fontsize=7, title=title, title_fontsize=7)
-    note = "Equal variance at every step, or equal density in the band of ξ: the order of QSA and SA depends on it."
-    canvas.supxlabel(note, fontsize=7)
-    return canvas
+    legend_outside(drawn, *axis.get_legend_handles_labels(), "upper", 3, title)
+    note(
+        drawn, "Equal variance at every step, or equal density in the band of ξ: the order of QSA and SA depends on it."
+    )
+    return drawn
 
 
 @figure("qsa_fig4", "qsa_policy_iteration", "P3 Fig. 4: policy iteration, exact and without a model")
@@ -136,8 +148,7 @@ def fig4(tables: Tables) -> Figure:
     table = tables["iteration"]
     noise = table.attrs["settings"]["noise"].removeprefix("sa_").replace("_", " ")
     names = {"qsa": "QSA: sinusoids", "sa": f"SA: white noise, {noise}"}
-    canvas = Figure(figsize=(7.6, 3.4))
-    axes = list(canvas.subplots(1, 2))
+    drawn, axes = panels(2, 7.6, 3.4)
     for axis, column in zip(axes, ("gain_error", "weighted_error"), strict=True):
         for index, (method, label) in enumerate(names.items()):
             _iterations(axis, table[table["method"] == method], column, index + 1, label)
@@ -150,9 +161,9 @@ def fig4(tables: Tables) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     title = f"{table['replicate'].nunique()} replicates: median, range; a gap: the gain does not stabilise"
     title = title if not table["stabilising"].all() else title.split(";")[0]
-    canvas.legend(handles, labels, loc="outside upper center", ncols=3, title=title, title_fontsize=7)
+    legend_outside(drawn, handles, labels, "upper", 3, title)
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _iterations(axis: Axes, runs: pd.DataFrame, column: str, index: int, label: str) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, signed
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, panels, signed, small
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SCALAR = {
     "additive": "additive noise (c = 0)",
@@ -27,8 +26,7 @@ PREDICTED: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (1, 2)), "zo
 def rates(tables: Tables) -> Figure:
     """Errors of estimates and of averages against time, and their slopes against the predictions."""
     table, slopes = tables["rates"], tables["slopes"]
-    canvas = Figure(figsize=(9.6, 6.2))
-    axes = list(canvas.subplots(2, 2).flat)
+    drawn, axes = panels(4, 9.6, 6.2, columns=2)
     large = table["gain"] == table.attrs["settings"]["gain"]
     below = table[(table["case"] == "additive") & (table["rho"] < 1) & large & ~table["averaged"]]
     _errors(axes[0], below, slopes, "rho", "ρ")
@@ -44,7 +42,7 @@ def rates(tables: Tables) -> Figure:
     for axis in axes[:3]:
         axis.set(ylabel="largest error in a bin of time", xlabel="time t (s)")
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _errors(axis: Axes, rows: pd.DataFrame, slopes: pd.DataFrame, by: str, symbol: str) -> None:
@@ -58,7 +56,7 @@ def _errors(axis: Axes, rows: pd.DataFrame, slopes: pd.DataFrame, by: str, symbo
         axis.loglog(line["t_s"], line["error"], label=f"{name}: slope {signed(slope['slope'], 3)}", **look)
         _power(axis, line["t_s"], line["error"], slope["finite_time"], fit)
     axis.plot([], [], label="predicted", **PREDICTED)
-    axis.legend(fontsize=7, loc="lower left")
+    axis.legend(fontsize=small(), loc="lower left")
 
 
 def _fit_begin(rows: pd.DataFrame) -> float:
@@ -74,6 +72,8 @@ def _power(axis: Axes, times: pd.Series, errors: pd.Series, slope: float, begin:
 
 
 def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
+    from matplotlib.lines import Line2D
+
     axis.plot([-1.05, -0.2], [-1.05, -0.2], color="#888888", lw=0.9)
     for index, (case, name) in enumerate(SCALAR.items()):
         shift = float(slopes.loc[slopes["case"] == case, "y_bar"].iloc[0])
@@ -98,21 +98,20 @@ def _against_prediction(axis: Axes, slopes: pd.DataFrame) -> None:
         Line2D([], [], ls="", marker="o", mfc="none", mec="#444444", ms=7, label="open: averaged"),
         Line2D([], [], ls="", marker="_", color="black", ms=12, label="predicted for this finite time"),
     ]
-    axis.legend(handles=handles, fontsize=7, loc="upper left")
+    axis.legend(handles=handles, fontsize=small(), loc="upper left")
     axis.set(xlabel="predicted slope, t → ∞", ylabel="measured slope", title="all cases")
 
 
 @figure("qsa_rates_qsgd", "qsa_rates", "beyond P3: qSGD against SPSA, the scaled error, constant gain")
 def qsgd(tables: Tables) -> Figure:
     """Gradient-free optimisation with one and two measurements; the scaled error; a constant gain."""
-    canvas = Figure(figsize=(9.6, 6.2))
-    axes = list(canvas.subplots(2, 2).flat)
+    drawn, axes = panels(4, 9.6, 6.2, columns=2)
     _descents(axes[0], tables["rates"], tables["slopes"])
     _two_measurements(axes[1], tables["rates"])
     _scaled_error(axes[2], tables["paths"])
     _constant_gain(axes[3], tables["paths"])
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _descents(axis: Axes, table: pd.DataFrame, slopes: pd.DataFrame) -> None:
@@ -133,7 +132,7 @@ def _descents(axis: Axes, table: pd.DataFrame, slopes: pd.DataFrame) -> None:
     last = float(slopes["last_projection_s"].max())
     box = "never active" if last == 0.0 else f"last active at {last:.3g} s"
     title = f"{rows['replicate'].nunique()} replicates: r.m.s., range; box {box}"
-    axis.legend(fontsize=7, loc="lower left", title=title, title_fontsize=7, alignment="left")
+    axis.legend(fontsize=small(), loc="lower left", title=title, title_fontsize=small(), alignment="left")
     low = float(rows["error"].min())
     axis.set(xlabel="time t (s)", ylabel="error ‖Θ − θ*‖", title="one measurement", ylim=(low / 30, None))
 
@@ -144,7 +143,7 @@ def _two_measurements(axis: Axes, table: pd.DataFrame) -> None:
         rows = table[table["case"] == case]
         label = f"ε = {epsilon * factor:g}"
         axis.loglog(rows["t_s"], rows["error"], color=COLOURS[index + 1], ls=DASHES[index], label=label)
-    axis.legend(title="half of ε: a quarter of the bias", title_fontsize=7)
+    axis.legend(title="half of ε: a quarter of the bias", title_fontsize=small())
     axis.set(xlabel="time t (s)", ylabel="‖K − K*‖ / ‖K*‖", title="two measurements, LQR cost of the plant")
 
 
@@ -157,7 +156,7 @@ def _scaled_error(axis: Axes, paths: pd.DataFrame) -> None:
     rho = float(rows["rho"].iloc[0])
     axis.plot([], [], color="black", ls=(0, (1, 2)), lw=1.2, label="Ȳ and a sinusoid, predicted")
     axis.plot([], [], color="#444444", lw=0.8, ls=DASHES[3], label="mean")
-    axis.legend(ncols=4, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 1.0))
+    axis.legend(ncols=4, fontsize=small(), loc="upper center", bbox_to_anchor=(0.5, 1.0))
     top = float(rows["value"].max())
     axis.set(
         xlabel="time t (s)", ylabel="(Θ − θ*) / $a_t$", title=f"scaled error (12), ρ = {rho:g}", ylim=(None, top + 0.6)
@@ -177,7 +176,7 @@ def _constant_gain(axis: Axes, paths: pd.DataFrame) -> None:
         label=f"average of the last {100 * part:g} % (23)",
     )
     axis.fill_between(average["t_s"], -average["predicted"], average["predicted"], color=COLOURS[2], alpha=BAND, lw=0)
-    axis.legend(fontsize=7, ncols=3, loc="upper right", bbox_to_anchor=(1.0, 1.02))
+    axis.legend(fontsize=small(), ncols=3, loc="upper right", bbox_to_anchor=(1.0, 1.02))
     alpha = float(path["gain"].iloc[0])
     axis.set(
         xlabel="time t (s)", ylabel="error Θ − θ*", title=f"constant gain α = {alpha:g}; band: bound on the average"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from lqrpg.figures.diagram import arrow, box
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import GAP, fate, gap_curve, iterations_axis
-from lqrpg.figures.style import panel_letters
+from lqrpg.figures.style import canvas, label_first, panel_letters, panels, small
 from lqrpg.results.lookup import MissingRunError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STEPS = {"constant_step": "constant step", "decreasing_step": "decreasing step"}
 
@@ -22,15 +21,14 @@ STEPS = {"constant_step": "constant step", "decreasing_step": "decreasing step"}
 @figure("sgd_fig1", "sgd_oracles", "P4 Fig. 1: the loops of the indirect and of the direct gradient oracle")
 def fig1(tables: Tables) -> Figure:
     """Both loops, drawn."""
-    canvas = Figure(figsize=(8.4, 3.3))
-    axes = list(canvas.subplots(1, 2))
+    drawn, axes = panels(2, 8.4, 3.3)
     _indirect_loop(axes[0])
     _direct_loop(axes[1])
     for axis in axes:
         axis.set(xlim=(0, 10), ylim=(0, 7.2))
         axis.axis("off")
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _indirect_loop(axis: Axes) -> None:
@@ -78,8 +76,7 @@ def fig5(tables: Tables) -> Figure:
 
 def _pairs(tables: Tables, names: dict[str, str]) -> Figure:
     rows, outcomes = tables["trajectories"], tables["outcomes"]
-    canvas = Figure(figsize=(8.2, 3.5))
-    axes = list(canvas.subplots(1, 2, sharex=True, sharey=True))
+    drawn, axes = panels(2, 8.2, 3.5, sharex=True, sharey=True)
     for axis, (prefix, title) in zip(axes, names.items(), strict=True):
         for index, (suffix, label) in enumerate(STEPS.items()):
             case = f"{prefix}-{suffix}"
@@ -87,20 +84,25 @@ def _pairs(tables: Tables, names: dict[str, str]) -> Figure:
             gap_curve(axis, own, ends, index, f"{label}: {fate(ends)}")
         iterations_axis(axis, rows)
         axis.set_title(title)
-        axis.legend(loc="lower left", fontsize=7, title="median, range; open marks: a run diverges", title_fontsize=7)
-    axes[1].set_ylabel("")
+        axis.legend(
+            loc="lower left",
+            fontsize=small(),
+            title="median, range; open marks: a run diverges",
+            title_fontsize=small(),
+        )
+    label_first(axes)
     low = float(rows["gap"].min())
     axes[0].set_ylim(bottom=low / 8.0)
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 @figure("sgd_samples", "sgd_indirect", "beyond P4: gap against plant samples, indirect and direct side by side")
 def samples(tables: Tables) -> Figure:
     """The indirect oracle takes one sample an iteration, the direct one n l of them."""
     rows, outcomes = tables["trajectories"], tables["outcomes"]
-    canvas = Figure(figsize=(6.6, 3.8))
-    axis = canvas.add_subplot()
+    drawn = canvas(6.6, 3.8)
+    axis = drawn.add_subplot()
     case = "off_policy-decreasing_step"
     shown = rows["case"] == case
     ends = outcomes[outcomes["case"] == case]
@@ -111,8 +113,8 @@ def samples(tables: Tables) -> Figure:
         axis.text(0.5, 0.5, f"direct oracle: {error}", transform=axis.transAxes, ha="center", fontsize=6, wrap=True)
     axis.set(xscale="log", yscale="log", xlabel="plant samples used", ylabel=GAP)
     axis.set_ylim(top=60.0)
-    axis.legend(loc="upper left", fontsize=7, title="median, range", title_fontsize=7, alignment="left")
-    return canvas
+    axis.legend(loc="upper left", fontsize=small(), title="median, range", title_fontsize=small(), alignment="left")
+    return drawn
 
 
 def _direct_table(tables: Tables, name: str) -> pd.DataFrame:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 GAP = "gap tr(P − P*) / tr(P*)"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import fate, gap_curve, iterations_axis, look
-from lqrpg.figures.style import panel_letters
+from lqrpg.figures.style import label_first, panel_letters, panels, small
 from lqrpg.results.lookup import MissingRunError
 from lqrpg.results.parts import part_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLES = {
     "printed": "as printed: real rollouts",
@@ -31,8 +30,7 @@ TITLES = {
 )
 def fig6(tables: Tables) -> Figure:
     """A panel for each part; a part that no run holds says how to compute it."""
-    canvas = Figure(figsize=(11.6, 3.9))
-    axes = list(canvas.subplots(1, 3))
+    drawn, axes = panels(3, 11.6, 3.9)
     for axis, (part, title) in zip(axes, TITLES.items(), strict=True):
         axis.set_title(title)
         try:
@@ -42,10 +40,9 @@ def fig6(tables: Tables) -> Figure:
             continue
         _part(axis, part, *found)
     axes[2].set_facecolor("#F5F5F5")
-    for axis in axes[1:]:
-        axis.set_ylabel("")
+    label_first(axes)
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _missing(axis: Axes, message: str) -> None:
@@ -58,7 +55,7 @@ def _missing(axis: Axes, message: str) -> None:
         transform=axis.transAxes,
         ha="center",
         va="center",
-        fontsize=7,
+        fontsize=small(),
     )
 
 
@@ -74,4 +71,6 @@ def _part(axis: Axes, part: str, rows: pd.DataFrame, outcomes: pd.DataFrame, bia
     iterations_axis(axis, rows)
     low, high = min(float(rows["gap"].min()), float(bias["gap"].min())), float(rows["gap"].max())
     axis.set_ylim(low / 25.0, high * 1.5)
-    axis.legend(loc="lower left", fontsize=6.5, title="median, range; open marks: a run diverges", title_fontsize=6.5)
+    axis.legend(
+        loc="lower left", fontsize=small(), title="median, range; open marks: a run diverges", title_fontsize=small()
+    )

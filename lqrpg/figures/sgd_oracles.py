@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import guide, look
-from lqrpg.figures.style import MARKERS, panel_letters
+from lqrpg.figures.style import MARKERS, heading, panel_letters, panels, small
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PAPERS_LINE = 8.2e-4
 READINGS = {
@@ -27,8 +27,7 @@ def fig2(tables: Tables) -> Figure:
     """Mean error with a fitted i^-1/2, norm of the mean error with its Monte Carlo floor, variance."""
     table = tables["indirect_oracle"]
     settings = table.attrs["settings"]
-    canvas = Figure(figsize=(9.8, 3.7))
-    axes = list(canvas.subplots(1, 3))
+    drawn, axes = panels(3, 9.8, 3.7)
     for index, (noise, rows) in enumerate(table.groupby("noise")):
         _errors(axes[0], rows, index, noise)
         axes[1].plot(rows["iteration"], rows["bias_norm"], label=rf"$\Sigma_w$ = {noise:g} I", **look(index))
@@ -43,9 +42,9 @@ def fig2(tables: Tables) -> Figure:
     for axis, title in zip(axes, titles, strict=True):
         axis.set(xscale="log", yscale="log", xlabel="iteration i", title=title)
         _room_for_legend(axis)
-    canvas.suptitle(f"indirect oracle, {settings['samples']} samples; {READINGS[settings['reading']]}", fontsize=9)
+    heading(drawn, f"indirect oracle, {settings['samples']} samples; {READINGS[settings['reading']]}")
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _errors(axis: Axes, rows: pd.DataFrame, index: int, noise: float) -> None:
@@ -59,7 +58,7 @@ def _errors(axis: Axes, rows: pd.DataFrame, index: int, noise: float) -> None:
 def _room_for_legend(axis: Axes) -> None:
     low, high = axis.get_ylim()
     axis.set_ylim(low, high * (high / low) ** 0.45)
-    axis.legend(loc="upper left", fontsize=6.5)
+    axis.legend(loc="upper left", fontsize=small())
 
 
 @figure("sgd_fig3", "sgd_oracles", "P4 Fig. 3: bias and variance of the direct oracle against the smoothing radius")
@@ -67,8 +66,7 @@ def fig3(tables: Tables) -> Figure:
     """Both against v on log axes, with what is predicted; values beyond the axis and lost samples are marked."""
     table = tables["direct_oracle"]
     settings = table.attrs["settings"]
-    canvas = Figure(figsize=(8.6, 3.9))
-    axes = list(canvas.subplots(1, 2))
+    drawn, axes = panels(2, 8.6, 3.9)
     for index, (noise, rows) in enumerate(table.groupby("noise")):
         label = rf"$\Sigma_w$ = {noise:g} I"
         style = look(index)
@@ -89,9 +87,9 @@ def fig3(tables: Tables) -> Figure:
         _radius_ticks(axis, table)
         _room_for_legend(axis)
     head = f"direct oracle, n = {direct['rollouts']}, l = {direct['length']}, {settings['samples']} samples"
-    canvas.suptitle(f"{head}; not finite: {int(table['nonfinite'].sum())}", fontsize=9)
+    heading(drawn, f"{head}; not finite: {int(table['nonfinite'].sum())}")
     panel_letters(axes)
-    return canvas
+    return drawn
 
 
 def _top(values: pd.Series) -> float:
@@ -108,7 +106,9 @@ def _capped(axis: Axes, rows: pd.DataFrame, column: str, index: int, label: str)
     for place, (radius, value) in enumerate(zip(outside["radius"], outside[column], strict=True)):
         text = f"v = {radius:.2g}: {value:.0e} ↑" if np.isfinite(value) else f"v = {radius:.2g}: not finite ↑"
         at = (0.93, 0.97 - 0.05 * (index + 2 * place))
-        axis.text(*at, text, transform=axis.transAxes, ha="right", va="top", fontsize=6.5, color=look(index)["color"])
+        axis.text(
+            *at, text, transform=axis.transAxes, ha="right", va="top", fontsize=small(), color=look(index)["color"]
+        )
 
 
 def _shade_unstable(axis: Axes, table: pd.DataFrame) -> None:

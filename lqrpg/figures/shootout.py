@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, look_of, panel_letters
+from lqrpg.figures.style import (
+    BAND,
+    canvas,
+    heading,
+    is_narrow,
+    label_first,
+    legend_outside,
+    look_of,
+    panel_letters,
+    panels,
+    small,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 GAP = "(f(K) − f*) / (f(K0) − f*)"
 LEAST = 1e-9
@@ -30,8 +41,7 @@ def curves(tables: Tables) -> Figure:
     """
     table, times = tables["curves"], tables["runtime"].set_index("method")
     lost = tables["summary"].set_index("method")["diverged"]
-    canvas = Figure(figsize=(9.4, 4.9))
-    left, right = canvas.subplots(1, 2, sharey=True)
+    drawn, (left, right) = panels(2, 9.4, 4.9, sharey=True)
     handles = {}
     for method in tables["methods"].itertuples():
         rows, look = table[table["method"] == method.method], _look(method, int(lost[method.method]))
@@ -43,7 +53,7 @@ def curves(tables: Tables) -> Figure:
             _curve(right, rows, rows["iteration"].to_numpy(float) * seconds, look)
             handles[look["label"]] = right.lines[-1]
     left.set(xlabel="plant samples", ylabel=GAP, title=f"plant samples ({_plant(table)})")
-    right.set(xlabel="CPU time (s), one thread", title="CPU time of compiled methods, incl. simulation")
+    right.set(xlabel="CPU time (s), one thread", ylabel=GAP, title="CPU time of compiled methods, incl. simulation")
     for axis in (left, right):
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
@@ -51,11 +61,22 @@ def curves(tables: Tables) -> Figure:
             axis.set_xlim(1.0, 10.0)  # a log axis without data has no limits of its own
     panel_letters([left, right])
     methods = list(tables["methods"].itertuples())
-    _note(left, "given the model, so no\nsamples; see (b):", [method.label for method in methods if not method.samples])
-    _note(right, "not compiled, so not\ntimed:", [each.label for each in methods if not times["compiled"][each.method]])
+    _note(
+        left,
+        "left",
+        "given the model, so no\nsamples; see (b):",
+        [method.label for method in methods if not method.samples],
+    )
+    _note(
+        right,
+        "right",
+        "not compiled, so not\ntimed:",
+        [each.label for each in methods if not times["compiled"][each.method]],
+    )
     title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
-    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, title=title, title_fontsize=8)
-    return canvas
+    legend_outside(drawn, [*handles.values()], [*handles], "lower", 3, title)
+    label_first([left, right])
+    return drawn
 
 
 def _plant(table: pd.DataFrame) -> str:
@@ -79,10 +100,11 @@ def _curve(axis: Axes, rows: pd.DataFrame, x: np.ndarray, look: dict[str, Any]) 
     axis.fill_between(x[whole], low[whole], high[whole], color=look["color"], alpha=BAND, lw=0)
 
 
-def _note(axis: Axes, head: str, labels: list[str]) -> None:
+def _note(axis: Axes, side: str, head: str, labels: list[str]) -> None:
     if labels:
+        x = 0.02 if side == "left" else 0.98
         text = "\n".join([head, *labels])
-        axis.text(0.98, 0.03, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
+        axis.text(x, 0.03, text, transform=axis.transAxes, ha=side, va="bottom", fontsize=small())
 
 
 @figure("shootout_summary", "shootout", "methods on one plant: samples and seconds to a gap, final gaps, diverged runs")
@@ -90,26 +112,37 @@ def summary(tables: Tables) -> Figure:
     """What each method is given, which step size the pilot runs chose, and what each gap costs (medians)."""
     targets = sorted(tables["targets"]["target"].unique(), reverse=True)
     rows = [_row(tables, method, targets) for method in tables["methods"].itertuples()]
-    head = ["method", "is given", "step\nsize"]
-    head += [f"{kind}\nto {target:g}" for kind in ("samples", "seconds") for target in targets]
-    head += ["final gap:\nmedian (quartiles)", "diverged"]
-    widths = [0.2, 0.26, 0.07, *[0.075] * (2 * len(targets)), 0.2, 0.07]
-    canvas = Figure(figsize=(7.8 + 1.6 * len(targets), 1.3 + 0.32 * len(rows)))
-    axis = canvas.add_subplot()
-    axis.axis("off")
+    prices = [[f"{kind}\nto {target:g}" for target in targets] for kind in ("samples", "seconds")]
+    head = ["method", "is given", "step\nsize", *prices[0], *prices[1], "final gap:\nmedian (quartiles)", "diverged"]
+    groups = [list(range(len(head)))]
+    drawn = canvas(7.8 + 1.6 * len(targets), 1.3 + 0.32 * len(rows))
+    if is_narrow(drawn, 8.0):
+        last, many = len(head) - 1, len(targets)
+        groups = [[0, 1], [0, 2, last - 1, last], [0, *range(3, 3 + many)], [0, *range(3 + many, 3 + 2 * many)]]
+        drawn.set_figheight(0.8 + len(groups) * (0.55 + 0.22 * len(rows)))
+    axes = list(drawn.subplots(len(groups), 1, squeeze=False)[:, 0])
+    for axis, group in zip(axes, groups, strict=True):
+        _grid(axis, [[row[k] for k in group] for row in rows], [head[k] for k in group])
     device = tables["runtime"]["device"].iloc[0]
-    axis.set_title(f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}")
+    heading(drawn, f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}")
+    return drawn
+
+
+def _grid(axis: Axes, rows: list[list[str]], head: list[str]) -> None:
+    """A table with columns as wide as their texts."""
+    axis.axis("off")
+    cells = [[head[k].split("\n"), *([row[k]] for row in rows)] for k in range(len(head))]
+    widths = [max(len(line) for cell in column for line in cell) + 2.5 for column in cells]
     drawn = axis.table(
-        rows, colLabels=head, loc="center", cellLoc="center", colWidths=[w / sum(widths) for w in widths]
+        rows, colLabels=head, loc="center", cellLoc="center", colWidths=[width / sum(widths) for width in widths]
     )
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(7.5)
+    drawn.set_fontsize(small())
     drawn.scale(1.0, 1.5)
     for (row, _), cell in drawn.get_celld().items():
         cell.set_height(cell.get_height() * (1.6 if row == 0 else 1.0))
         cell.set_edgecolor("#BBBBBB")
         cell.set_facecolor("#EFEFEF" if row == 0 else "white")
-    return canvas
 
 
 def _rollouts(tables: Tables) -> str:

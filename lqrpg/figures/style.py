@@ -1,13 +1,21 @@
-"""The look that all figures share, and how they are saved: equal tables give equal bytes."""
+"""The look that all figures share, their size, and how they are saved: equal tables give equal bytes.
+
+A figure has a width of its own. Where another one is asked for, type keeps its size: panels that no longer fit side by
+side are stacked, and legends and notes get more lines.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lqrpg.checks import SettingError
 from lqrpg.results.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -28,19 +36,174 @@ def look_of(place: int) -> dict[str, Any]:
     return {"color": COLOURS[index], "ls": DASHES[others], "marker": MARKERS[others]}
 
 
+FORMATS = ("pdf", "png", "svg")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How figures are drawn and kept.
+
+    Attributes
+    ----------
+    width : in inches; None for each figure's own.
+    style : a style sheet on top of the house's; see `house_style`.
+    formats : of the files.
+    data : whether what is drawn is kept as CSV, too.
+    """
+
+    width: float | None = None
+    style: str | None = None
+    formats: tuple[str, ...] = ("pdf", "png")
+    data: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether figures have their own width and the house's style."""
+        return self.width is None and self.style is None
+
+
+USUAL = Look()
 _WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 
 
+NARROWEST_PANEL = 2.3
+"""Inches from which panels are put side by side."""
+_LETTER = 0.5
+"""Mean width of a letter over its height."""
+_asked_width: ContextVar[float | None] = ContextVar("asked_width", default=None)
+
+
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw with the house's style, whatever the user's own matplotlib settings are, and without a screen."""
+def house_style(width: float | None = None, sheet: str | Path | None = None) -> Iterator[None]:
+    """Draw with the house's style, whatever the user's own matplotlib settings are, and without a screen.
+
+    Parameters
+    ----------
+    width : of the figures, in inches; unless given each has its own.
+    sheet : a style of matplotlib's, or a file `*.mplstyle`, on top of the house's; `current` for the settings that are
+        in force.
+
+    Raises
+    ------
+    SettingError
+        If there is no such style, or it cannot be read.
+    """
     import matplotlib as mpl
     from matplotlib import style
 
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        style.use(Path(__file__).with_name("style.mplstyle"))
-        yield
+    token = _asked_width.set(width)
+    try:
+        with mpl.rc_context():
+            if sheet != "current":
+                mpl.rcdefaults()
+                style.use(Path(__file__).with_name("style.mplstyle"))
+                _use(sheet)
+            mpl.rcParams["figure.constrained_layout.use"] = True
+            yield
+    finally:
+        _asked_width.reset(token)
+
+
+def _use(sheet: str | Path | None) -> None:
+    """Add a style sheet to the one in force."""
+    from matplotlib import style
+
+    if sheet is None:
+        return
+    try:
+        style.use(sheet if sheet in style.available else Path(sheet))
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError(f"style {str(sheet)!r}: {reason}; a file NAME.mplstyle, or a name of matplotlib's") from None
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, or of the width that is asked for."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(_asked_width.get() or width, height))
+
+
+def is_narrow(figure: Figure, width: float) -> bool:
+    """Whether a figure is narrower than what is made for this width in inches."""
+    return bool(figure.get_figwidth() < width - 1e-6)
+
+
+def panels(
+    count: int, width: float, height: float, *, columns: int | None = None, ratios: Sequence[float] = (), **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels: side by side as far as they fit into the width that is asked for, else stacked.
+
+    Parameters
+    ----------
+    count : of panels.
+    width, height : of the figure in inches, where no width is asked for.
+    columns : in that case; unless given all panels are side by side.
+    ratios : widths of the panels in a single row, relative to one another.
+    **options : of `matplotlib.figure.Figure.subplots`.
+    """
+    usual = columns or count
+    asked = _asked_width.get() or width
+    fitting = usual if asked >= width else max(1, min(usual, int(asked / NARROWEST_PANEL)))
+    rows, usual_rows = -(-count // fitting), -(-count // usual)
+    shrunk = min(1.0, max(0.8, (asked / fitting) / (width / usual)))
+    figure = canvas(width, height * shrunk * rows / usual_rows)
+    if ratios and fitting == count:
+        options["width_ratios"] = ratios
+    grid = figure.subplots(rows, fitting, squeeze=False, **options)
+    axes = list(grid.flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def label_first(axes: Sequence[Axes]) -> None:
+    """Take the label of the vertical axis, which all panels share, from those with another one to the left."""
+    for axis in axes:
+        if not axis.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            axis.set_ylabel("")
+
+
+def small() -> float:
+    """Size of the type of notes and of full legends, in points."""
+    import matplotlib as mpl
+
+    return float(mpl.rcParams["font.size"]) * 7 / 9
+
+
+def wrapped(text: str, width: float, size: float) -> str:
+    """A text in lines that fit into a width in inches, for type of a size in points; lines of its own are kept."""
+    letters = max(12, int(width * 72 / (size * _LETTER)))
+    lines = [textwrap.wrap(line, letters, break_long_words=False) or [""] for line in text.split("\n")]
+    return "\n".join(part for line in lines for part in line)
+
+
+def heading(figure: Figure, text: str) -> None:
+    """A title over all panels."""
+    import matplotlib as mpl
+
+    size = float(mpl.rcParams["font.size"])
+    figure.suptitle(wrapped(text, figure.get_figwidth(), size), fontsize=size)
+
+
+def note(figure: Figure, text: str) -> None:
+    """Small type below all panels."""
+    figure.supxlabel(wrapped(text, figure.get_figwidth(), small()), fontsize=small())
+
+
+def legend_outside(
+    figure: Figure, handles: Sequence[Any], labels: Sequence[str], loc: str, columns: int, title: str = ""
+) -> None:
+    """A legend above or below all panels, in as many columns as fit; the figure grows by the lines that this adds."""
+    size, width = small(), figure.get_figwidth()
+    widest = max((len(label) for label in labels), default=0) * size * _LETTER / 72 + 0.45
+    fitting = max(1, min(columns, int(width / widest)))
+    lines = -(-len(labels) // fitting)
+    added = (lines - -(-len(labels) // columns)) * 1.45 * size / 72
+    figure.set_figheight(figure.get_figheight() + max(0.0, added))
+    title = wrapped(title, width, size) if title else ""
+    options: dict[str, Any] = {"loc": f"outside {loc} center", "title": title, "title_fontsize": size}
+    figure.legend(handles, labels, ncols=fitting, fontsize=size, **options)
 
 
 def save(figure: Figure, folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
@@ -59,10 +222,31 @@ def drawn_bytes(figure: Figure, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def panel_letters(axes: list[Axes], letters: str = "abcdefgh") -> None:
-    """Put (a), (b), ... before the titles."""
+def fit_legends(figure: Figure) -> None:
+    """Give the texts of legends inside panels as many lines as they need, where a width is asked for."""
+    asked = _asked_width.get()
+    for axis in figure.axes if asked else ():
+        legend, place = axis.get_legend(), axis.get_subplotspec()
+        if legend is None or place is None:
+            continue
+        room = asked * (place.colspan.stop - place.colspan.start) / place.get_gridspec().ncols - 1.25
+        for text in legend.get_texts():
+            text.set_text(wrapped(text.get_text(), room, float(text.get_fontsize())))
+        title = legend.get_title()
+        title.set_text(wrapped(title.get_text(), room + 0.45, float(title.get_fontsize())))
+
+
+def panel_letters(axes: Sequence[Axes], letters: str = "abcdefgh") -> None:
+    """Put (a), (b), ... before the titles; where a width is asked for, they get as many lines as they need."""
+    import matplotlib as mpl
+
+    size = float(mpl.rcParams["font.size"])
     for axis, letter in zip(axes, letters, strict=False):
-        axis.set_title(f"({letter})  {axis.get_title(loc='left')}", loc="left")
+        title = f"({letter})  {axis.get_title(loc='left')}"
+        if asked := _asked_width.get():
+            columns = axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+            title = wrapped(title, max(asked / columns - 0.4, 1.0), size)
+        axis.set_title(title, loc="left")
 
 
 def signed(value: float, digits: int) -> str:

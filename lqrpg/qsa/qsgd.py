@@ -1,4 +1,6 @@
-"""Gradient-free optimisation: quasi-stochastic gradient descent (qSGD) and SPSA (Chen et al., (15), (56)).
+"""Gradient-free optimisation: quasi-stochastic gradient descent (qSGD) and SPSA, beyond the figures of Chen et al.
+
+The formulas (15) and (56) of Chen et al. are not in the text at hand: the form below is [inferred].
 
 One measurement a step, projected on a box because this form can diverge (its right-hand side grows like a
 cube):
@@ -6,7 +8,7 @@ cube):
 .. math:: \\tfrac{d}{dt}\\Theta = -\\tfrac{a_t}{\\varepsilon}\\,\\xi_t\\,\\Gamma(\\Theta + \\varepsilon\\xi_t)
 
 xi is a mixture of sinusoids for qSGD and random signs, new at each step, for SPSA: both of unit covariance.
-Theory: the error is ~ t^-rho for qSGD and ~ t^(-rho/2) for SPSA.
+Predicted [chosen]: the error is ~ t^-rho for qSGD and ~ t^(-rho/2) for SPSA.
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ def one_measurement(
     bins_per_decade: int = 20,
     keep_every: int = 5000,
 ) -> DescentRecord:
-    """Projected one-measurement descent by Euler's method, eq. (56) or (15).
+    """Projected one-measurement descent by Euler's method.
 
     Parameters
     ----------

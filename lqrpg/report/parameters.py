@@ -148,7 +148,8 @@ def _walk(
         depends = _OF_PLANT.fullmatch(value.value) if isinstance(value, yaml.ScalarNode) else None
         if depends and not note.tag:
             told = of_plant.get(depends[1], note)
-            note = Note(told.tag, "; ".join(part for part in (note.reason, told.reason) if part))
+            before = "" if told.reason.startswith(note.reason) else note.reason
+            note = Note(told.tag, "; ".join(part for part in (before, told.reason) if part))
         yield prefix + key.value, note
         if isinstance(value, yaml.MappingNode):
             yield from _walk(value, f"{prefix}{key.value}.", note, lines, of_plant)

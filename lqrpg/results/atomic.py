@@ -105,5 +105,13 @@ def read_regular(file: Path, largest: int = LARGEST_FILE) -> bytes:
         os.close(handle)
 
 
+def is_whole(file: Path, digest: str) -> bool:
+    """Whether a file is there with the bytes of this SHA-256 digest."""
+    try:
+        return hashlib.sha256(read_regular(file)).hexdigest() == digest
+    except (DamagedFileError, OSError):
+        return False
+
+
 def _digest(content: bytes, owner: str) -> bytes:
     return hashlib.sha256(hashlib.sha256(owner.encode()).digest() + content).digest()

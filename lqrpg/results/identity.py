@@ -9,16 +9,17 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lqrpg.plugins import OWN, packages
+from lqrpg.plugins import OWN, module_of, packages
 
 _DRAWING = ("figures", "claims")
 _WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING)
 """Parts of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
+_WITH_TEXTS = (ast.Module, ast.FunctionDef, ast.ClassDef, ast.JoinedStr)
 
 
 def sources_digest(modules: Iterable[str]) -> str:
@@ -34,6 +35,15 @@ def sources_digest(modules: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def sources_of(settings: Mapping[str, Any]) -> str:
+    """Digest of the sources behind settings: modules of the experiment, its system, its methods, and their imports."""
+    modules = [module_of("experiments", str(settings["name"]))]
+    if settings.get("system"):
+        modules.append(module_of("systems", str(settings["system"]["kind"])))
+    modules += [module_of("methods", str(name)) for name in settings.get("methods") or ()]
+    return sources_digest([module for module in modules if module])
+
+
 def identity(experiment: str, settings: Mapping[str, Any], sources: str) -> str:
     """Digest of an experiment's resolved settings and of its numerical sources."""
     content = json.dumps({"experiment": experiment, "settings": settings, "sources": sources}, sort_keys=True)
@@ -43,14 +53,16 @@ def identity(experiment: str, settings: Mapping[str, Any], sources: str) -> str:
 def _closure(modules: Iterable[str]) -> dict[str, str]:
     """The canonical text of each module that has any."""
     found: dict[str, str] = {}
-    waiting = list(modules)
+    waiting, seen = list(modules), set[str]()
     while waiting:
         module = waiting.pop()
-        path = _path(module)
-        if module in found or path is None:
+        if module in seen:
             continue
-        found[module], imported = _read(path.read_bytes(), _home(module, path))
-        waiting += imported
+        seen.add(module)
+        path = _path(module)
+        if path is not None:
+            found[module], imported = _read(path.read_bytes(), _home(module, path))
+            waiting += imported
     return {module: text for module, text in found.items() if text != _NOTHING}
 
 
@@ -82,7 +94,7 @@ def _package(module: str) -> str | None:
 
 def _imported(tree: ast.Module, home: str) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -90,6 +102,14 @@ def _imported(tree: ast.Module, home: str) -> list[str]:
             origin = ".".join([*above, *([node.module] if node.module else [])])
             names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
     return names
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node, those of nested blocks included; expressions, which import nothing, are not seen."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, block, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def _is_numerical(module: str) -> bool:
@@ -104,15 +124,20 @@ def _is_numerical(module: str) -> bool:
 def _canonical(node: object) -> str:
     """A syntax tree as text that is the same for every Python version: empty fields, which versions add, left out."""
     if isinstance(node, list):
-        return "[" + ",".join(_canonical(item) for item in node) + "]"
+        return f"[{','.join(map(_canonical, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
-    if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-        fields["body"] = [part for part in node.body if not _is_text(part)]
-    if isinstance(node, ast.JoinedStr):  # Python 3.12.1 puts an empty text behind a nested field
-        fields["values"] = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
-    return type(node).__name__ + "(" + ",".join(f"{name}={_canonical(value)}" for name, value in fields.items()) + ")"
+    fields = {name: value for name in node._fields if (value := getattr(node, name, None)) not in (None, [])}
+    if isinstance(node, _WITH_TEXTS):
+        fields |= _told(node)
+    return f"{type(node).__name__}({','.join([f'{name}={_canonical(value)}' for name, value in fields.items()])})"
+
+
+def _told(node: Any) -> dict[str, list[Any]]:
+    """A body without its docstring; a formatted text without the empty one that 3.12.1 puts behind a nested field."""
+    if isinstance(node, ast.JoinedStr):
+        return {"values": [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]}
+    return {"body": [part for part in node.body if not _is_text(part)]}
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -6,14 +6,16 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from lqrpg.plugins import config_text
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Warn = Callable[[str], None]
 Condition = Mapping[str, Sequence[str]]
@@ -186,7 +188,7 @@ class Selection:
             return self.run
         found = sorted(
             (run for run in self.runs if run.scale == self.run.scale and run.meets(condition)),
-            key=lambda run: (not self._is_beside(run, condition), self._preference(run, condition)),
+            key=lambda run: (not self.is_beside(run, condition), self._preference(run, condition)),
         )
         if found:
             return found[0]
@@ -198,7 +200,7 @@ class Selection:
         """Whether a run has the largest scale and default settings, but for a condition; not if asked for by name."""
         if self.name is not None or self.run is None or self.run.name != _scales(self.experiment)[-1]:
             return False
-        return run.path == self.run.path or self._is_beside(run, condition)
+        return run.path == self.run.path or self.is_beside(run, condition)
 
     @property
     def newer(self) -> list[FinishedRun]:
@@ -211,7 +213,7 @@ class Selection:
         named = f"named {self.name!r} " if self.name else ""
         return no_run(f"{named}of {self.experiment}", f"in {self.results}", f"lqrpg run experiment={self.experiment}")
 
-    def _is_beside(self, run: FinishedRun, condition: Condition) -> bool:
+    def is_beside(self, run: FinishedRun, condition: Condition) -> bool:
         """Whether a run differs from the one that is taken in the settings of a condition alone."""
         return self.run is not None and run.meets(condition) and run.differs_only_in([*condition], self.run)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lqrpg.results.lookup import MissingRunError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HOLDERS = {
     "printed": ("default", "all"),

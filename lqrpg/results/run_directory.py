@@ -15,12 +15,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from lqrpg.results.atomic import (
     DamagedFileError,
+    is_whole,
     read_regular,
     read_sealed,
     remove_unfinished,
@@ -29,8 +28,10 @@ from lqrpg.results.atomic import (
     write_sealed,
 )
 from lqrpg.results.rows import Rows, decode, encode
-from lqrpg.results.tables import is_whole, read_table, write_table
 from lqrpg.results.untrusted import is_record, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class BusyError(RuntimeError):
@@ -213,6 +214,8 @@ class RunDirectory:
         provenance: Mapping[str, Any],
     ) -> None:
         """Write the tables, then the provenance; drop the shards if no trial is missing."""
+        from lqrpg.results.tables import write_table
+
         (self.path / "provenance.json").unlink(missing_ok=True)
         digests = {
             name: {
@@ -274,6 +277,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 def read_run_table(path: Path, provenance: Mapping[str, Any], name: str) -> pd.DataFrame:
     """A table of the finished run in a folder, checked against its digest."""
+    from lqrpg.results.tables import read_table
+
     return read_table(path / f"{name}.parquet", provenance["tables"][name]["sha256"])
 
 

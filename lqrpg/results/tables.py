@@ -18,6 +18,15 @@ from pyarrow import types
 from lqrpg.results.atomic import LARGEST_FILE, DamagedFileError, read_regular, write_atomically
 
 _METADATA = b"lqrpg"
+
+
+class _Shared(dict[str, Any]):
+    """A description that all copies of a table share: pandas copies `attrs` with each selection of rows or columns."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
 _MOST_CELLS = 2**28
 _MOST_BYTES = 8 * _MOST_CELLS
 _TEXT = (types.is_string, types.is_large_string)
@@ -78,7 +87,9 @@ def _table(content: bytes) -> pd.DataFrame:
     if not isinstance(description, dict):
         raise ValueError("its description is none")
     table: pd.DataFrame = arrow.replace_schema_metadata(None).to_pandas()
-    table.attrs.update(description)
+    table.attrs.update(
+        {key: _Shared(value) if isinstance(value, dict) else value for key, value in description.items()}
+    )
     return table
 
 
@@ -91,11 +102,3 @@ def _read(content: bytes, schema: pa.Schema) -> pa.Table:
         if max(lengths, default=0) * len(arrow) > LARGEST_FILE:
             raise ValueError(f"column {name!r} holds more than {LARGEST_FILE} bytes of text")
     return arrow.cast(schema)
-
-
-def is_whole(path: Path, digest: str) -> bool:
-    """Whether a table is there with the bytes that were written."""
-    try:
-        return hashlib.sha256(read_regular(path)).hexdigest() == digest
-    except (DamagedFileError, OSError):
-        return False

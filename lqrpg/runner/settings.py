@@ -18,9 +18,9 @@ from lqrpg.backends.cores import usable_cores
 from lqrpg.backends.mpi.env import launched_rank
 from lqrpg.checks import SettingError, require, shortened
 from lqrpg.paths import expanded
-from lqrpg.plugins import module_of, settings_for
+from lqrpg.plugins import settings_for
 from lqrpg.ranges import OneOf, Range, check, types_of, words
-from lqrpg.results.identity import identity, sources_digest
+from lqrpg.results.identity import identity, sources_of
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment
 from lqrpg.runner.registry import experiment_class, suggestion, system_class
@@ -156,15 +156,6 @@ class Job:
     def identity(self) -> str:
         """Digest of settings and sources."""
         return identity(self.experiment.name, self.settings, self.sources)
-
-
-def sources_of(settings: dict[str, Any]) -> str:
-    """Digest of the sources behind settings: modules of the experiment, its system, its methods, and their imports."""
-    modules = [module_of("experiments", str(settings["name"]))]
-    if settings.get("system"):
-        modules.append(module_of("systems", str(settings["system"]["kind"])))
-    modules += [module_of("methods", str(name)) for name in settings.get("methods") or ()]
-    return sources_digest([module for module in modules if module])
 
 
 def job_from(config: DictConfig) -> Job:

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lqrpg.results import atomic, rows
-from lqrpg.results.atomic import DamagedFileError, read_regular, read_sealed, write_atomically, write_sealed
+from lqrpg.results.atomic import DamagedFileError, is_whole, read_regular, read_sealed, write_atomically, write_sealed
 from lqrpg.results.rows import decode, encode
-from lqrpg.results.tables import is_whole, read_table, write_table
+from lqrpg.results.tables import read_table, write_table
 
 
 @settings(max_examples=60, deadline=None)
