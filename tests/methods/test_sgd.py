@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lqrpg import load_tables
 from lqrpg.checks import SettingError
 from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace, relative_gap
 from lqrpg.kernels.finite_horizon import rollout_moments
@@ -24,6 +23,7 @@ from lqrpg.methods.policy_iteration import PolicyIteration
 from lqrpg.methods.schedules import ConstantSchedule, PowerSchedule, StaircaseDecay, StaircaseGrowth
 from lqrpg.methods.surrogate_gradient import SurrogateGradient
 from lqrpg.methods.two_point import TwoPointZerothOrder
+from lqrpg.results.lookup import finished_runs
 from lqrpg.systems.boeing747 import Boeing747
 from lqrpg.systems.three_state import ThreeState
 
@@ -248,7 +248,8 @@ FIGURES = {
         StaircaseGrowth(300, 40_000),
         StaircaseGrowth(20, 40_000),
     ),
-    ("sgd_direct", "surrogate-constant"): SurrogateGradient(0.002, 0.01, 300, 20),
+    ("sgd_direct", "baseline-constant"): OnePointZerothOrder(0.002, 0.01, 300, 20, "mean"),
+    ("sgd_direct", "surrogate-constant"): SurrogateGradient(0.002, 0.01, 300, 20, "mean"),
 }
 
 
@@ -256,8 +257,12 @@ FIGURES = {
 def test_the_settings_of_figures_5_and_6_in_python_give_the_numbers_of_the_tables(experiment, case):
     """Over as many iterations as take a second."""
     system = Boeing747()
-    table = load_tables(RESULTS / experiment / "paper")["trajectories"]
-    told = table[(table["case"] == case) & (table["replicate"] == 0) & table["iteration"].between(1, 500)]
+    tables = (run.table("trajectories") for run in finished_runs(RESULTS, experiment))
+    (told,) = (
+        table[(table["case"] == case) & (table["replicate"] == 0) & table["iteration"].between(1, 500)]
+        for table in tables
+        if case in set(table["case"])
+    )
     seed = np.random.SeedSequence(0, spawn_key=[zlib.crc32(word.encode()) for word in (experiment, case)] + [0])
     marks = told["iteration"].to_numpy()
     found = minimise(
