@@ -30,11 +30,14 @@ def tables():
 def gaps(tables, case):
     """Gaps of a case by iteration, a column for each replicate."""
     rows = tables["trajectories"]
-    return rows[rows["case"] == case].pivot(index="iteration", columns="replicate", values="gap")
+    return rows[rows["case"] == case].pivot_table("gap", "iteration", "replicate")
 
 
 def test_the_plateau_is_the_noise_of_a_linear_descent_and_the_bias_of_short_rollouts(tables):
-    """Each mode of the Hessian has the excess cost eta s^2 / (2 (2 - eta lambda)); s^2 to leading order is 18 % small."""
+    """Each mode of the Hessian has the excess cost eta s^2 / (2 (2 - eta lambda)).
+
+    With s^2 to leading order in the radius; at K* it is 18 % larger.
+    """
     _, variance, _ = rollout_moments(PLANT, FIRST, BEST, LENGTH, lyapunov_workspace(5, 4))
     noise = 20 * variance / (ROLLOUTS * RADIUS**2)
     curvatures = np.linalg.eigvalsh(discrete.hessian(PLANT, BEST))
@@ -42,7 +45,7 @@ def test_the_plateau_is_the_noise_of_a_linear_descent_and_the_bias_of_short_roll
     (bias,) = tables["rollout_bias"].query("case == 'baseline-constant'")["gap"]
     late = gaps(tables, "baseline-constant").loc[1_200_000:].to_numpy()
     assert np.all(np.isfinite(late))
-    assert late.mean() / (1.1 * excess + bias) == pytest.approx(1.0, abs=0.3)  # three runs: three standard errors
+    assert late.mean() / (1.18 * excess + bias) == pytest.approx(1.0, abs=0.3)  # three runs: three standard errors
 
 
 @pytest.mark.parametrize("kind", ["constant", "varying"])
