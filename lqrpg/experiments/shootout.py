@@ -9,10 +9,10 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,8 @@ SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
 """Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
+_ON_TRAJECTORIES = ("indirect", "qsa_policy_iteration")
+"""Methods whose samples and excitation are found for plants of one's own."""
 PAIR_SHARE = 2.0**-7
 """Of one-point's radius: its square, and the rounding unit over it, are far below the noise of a step."""
 
@@ -95,9 +97,9 @@ class Shootout(Experiment):
         "gains": GAINS,
     }
     FINDERS: ClassVar[automatic.Finders] = {
-        "excitation": (1.0, sgd_automatic.dither),
-        "start_samples": (50, lambda settings: settings.found_samples()),
-        "samples_per_policy": (250, sgd_automatic.policy_samples),
+        "excitation": (1.0, lambda settings: settings.found_for(_ON_TRAJECTORIES, sgd_automatic.dither)),
+        "start_samples": (50, lambda settings: settings.found_for(_ON_TRAJECTORIES[:1], Shootout.found_samples)),
+        "samples_per_policy": (250, lambda own: own.found_for(_ON_TRAJECTORIES[1:], sgd_automatic.policy_samples)),
     }
 
     def __post_init__(self) -> None:
@@ -152,6 +154,10 @@ class Shootout(Experiment):
     def rollout_length(self) -> int:
         """The given steps of a rollout, or as many as the plant asks for, at most a thousand."""
         return min(self._wanted_length, automatic.LONGEST) if self.length is None else self.length
+
+    def found_for(self, names: Sequence[str], find: Callable[[Shootout], Any]) -> Any:
+        """What is found for some methods; None if none of them takes part."""
+        return find(self) if set(names) & set(self.methods) else None
 
     def found_samples(self) -> int:
         """Samples of the first model for the plant."""

@@ -40,7 +40,7 @@ _found: dict[str, dict[str, Any]] = {}
 """What this process has found, by experiment, settings and keys: pilot runs are made once."""
 Finders = Mapping[str, tuple[Any, Callable[[Any], Any]]]
 """By the key of a setting that may be `auto`, with dots between groups: what stands in for it until it is found, and
-how it is found from the settings so far; in this order."""
+how it is found from the settings so far, None where nothing needs it; in this order."""
 
 
 def open_keys(finders: Finders, content: Mapping[str, Any]) -> list[str]:
@@ -74,9 +74,12 @@ def found(finders: Finders, settings: Settings, keys: list[str]) -> Settings:
     if identity not in _found:
         values: dict[str, Any] = {}
         for key in keys:
-            values[key] = finders[key][1](_changed(_unchecked, settings, values))
+            value = finders[key][1](_changed(_unchecked, settings, values))
+            values |= {} if value is None else {key: value}
         _found[identity] = values
     values = _found[identity]
+    if not values:
+        return settings
     shown = " ".join(f"{key}={value:g}" for key, value in values.items())
     warn(f"found for this plant: {shown} (docs/plants.md#settings-that-depend-on-the-plant)")
     checked: Settings = _changed(replace, settings, values)

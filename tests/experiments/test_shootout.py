@@ -203,7 +203,8 @@ def test_rollouts_are_as_long_as_the_slowest_optimal_mode_asks_for():
     assert experiment("length=70").rollout_length == 70
     settings = experiment(*SLOW, chain(0.99), "system.Q=[0.0001,0]")
     plant = settings.system.plant()
-    slowest = np.abs(np.linalg.eigvals(plant.closed_loop(optimal_gain(plant)))).max()
+    ends = settings.system.initial_gain(), optimal_gain(plant)
+    slowest = max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))).max() for gain in ends)
     assert slowest ** (settings.rollout_length) <= 0.05 < slowest ** (settings.rollout_length - 100)
     assert settings.rollout_length > 100
     found = tables_of(experiment("methods=[indirect,one_point,two_point]", "points=20"))
@@ -239,10 +240,19 @@ def test_the_radius_of_pairs_leaves_neither_bias_nor_rounding_and_that_of_points
     assert [both._method(name, 1.0).radius for name in ("two_point", "one_point")] == [0.02, 0.02]
 
 
-def test_without_a_first_gain_the_radius_is_a_part_of_one():
-    settings = experiment(*SLOW, chain(0.9), "system.Q=[1,1]")
-    power = np.log2(settings.point_radius)
-    assert power == round(power) <= 0.0
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e4])
+def test_without_a_first_gain_the_radius_is_a_part_of_the_optimum_in_any_unit_of_the_input(unit):
+    settings = experiment(*SLOW[:2], f"system.B=[0,{unit}]", f"system.R={unit**2}", *SLOW[4:], chain(0.9))
+    best = np.linalg.norm(optimal_gain(settings.system.plant()))
+    power = np.log2(settings.point_radius / best)
+    assert power == pytest.approx(round(power))
+    assert -6 <= power <= 0
+
+
+def test_what_methods_do_not_need_is_not_sought_for_them():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert experiment(*SLOW, chain(0.9), "system.Q=[1,1]").samples_per_policy == 250
 
 
 def test_figures_name_the_size_of_a_plant_of_ones_own():
