@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import SettingError, require, warn
+from lqrpg.checks import SettingError, free_memory, require, warn
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
@@ -41,9 +41,12 @@ from lqrpg.methods.tuning import chosen, pilots, reference_step
 from lqrpg.ranges import Entries, Fraction, Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
+from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.system import System
 
+LEAST_START, LEAST_POLICY = 50, 250
+"""Samples of a first model, and of an improvement of a policy, that small plants have."""
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
 PAIR_SHARE = 2.0**-7
@@ -91,6 +94,11 @@ class Shootout(Experiment):
         "gains": GAINS,
     }
 
+    FINDERS: ClassVar[Finders] = {
+        "start_samples": (10**6, lambda settings: max(LEAST_START, 4 * settings.model_unknowns)),
+        "samples_per_policy": (10**8, lambda settings: max(LEAST_POLICY, 2 * settings.policy_unknowns)),
+    }
+
     def __post_init__(self) -> None:
         super().__post_init__()
         names = known()
@@ -98,12 +106,36 @@ class Shootout(Experiment):
         require_descent(self.system)
         self._require_methods()
 
+    @property
+    def model_unknowns(self) -> int:
+        """Unknowns of a row of the model [A B]."""
+        return sum(self.system.plant().B.shape)
+
+    @property
+    def policy_unknowns(self) -> int:
+        """Unknowns of a quadratic function of state and input, with a constant."""
+        total = self.model_unknowns
+        return total * (total + 1) // 2 + 1
+
+    @cached_property
+    def present(self) -> list[str]:
+        """The methods for which there is memory; those that are left out are announced."""
+        plant, free = start_of(self.system)[0], free_memory()
+        large = {name: self._method(name, 1.0).memory(plant) for name in self.methods}
+        absent = {name: needed for name, needed in large.items() if needed > free}
+        for name, needed in absent.items():
+            warn(
+                f"methods: {name} is left out: for {plant.n_states} states and {plant.n_inputs} inputs it takes about "
+                f"{needed / 1e9:.2g} GB of memory; {free / 1e9:.2g} GB are free"
+            )
+        return [name for name in self.methods if name not in absent]
+
     def _require_methods(self) -> None:
         """Refuse a plant without a cost, and settings that a method refuses."""
         plant, _, _ = start_of(self.system)  # without cross weight: the costs are the same
         if not (plant.Q.any() and plant.Sigma.any()):
             raise SettingError("system: the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
-        for name in self.methods:
+        for name in self.present:
             try:
                 self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
@@ -183,7 +215,7 @@ class Shootout(Experiment):
 
     def trials(self) -> list[Trial]:
         """A trial a method: its pilot runs, then its runs."""
-        return [Trial(name, {"method": name}, cost=self._cost(name)) for name in self.methods]
+        return [Trial(name, {"method": name}, cost=self._cost(name)) for name in self.present]
 
     def _cost(self, name: str) -> float:
         """Expected microseconds of a run."""
@@ -191,7 +223,7 @@ class Shootout(Experiment):
 
     def compile(self) -> None:
         """Compile every loop by one iteration."""
-        for name in self.methods:
+        for name in self.present:
             self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
 
     def run(self, trial: Trial) -> Rows:
