@@ -122,9 +122,10 @@ def _decided(F: Array, H: Array, limit: float) -> NDArray[np.bool_]:
     found = _by_bounds(F, H, limit) if n > FEW_STATES or count > 1 else np.zeros(count, np.int64)
     stable = found > 0
     for index in np.flatnonzero(found == 0):
-        from lqrpg.lqr.stability_kernel import has_margin  # the compiler is loaded when it is needed
+        from lqrpg.lqr.stability_kernel import has_margin, margin_by_sums  # the compiler is loaded when it is needed
 
-        stable[index] = has_margin(np.ascontiguousarray(F[index]), np.ascontiguousarray(H[index]), limit)
+        decide = has_margin if n <= FEW_STATES else margin_by_sums
+        stable[index] = decide(np.ascontiguousarray(F[index]), np.ascontiguousarray(H[index]), limit)
     return stable
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.products import add, copy_to, multiply, times
-from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, FEW_STATES, LIMIT
+from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
 
 ITERATIONS = 200
 """Of the map T; where it has not decided by then, the loop is too near to the limit."""
@@ -83,16 +83,14 @@ def has_margin(F, H, limit):
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
     The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones. G takes n
-    matrices; for more than a few states T(v) is found without it, as the diagonal of a single sum.
+    matrices; `margin_by_sums` is for more than a few states.
     """
-    if len(F) > FEW_STATES:
-        return margin_by_sums(F, H, limit)
     return margin_holds(F, H, limit, np.empty((len(F) + SCRATCH, len(F), len(F))))
 
 
 @njit
 def margin_by_sums(F, H, limit):
-    """The same decision: T(v) is the diagonal of the sum of F^k diag(w) (F^k)' over k, w = (H sqrt(v))^2."""
+    """The same decision without G: T(v) is the diagonal of the sum of F^k diag(w) (F^k)' over k, w = (H sqrt(v))^2."""
     n = len(F)
     scratch, vectors = np.empty((4, n, n)), np.ones((3, n))
     v, w, following = vectors[0], vectors[1], vectors[2]
