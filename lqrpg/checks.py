@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import resource
 import sys
 import warnings
 from contextlib import suppress
@@ -51,9 +50,11 @@ def require_memory(key: str, needed: float, purpose: str) -> None:
 def free_memory() -> float:
     """Bytes that this process may still take, as far as the system and its limits say; infinite if they do not."""
     limits = [float("inf")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(float(soft))
+    with suppress(ImportError):  # only POSIX has it
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [float(soft)] if soft != resource.RLIM_INFINITY else []
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         limits += [1024.0 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]

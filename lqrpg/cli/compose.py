@@ -146,8 +146,10 @@ def _run_name(job: Job, chosen: Mapping[str, str]) -> str:
     """The scale, with a short digest behind it where a setting differs from the scale's own."""
     if chosen["experiment"] == job.experiment.name and set(chosen) <= {"experiment", "scale", *RUNNER_KEYS}:
         return job.scale
-    plain = job_from(_compose([f"experiment={job.experiment.name}", f"scale={job.scale}"]))
-    return job.scale if job.settings == plain.settings else f"{job.scale}-{job.identity[:8]}"
+    config = _compose([f"experiment={job.experiment.name}", f"scale={job.scale}"])
+    kinds = [(content.get("system") or {}).get("kind") for content in (config, job.settings)]
+    plain = job_from(config) if kinds[0] == kinds[1] else None  # its own checks may take a while
+    return job.scale if plain and job.settings == plain.settings else f"{job.scale}-{job.identity[:8]}"
 
 
 def _computable(overrides: Sequence[str], build: Callable[[], Job]) -> Job:

@@ -277,6 +277,8 @@ def main() -> None:
     code = _flushed(_guarded(lambda: cli.main(prog_name="lqrpg", standalone_mode=False)))
     if world := sys.modules.get("lqrpg.backends.mpi.world"):
         world.leave(code)
+    if compiling := sys.modules.get("lqrpg.runner.compiling"):
+        compiling.leave(code)
     sys.exit(code)
 
 

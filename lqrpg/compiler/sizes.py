@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from numba.core import extending, types
+from numba.core.extending import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global
 
 from lqrpg.compiler.jit import njit
 
@@ -60,22 +62,27 @@ def by_size(dense: Kernel) -> Callable[[Kernel], Kernel]:
         def choose(*arguments: Any) -> Any:
             return (unrolled if isinstance(arguments[place], tuple) else dense)(*arguments)
 
-        calls = {kernel: _call(names, kernel) for kernel in (unrolled, dense)}
-
-        def chosen(size: Any) -> Kernel:
-            return calls[unrolled if isinstance(size, types.BaseTuple) else dense]
-
-        extending.overload(choose, inline="always")(_function(names, f"chosen({names[place]})", chosen=chosen))
+        _let_compiler_choose(choose, place, unrolled, dense)
         return choose
 
     return decorate
 
 
-def _call(names: list[str], kernel: Kernel) -> Kernel:
-    """A function of these arguments that passes them on: the compiler wants their names."""
-    return _function(names, f"kernel({', '.join(names)})", kernel=kernel)
+def _let_compiler_choose(choose: Kernel, place: int, unrolled: Any, dense: Any) -> None:
+    """Have a call of `choose` in compiled code be one of the kernel for the type of its argument at `place`."""
 
+    def kernel(kinds: Any) -> Any:
+        return types.Dispatcher(unrolled if isinstance(kinds[place], types.BaseTuple) else dense)
 
-def _function(names: list[str], body: str, **known: Any) -> Kernel:
-    made: Kernel = eval(f"lambda {', '.join(names)}: {body}", known)
-    return made
+    class _Choice(AbstractTemplate):
+        key = choose
+
+        def generic(self, args: Any, kws: Any) -> Any:
+            return kernel(args).get_call_type(self.context, args, kws)
+
+    infer_global(choose, types.Function(_Choice))
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_function(kernel(sig.args), sig)(builder, args)
+
+    lower_builtin(choose, types.VarArg(types.Any))(lower)

@@ -24,7 +24,6 @@ from lqrpg.methods.oracles.exact import bias_direction
 from lqrpg.methods.oracles.indirect import indirect_estimates
 from lqrpg.methods.qsa_policy_iteration import LeastSquaresPolicyIteration
 from lqrpg.methods.tuning import chosen, pilots, reference_step, steady
-from lqrpg.qsa.bellman import basis_pairs
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
 
@@ -36,6 +35,8 @@ FIRST_ESTIMATES, MOST_SAMPLES = 20, 102_400
 """Trajectories from which models are estimated, and samples beyond which no more are tried."""
 IMPROVEMENTS = 3
 """Of pilot runs of policy iteration."""
+PILOTED_STATES, PILOTED_UNKNOWNS = 32, 200
+"""States, and unknowns of a policy's value, up to which samples are found by pilots; they would take long beyond."""
 LATER = np.array([1, 10, 100])
 """Iterations at which the models are asked for: each has one sample more."""
 LEVEL, NOISE_OF_BIAS = 0.1, 0.001 / 0.05
@@ -98,7 +99,7 @@ def first_samples(plant: Plant, covariance: Array, gains: Sequence[Array], dithe
             np.isfinite(estimates(gain, count)).all() for gain in gains[1:]
         )
 
-    while count < MOST_SAMPLES and not serve(count):
+    while plant.n_states <= PILOTED_STATES and count < MOST_SAMPLES and not serve(count):
         count = min(2 * count, MOST_SAMPLES)
     return count
 
@@ -106,10 +107,15 @@ def first_samples(plant: Plant, covariance: Array, gains: Sequence[Array], dithe
 def policy_samples(settings: Any) -> int:
     """Samples between two improvements of least-squares policy iteration, the 250 of the three states or more.
 
-    At least ten for each unknown, doubled until some pilot runs all go on, each with a gap that is halved.
+    At least ten for each unknown, doubled until some pilot runs all go on, each with a gap that is halved; two for each
+    unknown of a large plant, whose pilot runs would take long.
     """
     plant, covariance, gain = start_of(settings.system)
-    optimum, count = Optimum(plant), max(250, 10 * (len(basis_pairs(*plant.B.shape)) + 1))
+    total = sum(plant.B.shape)
+    unknowns = total * (total + 1) // 2 + 1
+    if unknowns > PILOTED_UNKNOWNS:
+        return max(250, 2 * unknowns)
+    optimum, count = Optimum(plant), max(250, 10 * unknowns)
     seeds = [stream(settings.seed, settings.name, "policies", number) for number in range(FIRST_ESTIMATES)]
 
     def serves(count: int, seed: np.random.SeedSequence) -> bool:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import SettingError, require, warn
+from lqrpg.checks import SettingError, free_memory, require, warn
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import user_plant, working_gain, working_plant
@@ -98,8 +98,8 @@ class Shootout(Experiment):
     }
     FINDERS: ClassVar[automatic.Finders] = {
         "excitation": (1.0, lambda settings: settings.found_for(_ON_TRAJECTORIES, sgd_automatic.dither)),
-        "start_samples": (50, lambda settings: settings.found_for(_ON_TRAJECTORIES[:1], Shootout.found_samples)),
-        "samples_per_policy": (250, lambda own: own.found_for(_ON_TRAJECTORIES[1:], sgd_automatic.policy_samples)),
+        "start_samples": (10**6, lambda settings: settings.found_for(_ON_TRAJECTORIES[:1], Shootout.found_samples)),
+        "samples_per_policy": (10**8, lambda own: own.found_for(_ON_TRAJECTORIES[1:], sgd_automatic.policy_samples)),
     }
 
     def __post_init__(self) -> None:
@@ -109,12 +109,25 @@ class Shootout(Experiment):
         require_descent(self.system)
         self._require_methods()
 
+    @cached_property
+    def present(self) -> list[str]:
+        """The methods for which there is memory; those that are left out are announced."""
+        plant, free = start_of(self.system)[0], free_memory()
+        large = {name: self._method(name, 1.0).memory(plant) for name in self.methods}
+        absent = {name: needed for name, needed in large.items() if needed > free}
+        for name, needed in absent.items():
+            warn(
+                f"methods: {name} is left out: for {plant.n_states} states and {plant.n_inputs} inputs it takes about "
+                f"{needed / 1e9:.2g} GB of memory; {free / 1e9:.2g} GB are free"
+            )
+        return [name for name in self.methods if name not in absent]
+
     def _require_methods(self) -> None:
         """Refuse a plant without a cost, and settings that a method refuses."""
         plant, _, _ = start_of(self.system)  # without cross weight: the costs are the same
         if not (plant.Q.any() and plant.Sigma.any()):
             raise SettingError("system: the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
-        for name in self.methods:
+        for name in self.present:
             try:
                 self._method(name, 1.0).require_fit(plant)
             except SettingError as error:
@@ -206,7 +219,7 @@ class Shootout(Experiment):
 
     def trials(self) -> list[Trial]:
         """A trial a method: its pilot runs, then its runs."""
-        return [Trial(name, {"method": name}, cost=self._cost(name)) for name in self.methods]
+        return [Trial(name, {"method": name}, cost=self._cost(name)) for name in self.present]
 
     def _cost(self, name: str) -> float:
         """Expected microseconds of a run."""
@@ -214,7 +227,7 @@ class Shootout(Experiment):
 
     def compile(self) -> None:
         """Compile every loop by one iteration."""
-        for name in self.methods:
+        for name in self.present:
             self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
 
     def run(self, trial: Trial) -> Rows:

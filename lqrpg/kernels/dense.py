@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times, trace, unit
 from lqrpg.lqr.stability import CERTAIN_GROWTH, DOUBLINGS, LIMIT, SURE
-from lqrpg.lqr.stability_kernel import has_margin
+from lqrpg.lqr.stability_kernel import margin_by_sums
 
 SETTLED = 1e-8
 """Factor of the standard deviations of the states below which further terms are lost in rounding: it enters squared."""
@@ -41,7 +42,8 @@ class DenseWorkspace(NamedTuple):
     P : (n, n) cost-to-go.
     S : (n, n) state covariance.
     work, other : (n, n) scratch.
-    residual, projected : (m, n) E_K of the gradient, and scratch.
+    residual : (m, n) E_K of the gradient.
+    projected, product : (m, n) scratch.
     vector : (2, n) scratch.
     """
 
@@ -55,6 +57,7 @@ class DenseWorkspace(NamedTuple):
     other: Array
     residual: Array
     projected: Array
+    product: Array
     vector: Array
 
 
@@ -62,28 +65,26 @@ def dense_workspace(n: int, m: int) -> DenseWorkspace:
     """Working memory for a plant of n states and m inputs."""
     closed, weight, P, S, work, other = (np.zeros((n, n)) for _ in range(6))
     powers, filled = np.zeros((DOUBLINGS + 1, n, n)), np.zeros(1, np.int64)
-    buffers = np.zeros((m, n)), np.zeros((m, n)), np.zeros((2, n))
+    buffers = np.zeros((m, n)), np.zeros((m, n)), np.zeros((m, n)), np.zeros((2, n))
     return DenseWorkspace(closed, weight, powers, filled, P, S, work, other, *buffers)
 
 
 @njit
 def close_loop(A, B, Q, R, K, loop):
     """Fill `loop.closed` and `loop.weight`, A - B K and Q + K'RK; the residual holds R K."""
-    np.dot(R, K, loop.residual)
-    np.dot(K.T, loop.residual, loop.weight)
-    loop.weight[:] += Q
-    np.dot(B, K, loop.closed)
-    for i in range(len(A)):
-        for j in range(len(A)):
-            loop.closed[i, j] = A[i, j] - loop.closed[i, j]
+    times(R, K, loop.residual)
+    times(K.T, loop.residual, loop.weight)
+    add(loop.weight, Q)
+    times(B, K, loop.closed)
+    subtract_from(A, loop.closed)
 
 
 @njit
 def add_congruence(F, X, loop):
     """X += F X F', in place."""
-    np.dot(F, X, loop.work)
-    np.dot(loop.work, F.T, loop.other)
-    X += loop.other
+    times(F, X, loop.work)
+    times(loop.work, F.T, loop.other)
+    add(X, loop.other)
 
 
 @njit_borrowing
@@ -131,7 +132,7 @@ def settles_columns(F, X, vector):
 def _next_power(loop):
     """Square the last power; its place."""
     last = loop.filled[0]
-    np.dot(loop.powers[last - 1], loop.powers[last - 1], loop.powers[last])
+    times(loop.powers[last - 1], loop.powers[last - 1], loop.powers[last])
     loop.filled[0] = last + 1
     return last
 
@@ -139,7 +140,7 @@ def _next_power(loop):
 @njit
 def solve_covariance(M, loop, X, size):
     """Write the X = F X F' + M of a symmetric M to `X`, which may be M, by the powers of a stable loop."""
-    X[:] = M
+    copy_to(M, X)
     k = 0
     while k < DOUBLINGS and not (k >= loop.filled[0] - 1 and settles_rows(loop.powers[k], X, loop.vector)):
         add_congruence(loop.powers[k], X, loop)
@@ -152,7 +153,7 @@ def solve_covariance(M, loop, X, size):
 @njit
 def solve_cost_to_go(M, loop, X, size):
     """Write the X = F'X F + M of a symmetric M to `X`, which may be M, by the powers of a stable loop."""
-    X[:] = M
+    copy_to(M, X)
     k = 0
     while k < DOUBLINGS and not (k >= loop.filled[0] - 1 and settles_columns(loop.powers[k], X, loop.vector)):
         add_congruence(loop.powers[k].T, X, loop)
@@ -179,10 +180,10 @@ def factorise(A, B, Q, R, K, loop, size):
     no doubt, at once.
     """
     close_loop(A, B, Q, R, K, loop)
-    if not np.isfinite(np.sum(np.abs(loop.closed))):
+    if not np.isfinite(inner(loop.closed, loop.closed)):
         return False
-    loop.powers[0] = loop.closed
-    loop.P[:] = loop.weight
+    copy_to(loop.closed, loop.powers[0])
+    copy_to(loop.weight, loop.P)
     loop.filled[0] = 1
     settled = False
     for k in range(DOUBLINGS):
@@ -205,29 +206,29 @@ def _certain(A, B, K, loop):
     noise.
     """
     n = len(A)
-    size = 3.0 * (np.sum(A * A) + np.sum(B * B) * np.sum(K * K) + n)
+    size = 3.0 * (inner(A, A) + inner(B, B) * inner(K, K) + n)
     part = n * n * size / (SURE * LIMIT)
-    if _exceeds(loop.weight, part * np.trace(loop.P), loop.work):
+    if _exceeds(loop.weight, part * trace(loop.P), loop.work):
         return True
-    solve_covariance(np.eye(n), loop, loop.S, n)
-    return part * np.trace(loop.S) < 1.0
+    unit(loop.S)
+    solve_covariance(loop.S, loop, loop.S, n)
+    return part * trace(loop.S) < 1.0
 
 
-@njit
+@njit_borrowing
 def _exceeds(W, floor, work):
     """Whether the symmetric W - floor I is positive definite: its diagonal dominates, or its elimination succeeds."""
-    n = len(W)
-    dominant = True
+    n, dominant = len(W), True
     for i in range(n):
-        if not W[i, i] > floor:
-            return False
-        dominant = dominant and 2.0 * W[i, i] - np.sum(np.abs(W[i])) > floor
-    if dominant:
-        return True
-    work[:] = W
-    for i in range(n):
+        off = -abs(W[i, i])
+        for j in range(n):
+            off += abs(W[i, j])
+            work[i, j] = W[i, j]
         work[i, i] -= floor
-    return _eliminates(work)
+        if not work[i, i] > 0.0:
+            return False
+        dominant = dominant and work[i, i] > off
+    return dominant or _eliminates(work)
 
 
 @njit_borrowing
@@ -246,23 +247,32 @@ def _eliminates(M):
 
 @njit
 def _loop_has_margin(A, B, K, loop):
-    """`has_margin` of a loop near the limit of stability."""
-    H = np.abs(A) + np.dot(np.abs(B), np.abs(K)) + np.eye(len(A))
-    return has_margin(loop.closed, H, LIMIT)
+    """The margin of a loop near the limit of stability."""
+    n, H = len(A), loop.work
+    for i in range(n):
+        for j in range(n):
+            total = abs(A[i, j]) + (1.0 if i == j else 0.0)
+            for p in range(K.shape[0]):
+                total += abs(B[i, p] * K[p, j])
+            H[i, j] = total
+    return margin_by_sums(loop.closed, H, LIMIT)
 
 
 @njit
 def cost_trace(loop, size):
     """The trace of P_K, which `factorise` has found."""
-    return np.trace(loop.P)
+    return trace(loop.P)
 
 
 @njit
 def gradient_factor(B, R, K, loop, size):
-    """Write E_K = R K - B'P_K (A - B K) to `loop.residual`; `loop.P` must hold P_K, `loop.projected` is scratch."""
-    product = np.dot(np.dot(B.T, loop.P), loop.closed)
-    np.dot(R, K, loop.residual)
-    loop.residual[:] -= product
+    """Write E_K = R K - B'P_K (A - B K) to `loop.residual`; `loop.P` must hold P_K."""
+    times(B.T, loop.P, loop.projected)
+    times(loop.projected, loop.closed, loop.product)
+    times(R, K, loop.residual)
+    for p in range(K.shape[0]):
+        for j in range(K.shape[1]):
+            loop.residual[p, j] -= loop.product[p, j]
 
 
 @njit
@@ -273,33 +283,34 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):
     """
     solve_covariance(Sigma, loop, loop.S, size)
     gradient_factor(B, R, K, loop, size)
-    np.dot(loop.residual, loop.S, out)
-    out *= 2.0
+    times(loop.residual, loop.S, out)
+    scale(out, 2.0)
 
 
 @njit
 def excess(difference, curvature, loop, size):
     """tr D'C D X of a difference D of gains, (m, n), a curvature C, (m, m), and X = F X F' + I, in `loop.S`."""
-    solve_covariance(np.eye(size), loop, loop.S, size)
-    return np.sum(np.dot(curvature, difference) * np.dot(difference, loop.S))
+    unit(loop.S)
+    solve_covariance(loop.S, loop, loop.S, size)
+    times(curvature, difference, loop.projected)
+    times(difference, loop.S, loop.product)
+    return inner(loop.projected, loop.product)
 
 
 @njit
 def multiply(a, b, out, size):
     """Write a b to `out`."""
-    np.dot(a, b, out)
+    times(a, b, out)
 
 
 @njit
 def multiply_transposed(a, b, out, size):
     """Write a'b to `out`."""
-    np.dot(a.T, b, out)
+    times(a.T, b, out)
 
 
 @njit
 def subtract_product(D, a, b, out, size):
     """Write D - a b' to `out`."""
-    np.dot(a, b.T, out)
-    for i in range(size):
-        for j in range(size):
-            out[i, j] = D[i, j] - out[i, j]
+    times(a, b.T, out)
+    subtract_from(D, out)

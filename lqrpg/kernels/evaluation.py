@@ -11,6 +11,7 @@ from lqrpg.kernels import dense
 from lqrpg.kernels.dense import dense_workspace
 from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
 from lqrpg.lqr.plant import Array, contiguous
+from lqrpg.lqr.products import copy_to, inner
 
 
 class Evaluation(NamedTuple):
@@ -56,9 +57,9 @@ def _evaluate_dense(A, B, K, weights, loop):
         a, b, k = A[min(number, len(A) - 1)], B[min(number, len(B) - 1)], K[min(number, len(K) - 1)]
         stables[number] = dense.factorise(a, b, weights.Q, weights.R, k, loop, n)
         if stables[number]:
-            costs[number] = np.sum(loop.P * weights.Sigma)
+            costs[number] = inner(loop.P, weights.Sigma)
             dense.policy_gradient(b, weights.R, weights.Sigma, k, loop, gradients[number], n)
-            covariances[number] = loop.S
+            copy_to(loop.S, covariances[number])
     return costs, gradients, covariances, stables
 
 

@@ -24,6 +24,7 @@ from lqrpg.kernels.discrete_small import (
     cost_trace,
     factorise,
     gradient_factor,
+    lyapunov_workspace,
     solve_cost_to_go,
     solve_covariance,
 )
@@ -61,7 +62,7 @@ def subtract_product(D, a, b, out, size):
 def multiply(a, b, out):
     """Write a b to `out`, by BLAS for large ones."""
     if b.shape[0] > LARGEST_UNROLLED:
-        np.dot(a, b, out)
+        products.times(a, b, out)
     else:
         products.multiply(a, b, out)
 
@@ -70,8 +71,8 @@ def multiply(a, b, out):
 def add_transposed_product(a, b, M, out):
     """Write M + a'b to `out`."""
     if b.shape[0] > LARGEST_UNROLLED:
-        np.dot(a.T, b, out)
-        out += M
+        products.times(a.T, b, out)
+        products.add(out, M)
         return
     n = a.shape[1]
     for i in range(n):
@@ -86,9 +87,9 @@ def add_transposed_product(a, b, M, out):
 def congruence(F, X, M, work, out):
     """Write F X F' + M to `out`; `work`, (n, n), is scratch."""
     if F.shape[0] > LARGEST_UNROLLED:
-        np.dot(F, X, work)
-        np.dot(work, F.T, out)
-        out += M
+        products.times(F, X, work)
+        products.times(work, F.T, out)
+        products.add(out, M)
     else:
         products.congruence(F, X, M, work, out)
 
@@ -317,6 +318,28 @@ def _average_gradient(plant, Sigma0, K, offsets, length, out):
     return total / offsets.shape[0]
 
 
+@njit
+def _average_of_large(plant, Sigma0, K, offsets, length, loop, out):
+    """The same for a large plant: by doubling where a gain stabilises it, which takes log2(l) steps instead of l."""
+    A, B, Q, R, Sigma = plant
+    m, n = K.shape
+    gain, gradient, work = np.empty((m, n)), np.empty((m, n)), np.empty((12, n, n))
+    none = np.zeros((1, m, n))
+    out[:, :] = 0.0
+    total = 0.0
+    for sample in range(offsets.shape[0]):
+        for p in range(m):
+            for j in range(n):
+                gain[p, j] = K[p, j] + offsets[sample, p, j]
+        if factorise(A, B, Q, R, gain, loop, n):
+            total += stable_rollout_gradient(B, R, Sigma, Sigma0, gain, length, loop, work, gradient, n)
+        else:
+            total += _average_gradient(plant, Sigma0, gain, none, length, gradient)
+        products.add(out, gradient)
+    products.scale(out, 1.0 / offsets.shape[0])
+    return total / offsets.shape[0]
+
+
 def rollout_gradient(
     plant: Plant, initial_covariance: Array, gain: Array, length: int, offsets: Array | None = None
 ) -> tuple[float, Array]:
@@ -336,8 +359,11 @@ def rollout_gradient(
     """
     Sigma0, K = contiguous(initial_covariance, gain)
     (shifts,) = contiguous(np.zeros((1, *K.shape)) if offsets is None else offsets)
-    out = np.empty_like(K)
-    return float(_average_gradient(contiguous(*plant.matrices), Sigma0, K, shifts, int(length), out)), out
+    out, known = np.empty_like(K), (contiguous(*plant.matrices), Sigma0, K, shifts, int(length))
+    if plant.n_states > LARGEST_UNROLLED:
+        loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
+        return float(_average_of_large(*known, loop, out)), out
+    return float(_average_gradient(*known, out)), out
 
 
 def rollout_moments(

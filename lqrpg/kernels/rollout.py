@@ -17,6 +17,7 @@ import numpy as np
 from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, unrolled
 from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times, unit
 from lqrpg.lqr.stability import is_stable
 
 TAYLOR_TERMS = 12
@@ -266,72 +267,81 @@ def _dense(n):
 
 
 @njit
-def _close_dense(plant, gain, loop):
-    """Fill A - B K and Q + K'RK."""
+def _close_dense(plant, gain, weighted, loop):
+    """Fill A - B K and Q + K'RK; `weighted`, (m, n), is scratch."""
     A, B, Q, R = plant
-    np.dot(B, gain, loop.closed)
-    np.dot(gain.T, np.dot(R, gain), loop.weight)
-    for i in range(len(A)):
-        for j in range(len(A)):
-            loop.closed[i, j] = A[i, j] - loop.closed[i, j]
-            loop.weight[i, j] += Q[i, j]
+    times(B, gain, loop.closed)
+    subtract_from(A, loop.closed)
+    times(R, gain, weighted)
+    times(gain.T, weighted, loop.weight)
+    add(loop.weight, Q)
 
 
 @njit
 def _dense_first_step(h, loop):
     """As `_first_step`."""
     n = len(loop.closed)
-    loop.closed[:] *= h
-    loop.weight[:] *= h
-    loop.work[:] = loop.weight
-    loop.term[:] = np.eye(n)
-    loop.transition[:] = loop.term
+    scale(loop.closed, h)
+    scale(loop.weight, h)
+    copy_to(loop.weight, loop.work)
+    unit(loop.term)
+    unit(loop.transition)
     for order in range(1, TAYLOR_TERMS + 1):
-        np.dot(loop.term, loop.closed, loop.product)
-        loop.term[:] = loop.product / order
-        loop.transition[:] += loop.term
-        np.dot(loop.work, loop.closed, loop.product)
-        loop.work[:] = (loop.product + loop.product.T) / (order + 1)
-        loop.weight[:] += loop.work
+        times(loop.term, loop.closed, loop.product)
+        for i in range(n):
+            for j in range(n):
+                loop.term[i, j] = loop.product[i, j] / order
+        add(loop.transition, loop.term)
+        times(loop.work, loop.closed, loop.product)
+        for i in range(n):
+            for j in range(n):
+                loop.work[i, j] = (loop.product[i, j] + loop.product[j, i]) / (order + 1)
+        add(loop.weight, loop.work)
 
 
 @njit
 def _dense_double(loop):
     """As `_double`."""
-    np.dot(loop.weight, loop.transition, loop.work)
-    np.dot(loop.transition.T, loop.work, loop.product)
-    loop.weight[:] += 0.5 * (loop.product + loop.product.T)
-    np.dot(loop.transition, loop.transition, loop.product)
-    loop.transition[:] = loop.product
+    times(loop.weight, loop.transition, loop.work)
+    times(loop.transition.T, loop.work, loop.product)
+    for i in range(len(loop.weight)):
+        for j in range(len(loop.weight)):
+            loop.weight[i, j] += 0.5 * (loop.product[i, j] + loop.product[j, i])
+    times(loop.transition, loop.transition, loop.product)
+    copy_to(loop.product, loop.transition)
 
 
 @njit
 def _dense_finite_horizon_costs(plant, gains, starts, horizon):
-    loop, costs = _dense(len(plant[0])), np.empty(len(gains))
+    loop, weighted, n = _dense(len(plant[0])), np.empty(gains.shape[1:]), len(plant[0])
+    costs = np.empty(len(gains))
     for number in range(len(gains)):
-        _close_dense(plant, gains[number], loop)
-        count = _doublings(np.sqrt(np.sum(loop.closed**2)), horizon)
+        _close_dense(plant, gains[number], weighted, loop)
+        count = _doublings(np.sqrt(inner(loop.closed, loop.closed)), horizon)
         _dense_first_step(horizon / 2.0**count, loop)
         for _ in range(count):
             _dense_double(loop)
-        total = np.dot(starts[number], np.dot(loop.weight, starts[number]))
+        total = 0.0
+        for i in range(n):
+            for j in range(n):
+                total += starts[number, i] * loop.weight[i, j] * starts[number, j]
         costs[number] = total if np.isfinite(total) else np.inf
     return costs
 
 
 @njit
 def _dense_infinite_horizon_costs(plant, Sigma, gains):
-    loop, n = _dense(len(plant[0])), len(plant[0])
+    loop, weighted, n = _dense(len(plant[0])), np.empty(gains.shape[1:]), len(plant[0])
     costs, clear = np.empty(len(gains)), np.empty(len(gains), np.bool_)
     for number in range(len(gains)):
-        _close_dense(plant, gains[number], loop)
-        _dense_first_step(FIRST_STEP / max(np.sqrt(np.sum(loop.closed**2)), 1e-300), loop)
-        done, norm, largest = 0, np.sqrt(np.sum(loop.transition**2)), 0.0
+        _close_dense(plant, gains[number], weighted, loop)
+        _dense_first_step(FIRST_STEP / max(np.sqrt(inner(loop.closed, loop.closed)), 1e-300), loop)
+        done, norm, largest = 0, np.sqrt(inner(loop.transition, loop.transition)), 0.0
         while done < MAX_DOUBLINGS and norm > SETTLED and np.isfinite(norm):
             largest = max(largest, norm)
             _dense_double(loop)
-            done, norm = done + 1, np.sqrt(np.sum(loop.transition**2))
-        total = np.sum(loop.weight * Sigma)
+            done, norm = done + 1, np.sqrt(inner(loop.transition, loop.transition))
+        total = inner(loop.weight, Sigma)
         costs[number] = total if norm <= SETTLED and np.isfinite(total) else np.inf
         clear[number] = done <= FEW_DOUBLINGS and largest <= SMALL_GROWTH * np.sqrt(n)
     return costs, clear

@@ -34,6 +34,8 @@ SURE = 0.1
 """Part of the limit below which a bound, itself rounded, decides."""
 CERTAIN_GROWTH = 1e9
 """Diagonal entry of a power F^k whose square is above the limit by orders of magnitude."""
+LARGEST_BLOCK = 2_000_000
+"""Entries of the loops that are looked at together: 16 MB."""
 STEP = 0.25
 """Time, in units of the inverse Perron root of |F|, over which a continuous-time loop is looked at."""
 TERMS = 14
@@ -66,6 +68,13 @@ def are_stable(A: Array, B: Array, gains: Array, time: str) -> NDArray[np.bool_]
     gains : (count, m, n) gains; or one gain, shape (m, n), for all systems.
     time : `continuous` or `discrete`.
     """
+    n, count = A.shape[-1], max(len(each) for each in (A, B, gains) if each.ndim == 3)
+    block = max(1, LARGEST_BLOCK // n**2)
+    if count > block:
+        pieces = (
+            [each[k : k + block] if each.ndim == 3 else each for each in (A, B, gains)] for k in range(0, count, block)
+        )
+        return np.concatenate([are_stable(*piece, time) for piece in pieces])
     with ignore_warnings():
         closed, size = A - B @ gains, np.abs(A) + np.abs(B) @ np.abs(gains)
         stable = np.asarray(np.isfinite(closed).all(axis=(1, 2)))
@@ -113,9 +122,10 @@ def _decided(F: Array, H: Array, limit: float) -> NDArray[np.bool_]:
     found = _by_bounds(F, H, limit) if n > FEW_STATES or count > 1 else np.zeros(count, np.int64)
     stable = found > 0
     for index in np.flatnonzero(found == 0):
-        from lqrpg.lqr.stability_kernel import has_margin  # the compiler is loaded when it is needed
+        from lqrpg.lqr.stability_kernel import has_margin, margin_by_sums  # the compiler is loaded when it is needed
 
-        stable[index] = has_margin(np.ascontiguousarray(F[index]), np.ascontiguousarray(H[index]), limit)
+        decide = has_margin if n <= FEW_STATES else margin_by_sums
+        stable[index] = decide(np.ascontiguousarray(F[index]), np.ascontiguousarray(H[index]), limit)
     return stable
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
-from lqrpg.lqr.products import multiply
-from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, FEW_STATES, LIMIT
+from lqrpg.lqr.products import add, copy_to, multiply, times
+from lqrpg.lqr.stability import CONTRACTION, DOUBLINGS, LIMIT
 
 ITERATIONS = 200
 """Of the map T; where it has not decided by then, the loop is too near to the limit."""
@@ -83,33 +83,39 @@ def has_margin(F, H, limit):
     """Whether F, (n, n), is Schur stable whatever the rounding of its entries, of the size of H >= |F| + I, (n, n).
 
     The rounding is that of a number for the usual limit, `stability.LIMIT`, and more for smaller ones. G takes n
-    matrices; for more than a few states T(v) is found without it, as the diagonal of a single sum.
+    matrices; `margin_by_sums` is for more than a few states.
     """
-    if len(F) > FEW_STATES:
-        return _margin_by_sums(F, H, limit)
     return margin_holds(F, H, limit, np.empty((len(F) + SCRATCH, len(F), len(F))))
 
 
 @njit
-def _margin_by_sums(F, H, limit):
-    """The same decision: T(v) is the diagonal of the sum of F^k diag(w) (F^k)' over k, w = (H sqrt(v))^2."""
+def margin_by_sums(F, H, limit):
+    """The same decision without G: T(v) is the diagonal of the sum of F^k diag(w) (F^k)' over k, w = (H sqrt(v))^2."""
     n = len(F)
-    scratch = np.empty((5, n, n))
-    v, w, total = np.empty(n), np.ones(n), np.empty(n)
+    scratch, vectors = np.empty((4, n, n)), np.ones((3, n))
+    v, w, following = vectors[0], vectors[1], vectors[2]
     if not _variances(F, w, limit, scratch, v):
         return False
     for _ in range(ITERATIONS):
-        w = np.dot(H, np.sqrt(v)) ** 2
-        if not _variances(F, w, limit, scratch, total):
+        for i in range(n):
+            total = 0.0
+            for j in range(n):
+                total += H[i, j] * np.sqrt(v[j])
+            w[i] = total * total
+        if not _variances(F, w, limit, scratch, following):
             return False
-        least, most = np.min(total / v), np.max(total / v)
-        if not np.isfinite(most):
-            return False
+        least, most = np.inf, 0.0
+        for i in range(n):
+            ratio = following[i] / v[i]
+            if not np.isfinite(ratio):
+                return False
+            least, most = min(least, ratio), max(most, ratio)
         if most * n < limit:
             return True
         if not least * n < limit:
             return False
-        v = total / most
+        for i in range(n):
+            v[i] = following[i] / most
     return False
 
 
@@ -118,25 +124,37 @@ def _variances(F, w, limit, scratch, out):
     """Write the diagonal of the sum of F^k diag(w) (F^k)' to `out`; false if it does not end, or G is too large."""
     n = len(F)
     X, power, product, other = scratch[0], scratch[1], scratch[2], scratch[3]
-    X[:] = 0.0
-    power[:] = F
+    copy_to(F, power)
     for i in range(n):
-        X[i, i] = w[i]
+        for j in range(n):
+            X[i, j] = w[i] if i == j else 0.0
     for _ in range(DOUBLINGS):
         for i in range(n):
             if not power[i, i] * power[i, i] * n < limit:  # a term of G_ii alone
                 return False
-        np.dot(power, X, product)
-        np.dot(product, power.T, other)
-        X += other
+        times(power, X, product)
+        times(product, power.T, other)
+        add(X, other)
         for i in range(n):
-            out[i] = max(X[i, i], 0.0)
-        spread = np.sqrt(out)
-        if np.all(np.dot(np.abs(power), spread) <= CONTRACTION * spread):
+            out[i] = max(X[i, i], 0.0)  # a sum of squares, but for rounding
+        if _reduces(power, out):
             return True
-        np.dot(power, power, other)
-        power[:] = other
+        times(power, power, other)
+        copy_to(other, power)
     return False
+
+
+@njit_borrowing
+def _reduces(power, variances):
+    """Whether |F^k| reduces standard deviations as far as `_contracts` asks."""
+    n = len(power)
+    for i in range(n):
+        total = 0.0
+        for j in range(n):
+            total += abs(power[i, j]) * np.sqrt(variances[j])
+        if not total <= CONTRACTION * np.sqrt(variances[i]):
+            return False
+    return True
 
 
 @njit_borrowing

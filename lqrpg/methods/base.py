@@ -236,6 +236,10 @@ class Method(ABC):
         """
         return  # any size will do
 
+    def memory(self, plant: Plant) -> float:
+        """Bytes that a run takes beyond what any method takes for such a plant, about."""
+        return 0.0
+
     def step(self, state: State) -> State:
         """The state one iteration later."""
         return self.advance(state, [1]).state

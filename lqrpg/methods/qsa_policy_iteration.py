@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lqrpg.checks import require
+from lqrpg.checks import require, require_memory
 from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
@@ -21,6 +21,8 @@ from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 
 _BLOCK = 16384  # samples worked on at a time: bounds the memory, and changes bits, so it is fixed
+_MOST_ENTRIES = 10_000_000  # of their monomials, for plants of more than some thirty states and inputs
+_HELD = 6  # matrices of the unknowns' order that an evaluation holds
 
 
 class _Trajectory(NamedTuple):
@@ -99,6 +101,12 @@ class LeastSquaresPolicyIteration(Method):
         unknowns = len(basis_pairs(*plant.B.shape)) + 1
         expected = f"at least {unknowns}, the number of unknowns"
         require(self.samples_per_step >= unknowns, "samples_per_step", self.samples_per_step, expected)
+        require_memory("plant", self.memory(plant), f"policy iteration with {unknowns} unknowns")
+
+    def memory(self, plant: Plant) -> float:
+        """Bytes of the sums over the samples, whose order is the number of unknowns, and of what solves for these."""
+        unknowns = len(basis_pairs(*plant.B.shape)) + 1
+        return 8.0 * (_HELD * unknowns**2 + 4 * min(_BLOCK * unknowns, _MOST_ENTRIES))
 
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
         """A trajectory without samples."""
@@ -122,8 +130,9 @@ class LeastSquaresPolicyIteration(Method):
         """Probe the plant for the samples of one iteration; x and the source go on in place."""
         before = round(seen.moments.now[-1, -1])  # the sum of the constant entry is the number of samples
         moments = seen.moments
-        for first in range(before, before + self.samples_per_step, _BLOCK):
-            times = np.arange(first, min(first + _BLOCK, before + self.samples_per_step), dtype=np.float64)
+        block = max(1, min(_BLOCK, _MOST_ENTRIES // len(moments.now)))
+        for first in range(before, before + self.samples_per_step, block):
+            times = np.arange(first, min(first + block, before + self.samples_per_step), dtype=np.float64)
             signal = self.amplitude * seen.signal.at_times(times)
             samples = probe(plant, seen.exploring, seen.noise_root, signal, seen.x, seen.source)
             moments = moments.with_samples(*samples)

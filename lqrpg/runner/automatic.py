@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lqrpg.checks import warn
 from lqrpg.lqr.discrete import spectral_radius
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.oracles.direct import unstable_fraction
+from lqrpg.methods.oracles.direct import tries, unstable_fraction
 
 Settings = TypeVar("Settings")
 
@@ -29,7 +29,7 @@ TIME_CONSTANTS = 20.0
 SHARE = 2.0**-7
 """Of the largest stable radius; see `Shootout.pair_radius` for bias and rounding at it."""
 TRIED, HALVINGS = 200, 60
-"""Random perturbations at each gain, and halvings of the first radius."""
+"""Random perturbations at each gain, fewer of a large plant, and halvings of the first radius."""
 DECAYED, ROUND, LONGEST = 0.05, 100, 1000
 """What is left of the slowest mode at the end of a rollout, and what its steps are rounded up to and end at."""
 RADII = 40
@@ -129,7 +129,7 @@ def safe_radius(stable: Callable[[Array], NDArray[np.bool_]], gains: tuple[Array
     gains : the gains K at which random perturbations are tried.
     size : largest radius.
     """
-    raw = np.random.default_rng(0).standard_normal((TRIED, *gains[0].shape))
+    raw = np.random.default_rng(0).standard_normal((tries(TRIED, gains[0].shape[1]), *gains[0].shape))
     directions = raw * (np.sqrt(gains[0].size) / np.linalg.norm(raw, axis=(1, 2), keepdims=True))
     grid = (size * 2.0**-power for power in range(HALVINGS))
     whole = (radius for radius in grid if all(stable(gain + radius * directions).all() for gain in gains))
@@ -146,7 +146,7 @@ def rollout_length(plant: Plant, gains: tuple[Array, ...]) -> int:
 def point_radius(plant: Plant, gains: tuple[Array, ...]) -> float:
     """The largest size / 2^j at which no perturbed gain of a discrete plant is unstable.
 
-    Asked at the gains, for 2000 random perturbations each; the size is the largest of their norms.
+    Asked at the gains, for 2000 random perturbations each, fewer of a large plant; the size is the largest norm.
     """
     size = max(float(np.linalg.norm(gain)) for gain in gains)
     grid = (size * 2.0**-power for power in range(RADII))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from lqrpg.backends.base import LauncherError, WorkerLostError
+from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import require_core_limit
 from lqrpg.backends.mpi import env
@@ -25,6 +25,7 @@ from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.rows import Rows
 from lqrpg.results.run_directory import RunDirectory, State
 from lqrpg.runner.attempt import Attempt, Outcome, Task, reason_of
+from lqrpg.runner.compiling import compile_beside, compile_here
 from lqrpg.runner.experiment import Experiment, Parts, Trial
 from lqrpg.runner.settings import Job
 
@@ -279,27 +280,20 @@ def _compile(experiments: Sequence[Experiment], job: Job, say: Say) -> None:
     Settings with which that fails make trials fail too, and are recorded there.
     """
     if len(experiments) == 1 or job.runner.processes == 1:
-        reasons = [_compile_one(experiment) for experiment in experiments]
+        reasons = [_compile_one(experiment, job, say) for experiment in experiments]
     elif experiments:
         reasons = []
         with suppress(WorkerLostError):  # a worker compiles by itself what is not in the cache
-            reasons += backend("joblib", min(len(experiments), job.runner.processes)).map(_compile_one, experiments)
+            reasons += backend("joblib", min(len(experiments), job.runner.processes)).map(compile_here, experiments)
     else:
         return
     for reason in filter(None, reasons):
         say(f"nothing could be compiled beforehand ({reason})")
 
 
-def _compile_one(experiment: Experiment) -> str | None:
-    """Compile; return why that failed, or None."""
-    try:
-        with np.errstate(all="ignore"):
-            experiment.compile()
-    except (OSError, LauncherError, WorkerLostError):
-        raise
-    except Exception as error:
-        return reason_of(error)
-    return None
+def _compile_one(experiment: Experiment, job: Job, say: Say) -> str | None:
+    """Compile in a thread; with ranks, whose library knows the main thread only, here."""
+    return compile_here(experiment) if job.engine == "mpi" or experiment.ranks else compile_beside(experiment, say)
 
 
 def _rows(directory: RunDirectory, trial: Trial) -> Rows:

@@ -138,7 +138,7 @@ def test_finite_rollouts_of_large_plants_by_recursion_and_by_doubling(length):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), distance=st.floats(-17.0, -2.0), normal=st.booleans())
-def test_the_margin_by_sums_is_that_by_responses(seed, distance, normal):
+def test_themargin_by_sums_is_that_by_responses(seed, distance, normal):
     rng = np.random.default_rng(seed)
     F = np.diag(rng.uniform(-0.5, 0.5, 6)) if normal else np.triu(rng.standard_normal((6, 6)), 1)
     np.fill_diagonal(F, rng.uniform(-0.5, 0.5, 6))
@@ -148,7 +148,7 @@ def test_the_margin_by_sums_is_that_by_responses(seed, distance, normal):
     limits = stability.LIMIT * np.array([1e-6, 1e-3, 1.0])
     for limit in limits:
         exact = stability_kernel.margin_holds(F, H, limit, scratch)
-        assert stability_kernel._margin_by_sums(F, H, limit) == exact
+        assert stability_kernel.margin_by_sums(F, H, limit) == exact
 
 
 @pytest.mark.parametrize("n", [9, 24])

@@ -23,7 +23,11 @@ from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
 from lqrpg.lqr.definite import covariance_root as covariance_root
 from lqrpg.lqr.discrete import is_stabilising
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import times
 from lqrpg.lqr.stability import are_stable
+
+LARGE, FEWEST_TRIES = 32, 20
+"""States from which on fewer perturbed gains are tried, and the fewest."""
 
 
 class LaneWork(NamedTuple):
@@ -215,20 +219,20 @@ def _dense_rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, 
     x, following, z, other = states[0], states[1], states[2], states[3]
     perturb(state, words, radius, costs, U)
     fill_normals(state, words, z)
-    np.dot(start_root, z, x)
+    times(start_root, z, x)
     costs[:] = 0.0
     for t in range(length):
         _control(K, U, x, u)
-        np.dot(Q, x, other)
+        times(Q, x, other)
         _add_products(x, other, costs)
-        np.dot(R, u, Ru)
+        times(R, u, Ru)
         _add_products(u, Ru, costs)
         if t == length - 1:
             break
         fill_normals(state, words, z)
-        np.dot(A, x, following)
-        np.dot(B, u, Bu)
-        np.dot(noise_root, z, other)
+        times(A, x, following)
+        times(B, u, Bu)
+        times(noise_root, z, other)
         for i in range(n_size):
             for lane in range(LANES):
                 following[i, lane] += other[i, lane] - Bu[i, lane]
@@ -381,10 +385,19 @@ def direct_estimates(
     return out
 
 
+def tries(most: int, n: int) -> int:
+    """Gains of a plant of n states that are tried: fewer for large ones, each of whose tests takes n^3 operations."""
+    return most if n <= LARGE else max(min(most, FEWEST_TRIES), int(most * (LARGE / n) ** 3))
+
+
 def unstable_fraction(
     plant: Plant, gain: Array, radius: float, samples: int = 2000, seed: np.random.SeedSequence | int = 0
 ) -> float:
-    """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant."""
+    """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant.
+
+    As many gains are tried as `tries` makes of `samples`.
+    """
+    samples = tries(samples, plant.n_states)
     directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
     directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
     return float(np.mean(~are_stable(plant.A, plant.B, gain + directions, "discrete")))

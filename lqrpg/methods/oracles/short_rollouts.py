@@ -25,8 +25,11 @@ from lqrpg.kernels.discrete_small import relative_gap
 from lqrpg.kernels.finite_horizon import rollout_gradient
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.oracles.direct import tries
 
 RADII = 3
+MOST_DIRECTIONS = 400
+"""Of a design, with both signs."""
 
 
 class SmoothedOptimum(NamedTuple):
@@ -51,13 +54,18 @@ def ball_design(shape: tuple[int, int], radius: float, turns: int, seed: int) ->
 
     Returns
     -------
-    Points, (RADII, 2 turns m n, m, n), and the weight of each radius, (RADII,), summing to one.
+    Points, (RADII, 2 turns m n, m, n), and the weight of each radius, (RADII,), summing to one. Of large plants there
+    are fewer points, in random directions that are orthogonal to one another.
     """
     d = shape[0] * shape[1]
     # the squared radius of a uniform point is s = (1 + y)/2 with density s^(d/2 - 1): Gauss-Jacobi in y
     nodes, weights = special.roots_jacobi(RADII, 0.0, d / 2.0 - 1.0)
     radii = radius * np.sqrt(0.5 * (1.0 + nodes))
-    rotations = stats.ortho_group.rvs(d, size=turns, random_state=np.random.default_rng(seed)).reshape(-1, d)
+    rng, most = np.random.default_rng(seed), tries(MOST_DIRECTIONS, shape[1])
+    if turns * d <= most:
+        rotations = stats.ortho_group.rvs(d, size=turns, random_state=rng).reshape(-1, d)
+    else:
+        rotations = np.linalg.qr(rng.standard_normal((d, min(d, most))))[0].T
     directions = np.concatenate([rotations, -rotations]).reshape(-1, *shape)
     return radii[:, None, None, None] * directions, weights / weights.sum()
 
