@@ -232,7 +232,9 @@ def drawn_bytes(figure: Figure, kind: str) -> bytes:
 def fit_legends(figure: Figure) -> None:
     """Give the texts of legends inside panels as many lines as they need, where a width is asked for."""
     asked = _asked_width.get()
-    for axis in figure.axes if asked else ():
+    if asked is None:
+        return
+    for axis in figure.axes:
         legend, place = axis.get_legend(), axis.get_subplotspec()
         if legend is None or place is None:
             continue
