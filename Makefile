@@ -1,4 +1,4 @@
-# Two commands do all set-up from a fresh clone: `make figures` and `make test`.
+# Each command does all set-up from a fresh clone by itself: `make figures`, `make test`; `make install` does no more.
 PYTHON  := python3
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -9,11 +9,14 @@ READY   := $(VENV)/.ready
 SHORT   := tests/cli/test_run.py tests/test_reference.py tests/test_python_versions.py
 SWEEPS  := tests/test_sweeps.py
 
-.PHONY: figures test test-slow test-short soak check bench references dist clean
+.PHONY: figures install test test-slow test-short soak check bench references dist clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
 	$(BIN)/lqrpg reproduce --force
+
+# The environment alone.
+install: $(READY)
 
 # Style, types and the quick tests.
 test: check

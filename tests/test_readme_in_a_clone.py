@@ -1,4 +1,4 @@
-"""README's lines, typed in order in a fresh clone, leave every file of the repository as it is.
+"""The lines of README and of docs/running.md, typed in order in a fresh clone, leave every file of it as it is.
 
 Lines that need another machine, launcher or clock (MPI, Dask, Slurm, real time, ten minutes) are left out, and runs
 are made at `scale=smoke`, which README gives for seconds. A full-size run with default settings stays as it stands
@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from scipy import io
 
+from lqrpg.cli.words import with_experiment
+
 ROOT = Path(__file__).resolve().parent.parent
 LQRPG = str(Path(sys.executable).with_name("lqrpg"))
 ELSEWHERE = ("mpi", "hydra/launcher=", "clock=", "joblib_backend=")
@@ -28,17 +30,18 @@ pytestmark = [
 ]
 
 
-def readme(language: str = "") -> list[str]:
-    """README's code blocks of a language."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def pages(language: str = "") -> list[str]:
+    """The code blocks of a language on both pages."""
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/running.md"))
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def lines() -> list[list[str]]:
-    """The words of README's lines that begin with `lqrpg`, in order, those left out that need another machine."""
-    joined = [block.replace("\\\n", " ").splitlines() for block in readme()]
+    """The words of the lines that begin with `lqrpg`, in order, those left out that need another machine."""
+    joined = [block.replace("\\\n", " ").splitlines() for block in pages()]
     typed = [line.split(" #")[0] for block in joined for line in block if line.startswith("lqrpg ")]
-    return [shlex.split(line)[1:] for line in typed if not any(word in line for word in ELSEWHERE)]
+    words = [shlex.split(line)[1:] for line in typed if not any(word in line for word in ELSEWHERE)]
+    return [["run", *with_experiment(line[1:])] if line[0] == "run" else line for line in words]
 
 
 def answered(words: list[str], current: list[str]) -> list[str]:
@@ -64,7 +67,7 @@ def clone(tmp_path: Path) -> Path:
     model = {"A": np.array([[0.0, 1.0], [9.81, -0.1]]), "B": np.array([[0.0], [1.0]]), "sample_time": 0.0}
     io.savemat(folder / "plant.mat", {**model, "K0": np.array([[20.0, 8.0]])})
     (folder / "my" / "experiment").mkdir(parents=True)
-    (settings,) = readme("yaml")
+    (settings,) = pages("yaml")
     (folder / "my" / "experiment" / "short_chain.yaml").write_text(settings)
     return folder
 
@@ -86,7 +89,7 @@ def test_readmes_lines_change_no_file_of_a_clone(clone):
         expected = (0, 1) if words[0] == "compare" else (0,)  # 1: the runs differ
         assert ended.returncode in expected, (words, ended.stderr)
         assert changed(clone) == [], words
-    (code,) = readme("python")
+    (code,) = pages("python")
     assert in_folder(clone, sys.executable, "-c", code).returncode == 0
     assert changed(clone) == []
     smoke = json.loads(in_folder(clone, LQRPG, "verify", "azopg", "--json", "--run", "smoke").stdout)

@@ -59,7 +59,8 @@ def fig1(tables: Tables) -> Figure:
         arrow(axis, (top - 0.22, 3.42), (centre - 0.22, 1.45), shrink=0)
         arrow(axis, (centre + 0.22, 1.45), (top + 0.22, 3.42), dashes=(0, (4, 2)), shrink=0)
     axis.text(6.67, 0.75, "···", ha="center", va="center", fontsize=12)
-    axis.text(4.52, 2.45, "pull: K and a sample index", ha="right", va="center", fontsize=small())
+    pull = "pull: K,\nsample index" if narrow else "pull: K and a sample index"
+    axis.text(4.52, 2.45, pull, ha="right", va="center", fontsize=small())
     axis.text(5.3, 2.45, "push: F", ha="left", va="center", fontsize=small())
     return drawn
 
@@ -277,7 +278,7 @@ def barrier(tables: Tables) -> Figure:
                 label=label,
             )
         axis.set(xlabel="number of workers M", title=CASE_NAMES[case], xlim=(0, top + 0.4), ylim=(0, top + 0.6))
-        axis.set_ylabel("updates per second, relative to one worker")
+        axis.set_ylabel("updates/s, relative to one worker")
     axes[0].legend(loc="upper left", fontsize=small())
     label_first(axes)
     panel_letters(axes)

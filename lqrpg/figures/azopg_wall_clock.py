@@ -61,7 +61,7 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
         forecast = predicted[rows].groupby(table["workers"]).median()
         axis.plot(forecast.index, forecast, ls="", marker=marker, ms=9, mfc="none", mec=colour, mew=0.8)
     axis.plot([], [], ls="", marker="o", ms=9, mfc="none", mec="#444444", mew=0.8, label="virtual-clock prediction")
-    axis.set(ylabel="updates per second, relative to one worker", ylim=(0, 1.35 * top))
+    axis.set(ylabel="updates/s, relative to one worker", ylim=(0, 1.35 * top))
     axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} in wall-clock time")
     title = f"{table['repeat'].nunique()} run(s) each: median, range"
     axis.legend(loc="upper left", fontsize=small(), title=title, title_fontsize=small(), alignment="left")

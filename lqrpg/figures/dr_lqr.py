@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, note, panel_letters, panels, small
+from lqrpg.figures.style import (
+    BAND,
+    COLOURS,
+    DASHES,
+    columns_inside,
+    is_narrow,
+    legend_outside,
+    note,
+    panel_letters,
+    panels,
+    small,
+)
 from lqrpg.results.intervals import median_ranks
 
 if TYPE_CHECKING:
@@ -142,9 +153,16 @@ def runtime(tables: Tables) -> Figure:
     settings = table.attrs["settings"]
     counts = sorted(set(table["controllers"]))
     drawn, (left, right) = panels(2, 10.6, 1.9 + 0.5 * len(counts), ratios=[3, 2])
+    narrow = is_narrow(drawn, 6.0)
+    if narrow:
+        drawn.set_figheight(1.25 * drawn.get_figheight())
     _seconds_table(left, table, counts)
     left.set_title(f"CPU time (s) per controller: {settings['steps']:,} steps, M = {settings['compared']}")
     _ratios(right, table, counts)
+    if narrow:
+        legend_outside(drawn, *right.get_legend_handles_labels(), "upper", 2)
+    else:
+        right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=small())
     panel_letters([left, right])
     note(drawn, f"{settings['runtime']['repeats']} pairs each, on one core of {_device(table)}")
     return drawn
@@ -163,7 +181,7 @@ def _seconds_table(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
     axis.axis("off")
     drawn = axis.table(rows, colLabels=head, loc="center", cellLoc="center", colWidths=[0.4, 0.22, 0.22, 0.16])
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(small())
+    drawn.set_fontsize(small() * (6 / 7 if columns_inside(axis, 2) == 1 else 1.0))
     drawn.scale(1.0, 1.5)
     for (row, _), cell in drawn.get_celld().items():
         cell.set_height(cell.get_height() * (1.5 if row == 0 else 1.0))
@@ -197,4 +215,3 @@ def _ratios(axis: Axes, table: pd.DataFrame, counts: list[int]) -> None:
     axis.set_yticks(range(len(counts)), [str(count) for count in counts])
     axis.set_ylim(len(counts) - 0.5, -0.5)
     axis.set(xlabel="DR / SA", ylabel="controllers", title="ratio of each pair")
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=small())

@@ -109,7 +109,8 @@ def _with_bands(
             continue
         spread, at, low, high = edges
         across = "x" if spread == "y" else "y"
-        colour = to_hex(band.get_facecolor()[0][:3]) if len(band.get_facecolor()) else ""
+        faces: Any = band.get_facecolor()
+        colour = to_hex(faces[0][:3]) if len(faces) else ""
         known = dict(zip(at, zip(low, high, strict=True), strict=True))
         lines = [points for _, own, points in drawn if own == colour and {p[across] for p in points} & set(known)]
         for point in (point for points in lines for point in points if point[across] in known and "low" not in point):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, panel_letters, panels, signed, small
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, columns_inside, panel_letters, panels, signed, small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,8 +133,8 @@ def _descents(axis: Axes, table: pd.DataFrame, slopes: pd.DataFrame) -> None:
     box = "never active" if last == 0.0 else f"last active at {last:.3g} s"
     title = f"{rows['replicate'].nunique()} replicates: r.m.s., range; box {box}"
     axis.legend(fontsize=small(), loc="lower left", title=title, title_fontsize=small(), alignment="left")
-    low = float(rows["error"].min())
-    axis.set(xlabel="time t (s)", ylabel="error ‖Θ − θ*‖", title="one measurement", ylim=(low / 30, None))
+    low, room = float(rows["error"].min()), 30 if columns_inside(axis, 2) == 2 else 1000
+    axis.set(xlabel="time t (s)", ylabel="error ‖Θ − θ*‖", title="one measurement", ylim=(low / room, None))
 
 
 def _two_measurements(axis: Axes, table: pd.DataFrame) -> None:
@@ -156,10 +156,10 @@ def _scaled_error(axis: Axes, paths: pd.DataFrame) -> None:
     rho = float(rows["rho"].iloc[0])
     axis.plot([], [], color="black", ls=(0, (1, 2)), lw=1.2, label="Ȳ and a sinusoid, predicted")
     axis.plot([], [], color="#444444", lw=0.8, ls=DASHES[3], label="mean")
-    axis.legend(ncols=4, fontsize=small(), loc="upper center", bbox_to_anchor=(0.5, 1.0))
-    top = float(rows["value"].max())
+    axis.legend(ncols=columns_inside(axis, 4), fontsize=small(), loc="upper center", bbox_to_anchor=(0.5, 1.0))
+    top, room = float(rows["value"].max()), 0.6 if columns_inside(axis, 2) == 2 else 1.2
     axis.set(
-        xlabel="time t (s)", ylabel="(Θ − θ*) / $a_t$", title=f"scaled error (12), ρ = {rho:g}", ylim=(None, top + 0.6)
+        xlabel="time t (s)", ylabel="(Θ − θ*) / $a_t$", title=f"scaled error (12), ρ = {rho:g}", ylim=(None, top + room)
     )
 
 
@@ -176,7 +176,7 @@ def _constant_gain(axis: Axes, paths: pd.DataFrame) -> None:
         label=f"average of the last {100 * part:g} % (23)",
     )
     axis.fill_between(average["t_s"], -average["predicted"], average["predicted"], color=COLOURS[2], alpha=BAND, lw=0)
-    axis.legend(fontsize=small(), ncols=3, loc="upper right", bbox_to_anchor=(1.0, 1.02))
+    axis.legend(fontsize=small(), ncols=columns_inside(axis, 3), loc="upper right", bbox_to_anchor=(1.0, 1.02))
     alpha = float(path["gain"].iloc[0])
     axis.set(
         xlabel="time t (s)", ylabel="error Θ − θ*", title=f"constant gain α = {alpha:g}; band: bound on the average"

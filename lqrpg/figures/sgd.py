@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lqrpg.figures.diagram import arrow, box
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import GAP, fate, gap_curve, iterations_axis
-from lqrpg.figures.style import canvas, label_first, panel_letters, panels, small
+from lqrpg.figures.style import canvas, columns_inside, label_first, panel_letters, panels, small
 from lqrpg.results.lookup import MissingRunError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def samples(tables: Tables) -> Figure:
     except MissingRunError as error:
         axis.text(0.5, 0.5, f"direct oracle: {error}", transform=axis.transAxes, ha="center", fontsize=6, wrap=True)
     axis.set(xscale="log", yscale="log", xlabel="plant samples used", ylabel=GAP)
-    axis.set_ylim(top=60.0)
+    axis.set_ylim(top=60.0 if columns_inside(axis, 2) == 2 else 600.0)
     axis.legend(loc="upper left", fontsize=small(), title="median, range", title_fontsize=small(), alignment="left")
     return drawn
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import fate, gap_curve, iterations_axis, look
-from lqrpg.figures.style import label_first, panel_letters, panels, small
+from lqrpg.figures.style import columns_inside, label_first, panel_letters, panels, small
 from lqrpg.results.lookup import MissingRunError
 from lqrpg.results.parts import part_table
 
@@ -70,7 +70,7 @@ def _part(axis: Axes, part: str, rows: pd.DataFrame, outcomes: pd.DataFrame, bia
         axis.axhline(row.gap, color=look(0)["color"], lw=0.9, ls=(0, (1, 2)), label=label)
     iterations_axis(axis, rows)
     low, high = min(float(rows["gap"].min()), float(bias["gap"].min())), float(rows["gap"].max())
-    axis.set_ylim(low / 25.0, high * 1.5)
+    axis.set_ylim(low / (25.0 if columns_inside(axis, 2) == 2 else 600.0), high * 1.5)
     axis.legend(
         loc="lower left", fontsize=small(), title="median, range; open marks: a run diverges", title_fontsize=small()
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.sgd_curves import guide, look
-from lqrpg.figures.style import MARKERS, heading, panel_letters, panels, small
+from lqrpg.figures.style import MARKERS, columns_inside, heading, panel_letters, panels, small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def _errors(axis: Axes, rows: pd.DataFrame, index: int, noise: float) -> None:
 
 def _room_for_legend(axis: Axes) -> None:
     low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.45)
+    axis.set_ylim(low, high * (high / low) ** (0.45 if columns_inside(axis, 2) == 2 else 0.65))
     axis.legend(loc="upper left", fontsize=small())
 
 
@@ -105,7 +105,8 @@ def _capped(axis: Axes, rows: pd.DataFrame, column: str, index: int, label: str)
     outside = rows[~(rows[column] <= top)]
     for place, (radius, value) in enumerate(zip(outside["radius"], outside[column], strict=True)):
         text = f"v = {radius:.2g}: {value:.0e} ↑" if np.isfinite(value) else f"v = {radius:.2g}: not finite ↑"
-        at = (0.93, 0.97 - 0.05 * (index + 2 * place))
+        top_line = 0.97 if columns_inside(axis, 2) == 2 else 0.62  # below the legend of a narrow panel
+        at = (0.93, top_line - 0.05 * (index + 2 * place))
         axis.text(
             *at, text, transform=axis.transAxes, ha="right", va="top", fontsize=small(), color=look(index)["color"]
         )

@@ -121,15 +121,16 @@ def summary(tables: Tables) -> Figure:
         groups = [[0, 1], [0, 2, last - 1, last], [0, *range(3, 3 + many)], [0, *range(3 + many, 3 + 2 * many)]]
         drawn.set_figheight(0.8 + len(groups) * (0.55 + 0.22 * len(rows)))
     axes = list(drawn.subplots(len(groups), 1, squeeze=False)[:, 0])
+    size = 6 / 7 if len(groups) > 1 else 1.0
     for axis, group in zip(axes, groups, strict=True):
-        _grid(axis, [[row[k] for k in group] for row in rows], [head[k] for k in group])
+        _grid(axis, [[row[k] for k in group] for row in rows], [head[k] for k in group], size)
     device = tables["runtime"]["device"].iloc[0]
     heading(drawn, f"gap {GAP} on {_plant(tables['targets'])}; seconds of CPU time, {device}{_rollouts(tables)}")
     return drawn
 
 
-def _grid(axis: Axes, rows: list[list[str]], head: list[str]) -> None:
-    """A table with columns as wide as their texts."""
+def _grid(axis: Axes, rows: list[list[str]], head: list[str], size: float) -> None:
+    """A table with columns as wide as their texts; `size` of the type relative to small type."""
     axis.axis("off")
     cells = [[head[k].split("\n"), *([row[k]] for row in rows)] for k in range(len(head))]
     widths = [max(len(line) for cell in column for line in cell) + 2.5 for column in cells]
@@ -137,7 +138,7 @@ def _grid(axis: Axes, rows: list[list[str]], head: list[str]) -> None:
         rows, colLabels=head, loc="center", cellLoc="center", colWidths=[width / sum(widths) for width in widths]
     )
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(small())
+    drawn.set_fontsize(size * small())
     drawn.scale(1.0, 1.5)
     for (row, _), cell in drawn.get_celld().items():
         cell.set_height(cell.get_height() * (1.6 if row == 0 else 1.0))

@@ -68,7 +68,7 @@ _WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg"
 
 NARROWEST_PANEL = 2.3
 """Inches from which panels are put side by side."""
-_LETTER = 0.5
+_LETTER = 0.55
 """Mean width of a letter over its height."""
 _asked_width: ContextVar[float | None] = ContextVar("asked_width", default=None)
 
@@ -157,6 +157,13 @@ def panels(
     return figure, axes[:count]
 
 
+def columns_inside(axis: Axes, columns: int) -> int:
+    """Columns of a legend inside a panel: half of them where a width is asked for in which the panel is narrow."""
+    asked, place = _asked_width.get(), axis.get_subplotspec()
+    is_wide = asked is None or place is None or asked / place.get_gridspec().ncols > 4.0
+    return columns if is_wide else max(1, columns // 2)
+
+
 def label_first(axes: Sequence[Axes]) -> None:
     """Take the label of the vertical axis, which all panels share, from those with another one to the left."""
     for axis in axes:
@@ -225,7 +232,9 @@ def drawn_bytes(figure: Figure, kind: str) -> bytes:
 def fit_legends(figure: Figure) -> None:
     """Give the texts of legends inside panels as many lines as they need, where a width is asked for."""
     asked = _asked_width.get()
-    for axis in figure.axes if asked else ():
+    if asked is None:
+        return
+    for axis in figure.axes:
         legend, place = axis.get_legend(), axis.get_subplotspec()
         if legend is None or place is None:
             continue
@@ -245,7 +254,7 @@ def panel_letters(axes: Sequence[Axes], letters: str = "abcdefgh") -> None:
         title = f"({letter})  {axis.get_title(loc='left')}"
         if asked := _asked_width.get():
             columns = axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
-            title = wrapped(title, max(asked / columns - 0.4, 1.0), size)
+            title = wrapped(title, max(asked / columns - 0.6, 1.0), size)
         axis.set_title(title, loc="left")
 
 

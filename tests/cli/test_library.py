@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +66,21 @@ def test_a_figure_is_drawn_from_the_newest_run_that_has_its_tables(tmp_path):
     drawn = figure("qsa_fig1", results=tmp_path)
     assert drawn.axes
     assert figure("qsa_fig1", results=tmp_path, run="smoke").axes
+
+
+def test_a_figure_has_the_width_and_the_style_that_are_asked_for(tmp_path):
+    run_experiment("qsa_policy_iteration", **SMALL, results_dir=tmp_path)
+    usual = figure("qsa_fig4", results=tmp_path)
+    narrow = figure("qsa_fig4", results=tmp_path, width=3.5)
+    assert [each.get_size_inches()[0] for each in (usual, narrow)] == [7.6, 3.5]
+    columns = [each.axes[0].get_subplotspec().get_gridspec().ncols for each in (usual, narrow)]
+    assert columns == [2, 1]
+    assert usual.axes[0].xaxis.label.get_fontsize() == narrow.axes[0].xaxis.label.get_fontsize() == 9
+    with mpl.rc_context({"axes.labelsize": 12}):
+        assert figure("qsa_fig4", results=tmp_path).axes[0].xaxis.label.get_fontsize() == 9
+        assert figure("qsa_fig4", results=tmp_path, style="current").axes[0].xaxis.label.get_fontsize() == 12
+    with pytest.raises(SettingError, match="width=1"):
+        figure("qsa_fig4", results=tmp_path, width=1)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from lqrpg import load_tables
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import Outcome, claims
@@ -46,6 +49,25 @@ def test_processes_that_draw_follow_to_another_folder(lqrpg, tmp_path, monkeypat
     lqrpg("plot", "--results", "../results")
     here, there = ({file.name for file in (tmp_path / name / "figures").iterdir()} for name in (".", "other"))
     assert here == there
+
+
+def test_figures_of_a_width_and_style_of_ones_own_keep_type_and_hold_their_data(lqrpg, tmp_path):
+    lqrpg("run", "qsa_policy_evaluation", "scale=smoke", "backend=serial")
+    (tmp_path / "own.mplstyle").write_text("font.size: 8\nlines.linewidth: 2\n")
+    own = ("--width", "3.5", "--style", "own.mplstyle", "--format", "pdf", "--data")
+    ended = lqrpg("plot", "qsa_fig3", *own)
+    assert (ended.code, ended.out) == (0, "qsa_fig3: figures/own/smoke/qsa_fig3.{pdf,csv}\n")
+    table = load_tables(tmp_path / "results/qsa_policy_evaluation/smoke")["evaluation"]
+    medians = table[table["method"] == "qsa"].groupby("t_s")["relative_error"].median()
+    drawn = pd.read_csv(tmp_path / "figures/own/smoke/qsa_fig3.csv")
+    assert list(drawn) == ["panel", "label", "x", "y", "low", "high", "spread"]
+    curve = drawn[drawn["label"] == "QSA: sinusoids"]
+    np.testing.assert_allclose(curve["y"], medians)
+    np.testing.assert_allclose(curve["x"], medians.index)
+    assert (curve["low"] <= curve["y"]).all()
+    for refused in (("--style", "no.mplstyle"), ("--format", "gif"), ("--width", "0.1")):
+        ended = lqrpg("plot", "qsa_fig3", *refused)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), refused
 
 
 def test_a_figure_of_timings_comes_from_the_newest_run_that_has_some(lqrpg):
