@@ -44,12 +44,15 @@ from lqrpg.ranges import Entries, Fraction, Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
+from lqrpg.systems.custom import Custom
 from lqrpg.systems.system import System
 
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
 """Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
+LEAST_STEPS = 20
+"""Iterations of a run of rollouts on a plant of one's own, whose rollouts may be long."""
 _ON_TRAJECTORIES = ("indirect", "qsa_policy_iteration")
 """Methods whose samples and excitation are found for plants of one's own."""
 PAIR_SHARE = 2.0**-7
@@ -213,6 +216,8 @@ class Shootout(Experiment):
         first, each = method.samples(0), method.samples(1) - method.samples(0)
         if key == "trajectory_samples":
             budget = max(budget, LEAST_TRAJECTORY * first, LEAST_POLICIES * each)
+        elif isinstance(self.system, Custom):
+            budget = max(budget, LEAST_STEPS * each)
         return max(1, (budget - first) // each) if each else budget
 
     # -- trials ---------------------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def require_stabilised(model: LinearModel, time: str, gain: Array) -> None:
 
 def _words(eigenvalues: NDArray[np.complex128]) -> str:
     worst = eigenvalues[int(np.argmax(np.abs(eigenvalues)))]
-    return f"{worst.real:.4g}" if abs(worst.imag) <= 1e-12 * abs(worst) else f"{worst.real:.4g}{worst.imag:+.4g}i"
+    return f"{worst.real:.6g}" if abs(worst.imag) <= 1e-12 * abs(worst) else f"{worst.real:.6g}{worst.imag:+.6g}i"
 
 
 def offered(gain: Array) -> str:

@@ -143,3 +143,22 @@ def test_the_optimum_of_inputs_that_cost_much_and_do_little(entries):
     a, b = entries[:2]
     assert gain[0, 0] == pytest.approx((a**2 - 1.0) / (a * b))
     assert abs(small.relative_gap(plant, gain)) < 1e-9
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2]))
+def test_units_of_states_and_inputs_change_neither_the_verdict_nor_cost_and_gradient(seed, n):
+    rng = np.random.default_rng(seed)
+    A, B, K = rng.normal(size=(n, n)), rng.normal(size=(n, 1)), 0.5 * rng.normal(size=(1, n))
+    A *= rng.uniform(0.3, 1.5) / max(np.max(np.abs(np.linalg.eigvals(A - B @ K))), 0.1)
+    plant = Plant(A, B, np.eye(n), np.eye(1), np.eye(n))
+    x, u = 10.0 ** rng.uniform(-6, 6, n), 10.0 ** rng.uniform(-6, 6)
+    units = np.outer(x, x)
+    other = Plant(A / x[:, None] * x, B / x[:, None] * u, plant.Q * units, plant.R * u * u, plant.Sigma / units)
+    gain = K / u * x
+    assert small.is_stabilising(other, gain) == small.is_stabilising(plant, K)
+    if small.is_stabilising(plant, K):
+        assert small.cost(other, gain) == pytest.approx(small.cost(plant, K), rel=1e-8)
+        slope = small.gradient(plant, K)
+        error = small.gradient(other, gain) / u * x - slope
+        assert np.abs(error).max() < 1e-7 * np.abs(slope).max()

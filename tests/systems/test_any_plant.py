@@ -72,7 +72,7 @@ def assert_true(case: Case, words: str) -> None:
     value = complex(float(found[1]), float(found[2] or 0.0))
     rate = case.clock if case.time == "continuous" else 1.0
     values = np.linalg.eigvals(case.natural.A)
-    value = complex(values[np.argmin(np.abs(values - value / rate))])  # four digits are given
+    value = complex(values[np.argmin(np.abs(values - value / rate))])  # six digits are given
     plain, _ = without_cross_weight(case.natural)
     distances = {
         "system.B": min(reach(plain.A, plain.B, near) for near in (value, 0.0, 1.0)),
