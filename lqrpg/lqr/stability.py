@@ -71,10 +71,9 @@ def are_stable(A: Array, B: Array, gains: Array, time: str) -> NDArray[np.bool_]
     n, count = A.shape[-1], max(len(each) for each in (A, B, gains) if each.ndim == 3)
     block = max(1, LARGEST_BLOCK // n**2)
     if count > block:
-        pieces = (
-            [each[k : k + block] if each.ndim == 3 else each for each in (A, B, gains)] for k in range(0, count, block)
-        )
-        return np.concatenate([are_stable(*piece, time) for piece in pieces])
+        starts = range(0, count, block)
+        pieces = ([each[k : k + block] if each.ndim == 3 else each for each in (A, B, gains)] for k in starts)
+        return np.concatenate([are_stable(a, b, k, time) for a, b, k in pieces])
     with ignore_warnings():
         closed, size = A - B @ gains, np.abs(A) + np.abs(B) @ np.abs(gains)
         stable = np.asarray(np.isfinite(closed).all(axis=(1, 2)))
