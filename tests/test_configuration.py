@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import requests
 from lqrpg.plugins import choices, config_folders
+from lqrpg.runner.execute import _config
 from lqrpg.runner.experiment import collect
 
 EXPERIMENTS = choices("experiment")
@@ -28,6 +30,7 @@ def test_every_scale_composes_to_a_run_of_its_name(experiment):
     for scale in scales(experiment):
         (request,) = requests([f"experiment={experiment}", f"scale={scale}"], None, multirun=False)
         assert request.run_name == scale
+        assert _config(request.job) == OmegaConf.to_yaml(OmegaConf.create(request.job.settings))
         trials = request.job.experiment.trials()
         keys = [trial.key for trial in trials]
         assert len(set(keys)) == len(keys) > 0

@@ -21,6 +21,7 @@ from lqrpg.cli.process import (
     BROKEN_PIPE,
     Interruption,
     forget_output,
+    heard,
     ignore_first_signal,
     install_handlers,
     prepare_streams,
@@ -298,7 +299,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except click.ClickException as error:
         return _refuse(error.format_message())
     except SettingError as error:
-        return _refuse(str(error))
+        number = heard()
+        return _refuse(str(error)) if number is None else 128 + number
     except NoReaderError:
         return BROKEN_PIPE
     except OSError as error:
@@ -306,6 +308,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except MemoryError:
         return _refuse("out of memory: free some, or ask for less at a time")
     except Exception as error:
+        if (number := heard()) is not None:  # the compiler makes other exceptions of an interruption
+            return 128 + number
         if os.environ.get("LQRPG_TRACEBACK") == "1":
             raise
         return _refuse(f"{type(error).__name__}: {error}; LQRPG_TRACEBACK=1 shows where")

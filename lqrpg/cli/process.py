@@ -27,11 +27,20 @@ class Interruption(KeyboardInterrupt):
         self.number = number
 
 
+_heard: list[int] = []
+
+
+def heard() -> int | None:
+    """The signal that has ended this process so far, if one has: on its way an exception may have become another."""
+    return _heard[0] if _heard else None
+
+
 def install_handlers() -> None:
     """End in good order at the first signal, and at once at a second one.
 
     What the caller has this process ignore stays ignored: `nohup` would be none otherwise.
     """
+    _heard.clear()
     for number in _ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -58,6 +67,7 @@ def _let_end(number: int, frame: Any) -> None:
 
 def _interrupt(number: int, frame: Any) -> None:
     _replace(_interrupt, _end_at_once)
+    _heard.append(number)
     raise Interruption(number)
 
 

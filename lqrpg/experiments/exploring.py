@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, require, require_memory
 from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
@@ -22,6 +22,8 @@ Sizes = Annotated[list[Size], Entries(distinct=True)]
 Ridge = Annotated[float, Range(above=0, high=1e3)]
 MAX_OBSERVED = 40_000_000
 """Most numbers in the regression vectors of one trajectory: 320 MB."""
+HELD = 4
+"""Matrices of the order of the unknowns that are held at a time."""
 
 Regularisation = Annotated[str, OneOf(("absolute", "relative"))]
 
@@ -61,7 +63,10 @@ class ExploringPolicy:
             f"a step below {longest:.3g} s: with exploration.gain Euler's recursion is unstable above it",
         )
         total = plant.n_states + plant.n_inputs
-        most = MAX_OBSERVED / (0.5 * total * (total + 1)) * step
+        features = 0.5 * total * (total + 1)
+        purpose = f"a quadratic function of {total} states and inputs has {features:.0f} unknowns, and its evaluation"
+        require_memory("system", 8.0 * features * (HELD * features + horizon / step), purpose)
+        most = MAX_OBSERVED / features * step
         require(
             horizon <= most,
             "horizon_s",

@@ -71,9 +71,9 @@ def are_stable(A: Array, B: Array, gains: Array, time: str) -> NDArray[np.bool_]
     n, count = A.shape[-1], max(len(each) for each in (A, B, gains) if each.ndim == 3)
     block = max(1, LARGEST_BLOCK // n**2)
     if count > block:
-        parts = [slice(first, first + block) for first in range(0, count, block)]
-        pieces = [[each[part] if each.ndim == 3 else each for each in (A, B, gains)] for part in parts]
-        return np.concatenate([are_stable(A, B, gains, time) for A, B, gains in pieces])
+        starts = range(0, count, block)
+        pieces = ([each[k : k + block] if each.ndim == 3 else each for each in (A, B, gains)] for k in starts)
+        return np.concatenate([are_stable(a, b, k, time) for a, b, k in pieces])
     with ignore_warnings():
         closed, size = A - B @ gains, np.abs(A) + np.abs(B) @ np.abs(gains)
         stable = np.asarray(np.isfinite(closed).all(axis=(1, 2)))

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
+import yaml
+from omegaconf._utils import get_omega_conf_dumper
 
 from lqrpg.backends.base import WorkerLostError
 from lqrpg.backends.choice import backend
@@ -125,7 +126,16 @@ def is_settled(job: Job, directory: RunDirectory) -> bool:
 
 
 def _config(job: Job) -> str:
-    return OmegaConf.to_yaml(OmegaConf.create(job.settings))
+    """The settings as OmegaConf writes them, which would make a node for every entry of a matrix first."""
+    return yaml.dump(job.settings, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
+
+
+class _Dumper(get_omega_conf_dumper()):  # type: ignore[misc]
+    """OmegaConf's own; a value that is there twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """No value refers to another."""
+        return True
 
 
 def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:

@@ -223,6 +223,9 @@ def _require_ranks(experiment: Experiment, runner: RunnerSettings) -> None:
         )
 
 
+Matrix = list[list[float]]
+
+
 def _build(cls: type[Any], content: Any, prefix: str, **ready: Any) -> Any:
     """An instance of a frozen dataclass from plain values, types checked; `ready` fields are taken as they are."""
     if not isinstance(content, dict):
@@ -248,6 +251,9 @@ def _typed(types: dict[str, Any], ranges: dict[str, Any], values: dict[str, Any]
     """The values converted to their types by OmegaConf, or refused; `ranges` are the types with their ranges."""
     for name, kind in types.items():
         _require_flat(prefix + name, kind, values[name])
+    matrices = {name: values[name] for name, kind in types.items() if kind == Matrix and _is_matrix(values[name])}
+    types = {name: kind for name, kind in types.items() if name not in matrices}
+    values = {name: values[name] for name in types}
     try:
         merged = _merged(types, values)
     except OmegaConfBaseException as error:
@@ -256,9 +262,17 @@ def _typed(types: dict[str, Any], ranges: dict[str, Any], values: dict[str, Any]
         if expected:
             raise SettingError(f"{prefix}{name}={_as_typed(values[name])}: expected {expected}") from None
         raise SettingError(_one_line(error, prefix, name)) from None
-    return {
+    converted = {
         name: OmegaConf.to_object(merged[name]) if OmegaConf.is_config(merged[name]) else merged[name] for name in types
     }
+    return converted | matrices
+
+
+def _is_matrix(value: Any) -> bool:
+    """Whether a value is rows of floats already; OmegaConf would make a node for each, in a tenth of a millisecond."""
+    return isinstance(value, list) and all(
+        isinstance(row, list) and all(type(entry) is float for entry in row) for row in value
+    )
 
 
 def _expected(kind: Any, ranged: Any) -> str:

@@ -18,8 +18,8 @@ from lqrpg.lqr.sampling import LinearModel, sampled
 
 MAX_SIZE = 1000
 """States, and inputs: more would take hours."""
-HELD = 100
-"""Matrices of the plant's size that a run holds at a time, the powers of a loop among them."""
+HELD = 250
+"""Matrices of the plant's size that a run holds at a time: as settings, the powers of a loop among them."""
 MOST_ENTRIES = 40
 """Of a gain that a message shows."""
 HEAVIER = 40.0

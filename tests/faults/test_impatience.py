@@ -60,6 +60,21 @@ def test_ctrl_c_at_once(place):
     assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize("pause", [0.3, 2.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_kernels_compile(place, number, pause):
+    process = place.start(*RUN, LQRPG_CACHE=str(place.folder / "cache"))
+    wait_for(lambda: list(place.folder.glob("results/azopg/*/config.yaml")))
+    time.sleep(pause)
+    begin = time.monotonic()
+    process.send_signal(number)
+    ended = place.end(process, 60)
+    assert ended.code == 128 + number
+    assert time.monotonic() - begin < 8.0  # two seconds or so on a machine that has nothing else to do
+    assert "continue" in ended.err
+    assert "beforehand" not in ended.err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize(("backend", "pause"), [("joblib", 0.0), ("joblib", 0.05), ("joblib", 0.4), ("mpi", 0.05)])
 def test_an_ending_twice(place, expected, backend, pause, number):

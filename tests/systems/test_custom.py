@@ -15,6 +15,7 @@ from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.sampling import LinearModel, sampled
 from lqrpg.systems.custom import Custom
+from lqrpg.systems.mass_spring import MassSpring
 from lqrpg.systems.plant_files import read_plant, write_plant
 
 UNSTABLE = {"kind": "custom", "sample_time": 0, "A": [[0, 1], [2, -0.1]], "B": [0, 1], "K0": [4, 2]}
@@ -268,3 +269,21 @@ def test_words_and_truth_values_in_yaml_are_no_numbers(entries, tmp_path):
     (tmp_path / "p.yaml").write_text(f"sample_time: 0\nA: [[0, 1], [-1, -1]]\nB: {entries}\nK0: [0, 0]\n")
     with pytest.raises(SettingError, match=r"^system\.B=[^\n]*: expected numbers[^\n]* is no real number$"):
         Custom(**Custom.expand({"kind": "custom", "file": str(tmp_path / "p.yaml")}))
+
+
+def test_messages_show_no_large_matrix():
+    chain = MassSpring("mass_spring", 30, 1.0, 1.0).plant()
+    with pytest.warns(SettingWarning, match="a 30x60 matrix of norm 0, the plant is stable without it"):
+        found = Custom.expand({"kind": "custom", "A": chain.A, "B": chain.B, "sample_time": 0})
+    assert np.shape(found["K0"]) == (30, 60)
+    unstable = {**found, "A": (chain.A + 2.0 * np.eye(60)).tolist()}
+    with pytest.raises(SettingError, match=r"this one does: no system\.K0 at all, and one is found$"):
+        Custom(**unstable)
+
+
+def test_a_plant_for_which_there_is_too_little_memory_is_refused_with_what_it_needs(monkeypatch):
+    monkeypatch.setattr("lqrpg.checks.free_memory", lambda: 1e6)
+    with pytest.raises(
+        SettingError, match=r"a plant of 50 states and 50 inputs takes about 0\.005 GB of memory; 0\.001"
+    ):
+        Custom.expand({"kind": "custom", "A": np.eye(50), "B": np.eye(50), "sample_time": 0})
