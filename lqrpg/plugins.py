@@ -18,6 +18,7 @@ from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lqrpg.checks import SettingError
 
@@ -97,6 +98,14 @@ def config_text(group: str, name: str) -> str:
     """The text of a configuration group's file; empty if there is none."""
     files = (folder / group / f"{name}.yaml" for folder in config_folders())
     return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+
+
+def config_content(group: str, name: str) -> dict[str, Any]:
+    """What a configuration group's file holds; empty if there is none."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
+    return dict(yaml.load(config_text(group, name), loader) or {})
 
 
 def settings_for(kind: str, plants: Container[str]) -> str:

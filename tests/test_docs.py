@@ -23,7 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from scipy.io import savemat
 
 import lqrpg
-from lqrpg.claims.registry import claims
+from lqrpg.claims.papers import paper_named_in
+from lqrpg.claims.registry import Outcome, claims
 from lqrpg.cli.compose import GROUPS, composer, requests
 from lqrpg.cli.init import init
 from lqrpg.cli.main import cli
@@ -244,6 +245,21 @@ def test_every_claim_is_described_with_its_range():
     described = {cells[0].strip("`"): cells[2] for cells in rows(sections("Claims"))}
     described.pop("claim")
     assert described == {claim.name: accepted_text(claim) for claim in claims()}
+
+
+def test_the_headline_counts_the_claims_as_they_are_documented():
+    page = ROOT / "README.md"
+    counted = {}
+    for cells in rows(text(page)):
+        if paper := re.match(r"\[(P\d)\]", cells[0]):
+            counted[paper[1]] = [int((re.match(r"\d+", cell) or [0])[0]) for cell in cells[1:4]]
+    kinds = (Outcome.REPRODUCED, Outcome.CHANGED, Outcome.NOT_REPRODUCED)
+    for key, found in counted.items():
+        own = [claim.documented for claim in claims() if paper_named_in(claim.paper).key == key]
+        assert found == [own.count(kind) for kind in kinds]
+    total = [sum(column) for column in zip(*counted.values(), strict=True)]
+    said = re.search(r"Of (\d+) claims.*? (\d+) are reproduced, (\d+) with.*?and (\d+) is not", text(page), re.DOTALL)
+    assert [int(number) for number in said.groups()] == [sum(total), *total]
 
 
 def test_every_figure_is_described():

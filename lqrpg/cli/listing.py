@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import paper_named_in
 from lqrpg.cli.console import plain, text_width
 from lqrpg.cli.saved import is_outdated, warn, warn_no_folder
 from lqrpg.figures.registry import FigureSpec, figures
-from lqrpg.plugins import choices, config_text
+from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.parameters import about
 from lqrpg.results.lookup import FinishedRun, finished_runs
 from lqrpg.results.run_directory import damaged_tables
 from lqrpg.runner.registry import methods_declared, suggestion
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FEW = 3
 """Settings that are named where a run differs in them from the defaults."""
 
@@ -67,7 +65,7 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
 @cache
 def content_of(choice: str) -> dict[str, Any]:
     """The YAML file of an experiment."""
-    return dict(yaml.load(config_text("experiment", choice), _LOADER))
+    return config_content("experiment", choice)
 
 
 def figures_of(choice: str) -> list[FigureSpec]:

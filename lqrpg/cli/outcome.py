@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lqrpg.cli.hints import TABLES, hints
 from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.plugins import OWN, module_of
 from lqrpg.runner.settings import Job
@@ -29,10 +30,13 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     gains = run.table(TABLE)
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost, own = diverged_methods(gains), _is_own(str(job.settings["system"]["kind"]))
+    tables = {name: run.table(name) for name in job.experiment.TABLES}
+    what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
     if not lost:
-        lines += job.experiment.shortfall({name: run.table(name) for name in job.experiment.TABLES})
-        return lines + (partly_lost_lines(gains, job.experiment.advice) if own else []), 0
-    return [*lines, *divergence_lines(gains, lost, job.experiment.advice)], DIVERGED if own else 0
+        lines += job.experiment.shortfall(tables)
+        return [*lines, *(partly_lost_lines(gains, job.experiment.advice) if own else []), *what_first], 0
+    advice = "" if what_first else job.experiment.advice
+    return [*lines, *divergence_lines(gains, lost, advice), *what_first], DIVERGED if own else 0
 
 
 def diverged_methods(gains: pd.DataFrame) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
+from lqrpg.backends.base import WorkerLostError
+from lqrpg.backends.choice import backend
+from lqrpg.backends.cores import usable_cores
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
@@ -26,11 +30,14 @@ from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.plugins import choices, config_text
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
-from lqrpg.report.images import image
+from lqrpg.report.images import Image, files, image
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
 from lqrpg.results.lookup import FinishedRun, Selection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 T = TypeVar("T")
 
@@ -58,7 +65,7 @@ class _Entry:
 
     @property
     def command(self) -> str:
-        return f"lqrpg run experiment={self.choice}"
+        return f"lqrpg run {self.choice}"
 
     @property
     def paper(self) -> Paper:
@@ -77,8 +84,9 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
     options += f" --run {shlex.quote(run_name)}" if run_name else ""
     entries = [_Entry(each.experiment, found[each.experiment], each, options) for each in runs.selections]
-    with house_style(), composer(None):
-        parts = [_paper(paper, entries) for paper in (*papers().values(), OTHER)]
+    drew = _all_figures(entries)
+    with composer(None):
+        parts = [_paper(paper, entries, drew) for paper in (*papers().values(), OTHER)]
     out.parent.mkdir(parents=True, exist_ok=True)
     # a stranger's text may hold half a character, which no encoding has
     write_atomically(out, page([part for part in parts if part.experiments]).encode("utf-8", "backslashreplace"))
@@ -96,32 +104,72 @@ def _choices() -> dict[str, str]:
     return found
 
 
-def _paper(paper: Paper, entries: list[_Entry]) -> PaperPart:
+def _paper(paper: Paper, entries: list[_Entry], drew: Mapping[str, _Drew]) -> PaperPart:
     own = [entry for entry in entries if entry.paper is paper]
     specs = sorted(figures().values(), key=lambda spec: spec.shows.startswith("beyond"))  # the paper's own first
-    shown = [_figure(spec, entry) for spec in specs for entry in own if spec.experiment == entry.name]
+    shown = [_figure(spec, entry, drew) for spec in specs for entry in own if spec.experiment == entry.name]
     judged = [_claim(claim, entry) for entry in own for claim in claims() if claim.experiment == entry.name]
     used = {run.path: run for _, runs in [*shown, *judged] for run in runs}
     return PaperPart(
         paper,
         [figure for figure, _ in shown],
-        [claim for claim, _ in judged],
+        _told_once([claim for claim, _ in judged]),
         [part for entry in own for part in _experiments(entry, list(used.values()))],
     )
 
 
-def _figure(spec: FigureSpec, entry: _Entry) -> tuple[FigurePart, Sequence[FinishedRun]]:
+def _told_once(parts: Sequence[ClaimPart]) -> list[ClaimPart]:
+    """The claims; of those that share a change all but the first refer to it."""
+    first: dict[str, str] = {}
+    told = [first.setdefault(part.claim.change, part.claim.name) for part in parts]
+    return [replace(part, told_at=at if at != part.claim.name else "") for part, at in zip(parts, told, strict=True)]
+
+
+_Drew = tuple[tuple[Image, dict[str, str]] | None, str, Sequence[FinishedRun]]
+"""Of a figure the picture and its files, or None and why there is none, and the runs that it shows."""
+
+
+def _all_figures(entries: Sequence[_Entry]) -> dict[str, _Drew]:
+    """All figures by name, those of each experiment in a process of its own where that pays."""
+    waiting = [entry for entry in entries if entry.run]
+    drew: dict[str, _Drew] = {}
+    if usable_cores() > 1 and len(waiting) > 1:
+        waiting.sort(key=lambda entry: -sum(spec.experiment == entry.name for spec in figures().values()))
+        with contextlib.suppress(WorkerLostError):
+            for found in backend("joblib", usable_cores()).map(partial(_figures_of, Path.cwd()), waiting):
+                drew |= found
+    for entry in waiting:
+        if any(spec.experiment == entry.name and spec.name not in drew for spec in figures().values()):
+            drew |= _figures_of(Path.cwd(), entry)
+    return drew
+
+
+def _figures_of(folder: Path, entry: _Entry) -> dict[str, _Drew]:
+    """The figures of one experiment by name; processes that have served before may be in another folder."""
+    with contextlib.chdir(folder), house_style():
+        return {spec.name: _drew(spec, entry) for spec in figures().values() if spec.experiment == entry.name}
+
+
+def _drew(spec: FigureSpec, entry: _Entry) -> _Drew:
+    def kept(figure: Figure) -> tuple[Image, dict[str, str]]:
+        return image(figure), files(figure, spec.name)
+
+    found, problem = _attempt(lambda: drawn(spec, RunTables(entry.selection.meeting(spec.condition)), kept))
+    return (*found[:1], problem, found[1]) if found else (None, problem, [])
+
+
+def _figure(spec: FigureSpec, entry: _Entry, drew: Mapping[str, _Drew]) -> tuple[FigurePart, Sequence[FinishedRun]]:
     """The figure, and the runs that it shows."""
     reads = " ".join((inspect.getdoc(spec.draw) or "").partition("\n\n")[0].split())
     command = f"lqrpg plot {spec.name}{entry.options}"
     if entry.run is None:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}"), ()
-    found, problem = _attempt(lambda: drawn(spec, RunTables(entry.selection.meeting(spec.condition)), image))
-    picture, used = found or (None, [])
+    found, problem, used = drew[spec.name]
     for run in used:
-        if entry.run and run.path != entry.run.path:
+        if run.path != entry.run.path:
             reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
-    return FigurePart(spec.name, spec.shows, reads, command, picture, problem), used
+    picture, kept = found or (None, {})
+    return FigurePart(spec.name, spec.shows, reads, command, picture, problem, kept), used
 
 
 def _claim(claim: Claim, entry: _Entry) -> tuple[ClaimPart, Sequence[FinishedRun]]:
@@ -152,7 +200,13 @@ def _experiments(entry: _Entry, used: Sequence[FinishedRun]) -> list[ExperimentP
         return [ExperimentPart(entry.name, about(entry.text), entry.command)]
     own = entry.run
     others = [run for run in used if run.provenance["experiment"] == entry.name and run.path != own.path]
-    return [_experiment(entry, run) for run in (own, *others)]
+    first = _experiment(entry, own)
+    told = {(each.key, each.value) for each in first.parameters}
+    parts = [_experiment(entry, run) for run in others]
+    return [
+        first,
+        *(replace(part, parameters=[p for p in part.parameters if (p.key, p.value) not in told]) for part in parts),
+    ]
 
 
 def _experiment(entry: _Entry, run: FinishedRun) -> ExperimentPart:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lqrpg.cli.saved import checksum_errors, schema_errors
 from lqrpg.figures.registry import FigureSpec
-from lqrpg.figures.style import fit_legends
+from lqrpg.figures.style import fit
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, find_companion
 
 if TYPE_CHECKING:
@@ -97,5 +97,5 @@ def drawn(spec: FigureSpec, tables: RunTables, render: Callable[[Figure], T]) ->
     own = tables.tracked_copy()
     with schema_errors(spec.name, own.run):
         figure = spec.draw(own)
-        fit_legends(figure)
+        fit(figure)
         return render(figure), own.used

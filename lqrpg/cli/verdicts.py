@@ -125,7 +125,8 @@ def _cut(text: str, width: int) -> str:
 def details(rows: Sequence[Row]) -> Iterator[str]:
     """All that is known of each claim, paper by paper."""
     for paper, own in by_paper(rows):
-        yield click.style(": ".join(part for part in (paper.key, paper.authors, paper.title) if part), bold=True)
+        heading = ": ".join(part for part in (paper.key, paper.authors, paper.title) if part)
+        yield from (click.style(line, bold=True) for line in textwrap.wrap(heading, text_width()))
         for row in own:
             yield ""
             yield from _detail(row)

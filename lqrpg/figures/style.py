@@ -229,11 +229,12 @@ def drawn_bytes(figure: Figure, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def fit_legends(figure: Figure) -> None:
-    """Give the texts of legends inside panels as many lines as they need, where a width is asked for."""
+def fit(figure: Figure) -> None:
+    """Where a width is asked for, give it to the figure, and to the texts of legends in panels the lines they need."""
     asked = _asked_width.get()
     if asked is None:
         return
+    figure.set_figwidth(asked)
     for axis in figure.axes:
         legend, place = axis.get_legend(), axis.get_subplotspec()
         if legend is None or place is None:

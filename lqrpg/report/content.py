@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lqrpg.claims.papers import Paper
 from lqrpg.claims.registry import Claim, Outcome
@@ -31,6 +31,7 @@ class FigurePart:
     command : what draws it again.
     image : the picture, or None.
     problem : why there is none.
+    files : what can be kept of it, as addresses by the files' names.
     """
 
     name: str
@@ -39,6 +40,7 @@ class FigurePart:
     command: str
     image: Image | None = None
     problem: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class ClaimPart:
     measured : the number as text, or empty.
     kind : `reproduced`, `changed`, `failed`, `untested` or `unchecked`.
     problem : why it is not tested, or not checked.
+    told_at : name of an earlier claim with the same change, beside which that is told; empty if there is none.
     """
 
     claim: Claim
@@ -59,6 +62,7 @@ class ClaimPart:
     measured: str = ""
     kind: str = UNCHECKED
     problem: str = ""
+    told_at: str = ""
 
     @property
     def outcome(self) -> str:
@@ -100,22 +104,6 @@ class ExperimentPart:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Something that differs from the paper, or that a reader should know.
-
-    Attributes
-    ----------
-    kind : `changed`, `differs`, `failed` or `note`.
-    text : what differs, and why.
-    claims : names of the claims that it belongs to; none for what belongs to the paper as a whole.
-    """
-
-    kind: str
-    text: str
-    claims: Sequence[str]
-
-
-@dataclass(frozen=True)
 class PaperPart:
     """A paper with all that belongs to it."""
 
@@ -139,25 +127,3 @@ class PaperPart:
         """How many claims have come to each kind of outcome, those with none left out."""
         kinds = [part.kind for part in self.claims]
         return {kind: kinds.count(kind) for kind in (*KINDS.values(), UNCHECKED) if kind in kinds}
-
-    @property
-    def differences(self) -> list[Difference]:
-        """Claims that do not hold, documented changes, what is done differently throughout, then notes.
-
-        One text that several claims share stands once.
-        """
-        failed = [(_failure(part), part.claim.name) for part in self.claims if part.kind == "failed"]
-        changed = [(part.claim.change, part.claim.name) for part in self.claims if part.claim.change]
-        noted = [(part.claim.caveat, part.claim.name) for part in self.claims if part.claim.caveat]
-        throughout = [Difference("differs", text, []) for text in self.paper.differs]
-        return [*_grouped("failed", failed), *_grouped("changed", changed), *throughout, *_grouped("note", noted)]
-
-
-def _failure(part: ClaimPart) -> str:
-    known = f". As documented: {part.claim.discrepancy}" if part.claim.discrepancy else ""
-    return f"measured {part.measured}, accepted {part.accepted}: {part.claim.measures}{known}"
-
-
-def _grouped(kind: str, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
-    texts = dict.fromkeys(text for text, _ in pairs)
-    return [Difference(kind, text, [name for other, name in pairs if other == text]) for text in texts]

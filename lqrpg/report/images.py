@@ -6,12 +6,14 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lqrpg.figures.drawn_data import drawn_data
 from lqrpg.figures.style import drawn_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LARGEST_SVG = 400_000
+_MOST_ROWS = 20_000
 _PIXELS_AN_INCH = 96
 
 
@@ -37,10 +39,20 @@ def image(figure: Figure) -> Image:
     width, height = (round(float(inches) * _PIXELS_AN_INCH) for inches in figure.get_size_inches())
     with mpl.rc_context({"svg.fonttype": "path"}):
         drawn = drawn_bytes(figure, "svg")
+    figure.set_layout_engine("none")  # the layout stands; to find it again for each format takes longer than to draw
     if len(drawn) <= _LARGEST_SVG:
-        return Image(_address("svg+xml", drawn), width, height)
-    return Image(_address("png", drawn_bytes(figure, "png")), width, height)
+        return Image(_address("image/svg+xml", drawn), width, height)
+    return Image(_address("image/png", drawn_bytes(figure, "png")), width, height)
+
+
+def files(figure: Figure, name: str) -> dict[str, str]:
+    """The figure as PDF and its data as CSV, as addresses by the files' names; data that are large are left out."""
+    found = {f"{name}.pdf": _address("application/pdf", drawn_bytes(figure, "pdf"))}
+    data = drawn_data(figure)
+    if 0 < len(data) <= _MOST_ROWS:
+        found[f"{name}.csv"] = _address("text/csv", data.to_csv(index=False, float_format="%.9g").encode())
+    return found
 
 
 def _address(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64," + base64.b64encode(content).decode()
+    return f"data:{kind};base64," + base64.b64encode(content).decode()

@@ -127,6 +127,8 @@ def _canonical(node: object) -> str:
         return f"[{','.join(map(_canonical, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
+    if not node._fields:  # an operator, or how a name is used: a third of all nodes
+        return f"{type(node).__name__}()"
     fields = {name: value for name in node._fields if (value := getattr(node, name, None)) not in (None, [])}
     if isinstance(node, _WITH_TEXTS):
         fields |= _told(node)

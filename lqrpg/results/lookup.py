@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from lqrpg.plugins import config_text
+from lqrpg.plugins import config_content
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.run_directory import read_provenance, read_run_table
 
@@ -225,8 +223,7 @@ class Selection:
 
 def _scales(experiment: str) -> list[str]:
     """The scales of an experiment from small to large, as its YAML file lists them."""
-    content = yaml.safe_load(config_text("experiment", experiment)) or {}
-    return [str(scale) for scale in content.get("scales") or _SCALES]
+    return [str(scale) for scale in config_content("experiment", experiment).get("scales") or _SCALES]
 
 
 class EmptyTableError(LookupError):

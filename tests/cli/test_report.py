@@ -13,12 +13,13 @@ from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import claims
 from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices, config_folders
+from lqrpg.report.formulas import typeset
 from lqrpg.report.parameters import Note, about, flat, notes
 from tests.forgery import forge
 
 RUN = ("run", "experiment=qsa_monte_carlo", "scale=smoke", "backend=serial")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OF_PROVENANCE = re.compile(r'<details open class="provenance">.*?</details>', re.DOTALL)
+OF_PROVENANCE = re.compile(r'<details class="provenance">.*?</details>', re.DOTALL)
 
 
 def page(lqrpg, tmp_path, *options) -> str:
@@ -34,9 +35,10 @@ def test_the_page_holds_figures_claims_parameters_and_what_is_missing(lqrpg, tmp
     assert "lqrpg plot qsa_fig2</code>" in text
     for claim in claims():
         assert f'id="claim-{claim.name}"' in text
-        assert html.escape(claim.says, quote=False).split("&")[0].split("'")[0] in text
+        assert str(typeset(claim.says)) in text
     assert all(html.escape(spec.shows[1:], quote=False).split("'")[0] in text for spec in figures().values())
-    assert "lqrpg run experiment=azopg</code>" in text
+    assert "lqrpg run azopg</code>" in text
+    assert {'download="qsa_fig1.pdf"', 'download="qsa_fig1.csv"', 'download="qsa_fig2.pdf"'} <= set(text.split())
     assert "overridden; the package has 4.0" in text
     assert "full size: 10000" in text
     used = {claim.paper[:2] for claim in claims()} & set(papers())
@@ -49,7 +51,26 @@ def test_the_page_loads_and_runs_nothing(lqrpg, tmp_path):
     assert "<script" not in text
     assert "default-src 'none'" in text
     assert not re.search(r'(?:src|srcset|data|action)="(?!data:)', text)
-    assert not re.search(r"url\(|@import", re.sub(r'src="data:[^"]*"', "", text))
+    assert not re.search(r"url\(|@import", re.sub(r'(?:src|href)="data:[^"]*"', "", text))
+
+
+def test_counts_link_to_the_claims_and_each_change_is_told_once(lqrpg, tmp_path):
+    lqrpg(*RUN)
+    text = page(lqrpg, tmp_path)
+    anchors = set(re.findall(r'id="([^"]+)"', text))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= anchors
+    assert 'id="unchecked"' in text
+    for change in {claim.change for claim in claims() if claim.change}:
+        assert text.count(str(typeset(change))) == 1, change
+
+
+def test_formulas_are_typeset_and_everything_else_is_escaped():
+    assert typeset("T_M < t^-rho, a_t; step_size=1, clock=mpi") == (
+        "<math><msub><mi>T</mi><mrow><mi>M</mi></mrow></msub></math> &lt; "
+        "<math><msup><mi>t</mi><mrow><mo>−</mo><mi>ρ</mi></mrow></msup></math>, "
+        "<math><msub><mi>a</mi><mrow><mi>t</mi></mrow></msub></math>; step_size=1, clock=mpi"
+    )
+    assert "<script" not in typeset("x_1 <script>")
 
 
 @pytest.mark.slow
@@ -64,7 +85,7 @@ def test_equal_tables_give_equal_pages_but_for_provenance(lqrpg, tmp_path):
 def test_without_any_run_nothing_is_written(lqrpg, tmp_path):
     ended = lqrpg("report")
     assert (ended.code, ended.err.count("\n")) == (3, 1)
-    assert "no finished run in results: lqrpg run experiment=NAME makes one" in ended.err
+    assert "no folder results here: lqrpg run NAME makes it" in ended.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,7 +184,7 @@ def test_a_browser_shows_it_at_all_widths(lqrpg, tmp_path):
     for name in choices("experiment"):
         lqrpg("run", f"experiment={name}", "scale=smoke", "backend=serial")
     text = page(lqrpg, tmp_path)
-    for width in (360, 1280):
+    for width in (360, 390, 1280):
         found = probe(tmp_path, text, width)
         assert found["images"] == text.count("<img ") > 0
         assert found["broken"] == 0

@@ -1,0 +1,52 @@
+"""What a run on a plant of the user's own says to try first."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from lqrpg.cli.hints import hints
+
+METHODS = pd.DataFrame(
+    {
+        "method": ["exact_gradient", "two_point", "indirect"],
+        "samples": [0, 12800, 10],
+        "radius": [0.0, 0.02, 0.0],
+        "length": [0, 100, 0],
+    }
+)
+GAINS = pd.DataFrame({"row": [0, 0, 1, 1], "column": [0, 1, 0, 1]})
+
+
+def told(diverged, medians, scale="paper"):
+    lengths = {"gradient": 100, "rollout_samples": 1000, "trajectory_samples": 500}
+    settings = {"start_samples": 50, "excitation": 1.0, "iterations": lengths}
+    summary = pd.DataFrame({"method": METHODS["method"], "median": medians})
+    tables = {"methods": METHODS, "summary": summary, "gains": GAINS}
+    return hints(SimpleNamespace(settings=settings, scale=scale), tables, diverged)
+
+
+@pytest.mark.parametrize(
+    ("diverged", "medians", "expected"),
+    [
+        ([], [0.0, 0.1, 0.2], []),
+        (["two_point"], [0.0, float("inf"), 0.2], ["two_point: try first radius=0.005"]),
+        (
+            ["indirect"],
+            [0.0, 0.1, float("inf")],
+            ["indirect: try first start_samples=500: the first model has 8"],
+        ),
+        (["exact_gradient"], [float("inf"), 0.1, 0.1], ["exact_gradient: try first a first gain nearer"]),
+        ([], [0.0, 0.9, 0.2], ["two_point: gap still 0.9 of the first; try first iterations.rollout_samples=10000"]),
+    ],
+)
+def test_the_first_setting_to_try_is_named_with_the_reason(diverged, medians, expected):
+    found = told(diverged, medians)
+    assert len(found) == len(expected)
+    assert all(line.startswith(begin) for line, begin in zip(found, expected, strict=True))
+
+
+def test_a_small_run_that_does_not_progress_is_to_be_made_larger():
+    assert told([], [0.0, 0.1, 0.9], scale="small") == [
+        "indirect: gap still 0.9 of the first; try first scale=paper: this run is a small one"
+    ]
