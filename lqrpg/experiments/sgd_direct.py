@@ -13,6 +13,7 @@ import pandas as pd
 
 from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.plants import nearer_start
 from lqrpg.experiments.sgd_settings import (
     BASELINES,
     RUN_TABLES,
@@ -183,7 +184,7 @@ class SgdDirect(Experiment):
             if case.part != "surrogate"
             for key, sequence in (("radius", self._parameters(case).radius), ("step", self._parameters(case).step))
         )
-        return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
+        return f"try a smaller radius and smaller steps: {' '.join(smaller)}; or {nearer_start(self.system)}"
 
     def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         """What to say if no run diverged, but the gaps of real rollouts did not fall."""
