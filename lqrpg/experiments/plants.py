@@ -82,6 +82,15 @@ def require_start(system: System) -> None:
     )
 
 
+def nearer_start(system: System) -> str:
+    """What first gain may help where runs diverge: one far from the limit of stability, as a setting to type."""
+    if isinstance(system, Custom):
+        offer = compact(system.other_gain())
+        if offer != compact(np.array(system.K0)):
+            return f"another first gain (system.K0={offer})"
+    return "a first gain nearer to the optimum (system.K0)"
+
+
 def _module(time: str) -> Any:
     return continuous if time == "continuous" else discrete
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.plants import nearer_start
 from lqrpg.experiments.sgd_settings import (
     BASELINES,
     RUN_TABLES,
@@ -212,7 +213,7 @@ class SgdDirect(Experiment):
             for kind in KINDS
             for key in ("radius", "step")
         )
-        return f"try a smaller radius and smaller steps: {' '.join(smaller)}"
+        return f"try a smaller radius and smaller steps: {' '.join(smaller)}; or {nearer_start(self.system)}"
 
     def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         """What to say if no run diverged, but the gaps of real rollouts did not fall."""

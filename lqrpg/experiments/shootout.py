@@ -20,7 +20,7 @@ import pandas as pd
 from lqrpg.checks import SettingError, free_memory, require, warn
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
-from lqrpg.experiments.plants import user_plant, working_gain, working_plant
+from lqrpg.experiments.plants import nearer_start, user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
 from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec
 from lqrpg.experiments.shootout_tables import (
@@ -154,7 +154,7 @@ class Shootout(Experiment):
         return (
             f"step sizes were found by pilot runs; try more samples and excitation (start_samples="
             f"{10 * self.start_samples} excitation={10 * self.excitation:g}), a smaller radius "
-            f"(radius={self.pair_radius / 10:.2g}), or a gain nearer to the optimum (system.K0)"
+            f"(radius={self.pair_radius / 10:.2g}), or {nearer_start(self.system)}"
         )
 
     @cached_property

@@ -123,6 +123,10 @@ class Custom(System):
         """K0, shape (m, n)."""
         return np.array(self.K0, dtype=np.float64)
 
+    def other_gain(self) -> Array:
+        """The first gain that is found where zero is not enough, shape (m, n): the optimum for a heavier Q."""
+        return checks.riccati_gain(self._seen, self.time)
+
 
 def _completed(given: dict[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """All settings as plain numbers and matrices; `labels` are what messages call those that have another name."""

@@ -219,6 +219,8 @@ def looks_like(name: str, vocabulary: Vocabulary) -> list[str]:
     """The keys that a name resembles, the nearest first."""
     if name in _NEVER_ASKED:
         return []
+    if name.startswith("system."):
+        return [key for key in vocabulary.keys if name == f"system.{key}"]
     folded = _folded(name)
     known = {**{key: key for key in vocabulary.keys}, **vocabulary.aliases}
     found = [key for known_name, key in known.items() if _folded(known_name) == folded]

@@ -188,3 +188,11 @@ def test_a_family_says_its_own_name_for_a_plants(line, words, tmp_path):
 def test_a_family_leaves_outputs_out_with_a_note(tmp_path):
     with pytest.warns(SettingWarning, match="left out, as a family of plants has none of them: C, name$"):
         assert family_of(f"{TWO}\nC: [[1, 0]]\nname: rig\n", tmp_path) == family_of(TWO, tmp_path)
+
+
+def test_keys_of_the_command_line_in_a_file_are_asked_about_all_at_once():
+    content = {"system.A": A, "system.B": B, "system.sample_time": 0.0}
+    with pytest.raises(SettingError) as refused:
+        recognised(content, "plant.yaml")
+    assert all(f"{name}: did you mean {name.partition('.')[2]}?" in str(refused.value) for name in content)
+    assert looks_like("system.motor", PLANT) == []
