@@ -91,7 +91,7 @@ REFUSED = {
     "A is words": ({"A": "fast"}, "system.A='fast'"),
     "A holds no number": ({"A": [[0, float("nan")], [2, 0]]}, "finite"),
     "A is a cube": ({"A": [[[1]]]}, "system.A"),
-    "A is too large": ({"A": np.eye(40).tolist(), "B": np.eye(40).tolist()}, "at most 32"),
+    "A is too large": ({"A": np.eye(1001), "B": np.ones(1001)}, "at most 1000"),
     "B has other rows": ({"B": [[1], [0], [0]]}, "2 rows"),
     "B is empty": ({"B": []}, "system.B is missing"),
     "Q has another shape": ({"Q": [[1, 0, 0]]}, "system.Q: expected a 2x2 matrix, not 1x3"),
