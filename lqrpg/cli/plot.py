@@ -25,6 +25,7 @@ from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import FORMATS, USUAL, Look, house_style, save
 from lqrpg.paths import expanded
 from lqrpg.results.atomic import write_atomically
+from lqrpg.results.csv_text import csv_bytes
 from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, Selection, select
 from lqrpg.runner.registry import suggestion
 
@@ -220,5 +221,5 @@ def _kinds(look: Look) -> str:
 def _saved(figure: Figure, folder: Path, name: str, look: Look) -> Path:
     path = save(figure, folder, name, look.formats)[0].with_suffix("")
     if look.data:
-        write_atomically(folder / f"{name}.csv", drawn_data(figure).to_csv(index=False).encode())
+        write_atomically(folder / f"{name}.csv", csv_bytes(drawn_data(figure)))
     return path

@@ -32,19 +32,12 @@ def path_value(path: str) -> str:
 
 
 def with_experiment(words: Sequence[str]) -> list[str]:
-    """The words, the name of an experiment written as `experiment=NAME`.
-
-    Raises
-    ------
-    SettingError
-        If there is more than one name.
-    """
-    names = [word for word in words if re.fullmatch(r"\w[\w,./-]*", word)]
-    if len(names) > 1:
-        raise SettingError(f"{' '.join(names)}: one name at a time; lqrpg reproduce takes several, -m a sweep")
-    if names and any(word.startswith("experiment=") for word in words):
-        raise SettingError(f"{names[0]}: the experiment is given twice; settings are written KEY=VALUE")
-    return [f"experiment={word}" if word in names else word for word in words]
+    """The words; where none names the experiment as `experiment=NAME`, the first one without `=` does."""
+    if any(word.startswith(("experiment=", "+experiment=")) for word in words):
+        return list(words)
+    name = next((word for word in words if re.fullmatch(r"\w[\w,./-]*", word)), None)
+    place = words.index(name) if name is not None else -1
+    return [f"experiment={word}" if number == place else word for number, word in enumerate(words)]
 
 
 def with_plain_paths(overrides: Sequence[str], *, multirun: bool) -> list[str]:

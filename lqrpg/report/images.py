@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lqrpg.figures.drawn_data import drawn_data
 from lqrpg.figures.style import drawn_bytes
+from lqrpg.results.csv_text import csv_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,11 +48,19 @@ def image(figure: Figure) -> Image:
 
 
 def files(figure: Figure, name: str) -> dict[str, str]:
-    """The figure as PDF and its data as CSV, as addresses by the files' names; data that are large are left out."""
-    found = {f"{name}.pdf": _address("application/pdf", drawn_bytes(figure, "pdf"))}
+    """A figure whose layout stands as PDF, and its data as CSV, as addresses by the files' names.
+
+    Data that are very large are left out.
+    """
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    stream = io.BytesIO()
+    canvas: Any = FigureCanvasPdf(figure)
+    canvas.print_pdf(stream, metadata={"CreationDate": None})  # `savefig` draws twice, for the layout
+    found = {f"{name}.pdf": _address("application/pdf", stream.getvalue())}
     data = drawn_data(figure)
     if 0 < len(data) <= _MOST_ROWS:
-        found[f"{name}.csv"] = _address("text/csv", data.to_csv(index=False, float_format="%.9g").encode())
+        found[f"{name}.csv"] = _address("text/csv", csv_bytes(data, digits=9))
     return found
 
 
