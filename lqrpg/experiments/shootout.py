@@ -9,7 +9,8 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
@@ -106,11 +107,18 @@ class Shootout(Experiment):
     }
 
     def __post_init__(self) -> None:
+        self._forget_placeholders()
         super().__post_init__()
         names = known()
         require(set(self.methods) <= set(names), "methods", self.methods, "distinct names from " + ", ".join(names))
         require_descent(self.system)
         self._require_methods()
+
+    def _forget_placeholders(self) -> None:
+        """Large numbers stand in for samples that are to be found; those of methods that take no part stay small."""
+        for name, key, small in zip(_ON_TRAJECTORIES, ("start_samples", "samples_per_policy"), (50, 250), strict=True):
+            if name not in self.methods and getattr(self, key) == self.FINDERS[key][0]:
+                object.__setattr__(self, key, small)
 
     @cached_property
     def present(self) -> list[str]:
@@ -130,13 +138,22 @@ class Shootout(Experiment):
         plant, _, _ = start_of(self.system)  # without cross weight: the costs are the same
         if not (plant.Q.any() and plant.Sigma.any()):
             raise SettingError("system: the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
+        for name in self.methods:
+            with self._naming(name):
+                self._method(name, 1.0)
         for name in self.present:
-            try:
+            with self._naming(name):
                 self._method(name, 1.0).require_fit(plant)
-            except SettingError as error:
-                used = self._spec(name).settings_used
-                raise SettingError(f"{error}, for the method {name}; it is set by {used}") from None
         self._note_short_rollouts()
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Say which method refuses its settings, and by which keys they are set."""
+        try:
+            yield
+        except SettingError as error:
+            used = self._spec(name).settings_used
+            raise SettingError(f"{error}, for the method {name}; it is set by {used}") from None
 
     def _note_short_rollouts(self) -> None:
         """Say so if rollouts end before the slowest mode has decayed."""
