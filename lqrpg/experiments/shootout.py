@@ -48,6 +48,8 @@ from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.system import System
 
+MOST_SAMPLES = 10**6
+"""Of the first model."""
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
@@ -83,7 +85,7 @@ class Shootout(Experiment):
     rollouts: Annotated[int, Range(1, 10**6)]
     length: Annotated[int, Range(1, 10**6)] | None
     radius: Positive | None
-    start_samples: Annotated[int, Range(1, 10**6)]
+    start_samples: Annotated[int, Range(1, MOST_SAMPLES)]
     samples_per_step: Annotated[int, Range(1, 10**6)]
     samples_per_policy: Annotated[int, Range(1, 10**8)]
     excitation: float
@@ -102,7 +104,10 @@ class Shootout(Experiment):
     }
     FINDERS: ClassVar[automatic.Finders] = {
         "excitation": (1.0, lambda settings: settings.found_for(_ON_TRAJECTORIES, sgd_automatic.dither)),
-        "start_samples": (10**6, lambda settings: settings.found_for(_ON_TRAJECTORIES[:1], Shootout.found_samples)),
+        "start_samples": (
+            MOST_SAMPLES,
+            lambda settings: settings.found_for(_ON_TRAJECTORIES[:1], Shootout.found_samples),
+        ),
         "samples_per_policy": (10**8, lambda own: own.found_for(_ON_TRAJECTORIES[1:], sgd_automatic.policy_samples)),
     }
 
@@ -170,7 +175,7 @@ class Shootout(Experiment):
         """What to try where runs diverge: step sizes are found by pilot runs."""
         return (
             f"step sizes were found by pilot runs; try more samples and excitation (start_samples="
-            f"{10 * self.start_samples} excitation={10 * self.excitation:g}), a smaller radius "
+            f"{min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}), a smaller radius "
             f"(radius={self.pair_radius / 10:.2g}), or {nearer_start(self.system)}"
         )
 
