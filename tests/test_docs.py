@@ -206,10 +206,14 @@ def try_command(page: Path, words: list[str]) -> None:
         chosen([word for word in named if word not in {claim.name for claim in claims()}], choices("experiment"))
 
 
+SEARCHING = ("README.md", "docs/plants.md", "docs/running.md", "docs/dr_lqr.md")
+"""Pages with commands on plants for which settings are found."""
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=name, marks=[pytest.mark.slow] if name == "docs/plants.md" else [])
+        pytest.param(page, id=name, marks=[pytest.mark.slow] if name in SEARCHING else [])
         for page, name in zip(PAGES, NAMES, strict=True)
     ],
 )

@@ -143,6 +143,7 @@ def test_the_cart_pole_in_a_file_has_the_optimum_of_the_packages_own(tmp_path):
     assert chosen.error <= 1e-11
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_is_the_derivative_of_the_mean_cost(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, gain, step = settings.family(), settings.initial_gain(), 1e-5

@@ -82,6 +82,7 @@ def test_the_cart_pole_in_a_file_descends_like_the_packages_own(method, tmp_path
     assert np.abs(found[0][-1] - found[0][0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_trial_that_loses_stability_is_frozen_where_it_did(tmp_path):
     settings = family_of(TWO, tmp_path)
     family, steps = settings.family(), np.arange(30)

@@ -101,6 +101,7 @@ def test_both_kinds_agree_across_the_switch(seed, radius, singular):
     assert gaps[0] == pytest.approx(gaps[1], rel=loose)
 
 
+@pytest.mark.slow
 def test_rollouts_of_both_kinds_see_the_same_numbers():
     plant, gain = random_plant(5, 4, 0)
     A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
@@ -114,6 +115,7 @@ def test_rollouts_of_both_kinds_see_the_same_numbers():
     np.testing.assert_allclose(found[3], found[1], rtol=1e-8, atol=1e-9 * np.abs(found[1]).max())
 
 
+@pytest.mark.slow
 def test_finite_rollouts_of_both_kinds_agree():
     plant, gain = random_plant(5, 4, 1)
     B, R, Sigma, K = contiguous(plant.B, plant.R, plant.Sigma, gain)
@@ -126,6 +128,7 @@ def test_finite_rollouts_of_both_kinds_agree():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 2, 33])
 def test_finite_rollouts_of_large_plants_by_recursion_and_by_doubling(length):
     plant, gain = random_plant(12, 3, 2)
@@ -183,6 +186,7 @@ def test_evaluation_of_large_plants():
     assert excess[0] == pytest.approx(discrete.cost(plant, gain) - Optimum(plant).cost, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [NaturalGradient(step_size=1e-3), PolicyIteration()])
 def test_methods_run_on_large_plants(method):
     plant, gain = random_plant(14, 2, 6)
@@ -193,6 +197,7 @@ def test_methods_run_on_large_plants(method):
         np.testing.assert_allclose(found.gain, discrete.optimal_gain(plant), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_continuous_costs_of_both_kinds_agree():
     rng = np.random.default_rng(7)
     plant = Plant(rng.standard_normal((5, 5)) - 3.0 * np.eye(5), np.eye(5, 2), np.eye(5), np.eye(2), np.eye(5))

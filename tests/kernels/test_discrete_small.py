@@ -129,6 +129,7 @@ def test_systems_refuse_settings_that_make_no_sense():
         ThreeState(initial_variance=-1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entries",
     [

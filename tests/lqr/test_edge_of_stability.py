@@ -74,6 +74,7 @@ def assert_decided(found: bool, loop: Array, time: str) -> None:
     assert is_ambiguous(loop, time) or found == is_stable_exactly(loop, time)
 
 
+@pytest.mark.slow
 def test_both_sides_are_told_apart_by_far_most_margins():
     """The band of ambiguity is no way out: it holds under half of the loops, and stable and unstable ones remain."""
     for time in ("discrete", "continuous"):
@@ -83,6 +84,7 @@ def test_both_sides_are_told_apart_by_far_most_margins():
         assert 0.3 < np.mean(stable) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [pytest.param(3, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize(("module", "time"), [(discrete, "discrete"), (continuous, "continuous")])
 def test_by_eigenvalues_and_lyapunovs_theorem(module, time, n):

@@ -195,6 +195,7 @@ def test_every_entry_gives_the_optimum_of_scipy(time, tmp_path):
         assert system.plant().time == time
 
 
+@pytest.mark.slow
 def test_a_first_gain_comes_back_with_the_same_digits_after_conversion():
     gain = [[20.123456789012345, 8.000000000000002]]
     pendulum = load_system(

@@ -72,6 +72,7 @@ def test_steps_one_by_one_give_the_bits_of_many_at_once_and_states_stay(method):
     assert all(state.status is Status.RUNNING for state in states)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_runs_follow_their_seed_and_count_their_samples(method):
     first, again, other = (method.advance(started(method, seed), [5]).state for seed in (1, 1, 2))
@@ -102,6 +103,7 @@ def test_the_natural_gradient_is_the_gradient_times_the_inverse_state_covariance
     np.testing.assert_allclose(moved, -0.1 * expected, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_policy_iteration_never_gets_worse_and_converges_quadratically():
     found = minimise(PolicyIteration(), PLANT, START, steps=8)
     distances = np.linalg.norm(found.gains - optimal_gain(PLANT), axis=(1, 2))

@@ -124,6 +124,7 @@ def test_equal_seeds_give_equal_bits_and_records_do_not_matter(method):
     assert not np.any(first.gain == other.gain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", ["none", "mean"])
 def test_surrogate_has_the_mean_and_the_variance_of_small_perturbations(baseline):
     system, radius, rollouts, length = Boeing747(), 1e-4, 30, 8
