@@ -23,7 +23,7 @@ _REAL = (
     _POINTS,
 )
 _FAR = (
-    setting("surrogate.iterations", 8e6, "the curves cross at some 4e6, where the last third should begin"),
+    setting("surrogate.iterations", 8e6, "the curves cross between 3e6 and 4e6, where the last third should begin"),
     setting("surrogate.runs", 3, _THREE_RUNS),
     _POINTS,
 )
