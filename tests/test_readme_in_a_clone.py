@@ -33,7 +33,8 @@ pytestmark = [
 def pages(language: str = "") -> list[str]:
     """The code blocks of a language on both pages."""
     text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/running.md"))
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block for own, block in blocks if own == language]
 
 
 def lines() -> list[list[str]]:
