@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import usable_cores
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import echo
+from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, warn, warn_lost, warn_outdated
 from lqrpg.cli.selection import SelectedRuns
@@ -97,17 +96,12 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
 def _draw_in_processes(
     draw: Callable[[Batch], dict[str, FigureStatus]], batches: Sequence[Batch]
 ) -> dict[str, FigureStatus]:
-    """Draw each batch of figures in one of several processes; what they say is said as each is done.
-
-    A process that dies is no reason to fail: the figures that are not in the answer are still to be drawn.
-    """
+    """Draw each batch in one of several processes; what they say is said as each is done, and some may be left out."""
     drew: dict[str, FigureStatus] = {}
-    with contextlib.suppress(WorkerLostError):
-        workers = backend("joblib", usable_cores())
-        for found, said, told in workers.map(partial(_capture_output, Path.cwd(), draw), batches):
-            click.echo(told, nl=False, err=True)
-            click.echo(said, nl=False)
-            drew |= found
+    for found, said, told in in_processes(partial(_capture_output, draw), batches):
+        click.echo(told, nl=False, err=True)
+        click.echo(said, nl=False)
+        drew |= found
     return drew
 
 
@@ -143,12 +137,10 @@ def draw_selection(
 
 def figure_folder(out: Path, selection: Selection, spec: FigureSpec, run: FinishedRun, look: Look = USUAL) -> Path:
     """Where a figure of a run goes: beside the papers' figures only if the run is one of full size, drawn as usual."""
-    if out.resolve() == FIGURES.resolve() and not look.is_usual:
-        out = out / OWN_LOOK
-        return out if selection.is_full_size(run, spec.condition) else out / run.name
-    if out.resolve() != FIGURES.resolve() or selection.is_full_size(run, spec.condition):
+    if out.resolve() != FIGURES.resolve():
         return out
-    return out / run.name
+    folder = out if look.is_usual else out / OWN_LOOK
+    return folder if selection.is_full_size(run, spec.condition) else folder / run.name
 
 
 def _chosen(wanted: Sequence[str]) -> list[FigureSpec]:
@@ -181,14 +173,11 @@ def _batches(specs: Sequence[FigureSpec], results: Path) -> list[Batch]:
 
 
 def _capture_output(
-    folder: Path, draw: Callable[[Batch], dict[str, FigureStatus]], batch: Batch
+    draw: Callable[[Batch], dict[str, FigureStatus]], batch: Batch
 ) -> tuple[dict[str, FigureStatus], str, str]:
-    """What became of figures, and what was printed meanwhile on standard output and on standard error.
-
-    Processes that have served before may be in another folder than the one that paths are under.
-    """
+    """What became of figures, and what was printed meanwhile on standard output and on standard error."""
     said, told = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
         return draw(batch), said.getvalue(), told.getvalue()
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import yaml
-
-from lqrpg.backends.base import WorkerLostError
-from lqrpg.backends.choice import backend
 from lqrpg.backends.cores import usable_cores
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
 from lqrpg.cli.compose import composer
 from lqrpg.cli.console import echo
+from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, command_of
@@ -28,7 +24,7 @@ from lqrpg.cli.verdicts import accepted_text, measured_text
 from lqrpg.cli.verify import check
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
-from lqrpg.plugins import choices, config_text
+from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
 from lqrpg.report.images import Image, files, image
 from lqrpg.report.page import page
@@ -98,7 +94,7 @@ def _choices() -> dict[str, str]:
     """The YAML file of every experiment, by its name; a variant file of an experiment adds none."""
     found: dict[str, str] = {}
     for choice in choices("experiment"):
-        name = str(yaml.safe_load(config_text("experiment", choice)).get("name", choice))
+        name = str(config_content("experiment", choice).get("name", choice))
         if name not in found or name == choice:
             found[name] = choice
     return found
@@ -135,18 +131,17 @@ def _all_figures(entries: Sequence[_Entry]) -> dict[str, _Drew]:
     drew: dict[str, _Drew] = {}
     if usable_cores() > 1 and len(waiting) > 1:
         waiting.sort(key=lambda entry: -sum(spec.experiment == entry.name for spec in figures().values()))
-        with contextlib.suppress(WorkerLostError):
-            for found in backend("joblib", usable_cores()).map(partial(_figures_of, Path.cwd()), waiting):
-                drew |= found
+        for found in in_processes(_figures_of, waiting):
+            drew |= found
     for entry in waiting:
         if any(spec.experiment == entry.name and spec.name not in drew for spec in figures().values()):
-            drew |= _figures_of(Path.cwd(), entry)
+            drew |= _figures_of(entry)
     return drew
 
 
-def _figures_of(folder: Path, entry: _Entry) -> dict[str, _Drew]:
-    """The figures of one experiment by name; processes that have served before may be in another folder."""
-    with contextlib.chdir(folder), house_style():
+def _figures_of(entry: _Entry) -> dict[str, _Drew]:
+    """The figures of one experiment by name."""
+    with house_style():
         return {spec.name: _drew(spec, entry) for spec in figures().values() if spec.experiment == entry.name}
 
 
