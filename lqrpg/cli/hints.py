@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lqrpg.results.lookup import FULL_SCALE
 from lqrpg.runner.settings import Job
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ TABLES = ("methods", "summary", "gains")
 """What an experiment that compares methods has."""
 PROGRESS = 0.5
 """Relative gap above which a method has hardly moved."""
-_LARGEST = "paper"
 
 
 def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str]) -> list[str]:
@@ -67,8 +67,8 @@ def _nearer_start(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
 
 def _longer(job: Job, key: str) -> str:
     """A run of more samples or steps, by a larger scale if there is one."""
-    if job.scale != _LARGEST:
-        return f"scale={_LARGEST}: this run is a small one"
+    if job.scale != FULL_SCALE:
+        return f"scale={FULL_SCALE}: this run is a small one"
     return f"iterations.{key}={10 * int(job.settings['iterations'][key])}: the run is short for this plant"
 
 

@@ -13,11 +13,11 @@ from lqrpg.cli.console import echo, os_reason
 from lqrpg.cli.outcome import report_gains
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.ranks import launched_as_typed
+from lqrpg.cli.selection import run_options
+from lqrpg.results.lookup import FULL_SCALE
 from lqrpg.results.provenance import command
 from lqrpg.results.run_directory import BusyError
 from lqrpg.runner.execute import Result, execute_all, run_directory
-
-_FULL = "paper"
 
 
 def run_request(request: Request, *, force: bool) -> int:
@@ -43,11 +43,9 @@ def next_commands(request: Request) -> str:
     from lqrpg.figures.registry import figures
 
     job, name = request.job, request.job.experiment.name
-    options = [] if request.run_name == _FULL else ["--run", request.run_name]
-    if job.runner.results_dir != "results":
-        options += ["--results", job.runner.results_dir]
+    options = run_options(request.run_name, job.runner.results_dir)
     verbs = ["plot"] if any(figure.experiment == name for figure in figures().values()) else []
-    judged = job.scale == _FULL and any(claim.experiment == name for claim in claims())
+    judged = job.scale == FULL_SCALE and any(claim.experiment == name for claim in claims())
     verbs += ["verify"] if judged else ["export"]
     return "; ".join(shlex.join(["lqrpg", verb, name, *options]) for verb in verbs)
 

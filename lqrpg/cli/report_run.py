@@ -14,9 +14,8 @@ from lqrpg.cli.compose import request
 from lqrpg.cli.listing import state
 from lqrpg.plugins import choices, config_text
 from lqrpg.report.parameters import Note, Parameter, notes, parameters
-from lqrpg.results.lookup import FinishedRun
+from lqrpg.results.lookup import FULL_SCALE, FinishedRun
 
-_FULL = "paper"
 _STATES = {
     "damaged": "A table of this run is damaged or missing; its command computes it again.",
     "incomplete": "Some trials have no result; its command tries them again.",
@@ -49,9 +48,9 @@ def warnings_of(run: FinishedRun) -> list[str]:
     """What a reader should know before trusting a run."""
     found = [_STATES[_state(run)]] if _state(run) in _STATES else []
     scale = str(run.provenance.get("scale"))
-    if scale != _FULL:
+    if scale != FULL_SCALE:
         found.append(
-            f"This run has the sizes of scale={scale}. Claims that need those of scale={_FULL} are not tested."
+            f"This run has the sizes of scale={scale}. Claims that need those of scale={FULL_SCALE} are not tested."
         )
     return found
 
@@ -70,7 +69,7 @@ def parameters_of(run: FinishedRun, choice: str, text: str) -> list[Parameter]:
     kind = str(system.get("kind")) if isinstance(system, Mapping) else None
     comments = notes(text, plant=kind) | _system_notes(system)
     own = _settings(choice, str(run.provenance.get("scale")))
-    return parameters(settings, comments, own, _settings(choice, _FULL))
+    return parameters(settings, comments, own, _settings(choice, FULL_SCALE))
 
 
 def _system_notes(system: Any) -> dict[str, Note]:

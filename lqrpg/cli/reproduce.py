@@ -19,16 +19,14 @@ from lqrpg.cli.ranks import serves_another
 from lqrpg.cli.run import require_runnable
 from lqrpg.cli.run_tables import run_beside
 from lqrpg.cli.saved import command_of
-from lqrpg.cli.selection import chosen
+from lqrpg.cli.selection import chosen, run_options
 from lqrpg.cli.verify import Judged, judge
 from lqrpg.cli.words import with_plain_paths
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.plugins import choices
-from lqrpg.results.lookup import FinishedRun, MissingRunError, Selection, select
+from lqrpg.results.lookup import FULL_SCALE, FinishedRun, MissingRunError, Selection, select
 from lqrpg.runner.execute import Result
 from lqrpg.runner.settings import Job
-
-_PAPER = "paper"
 
 
 @dataclass(frozen=True)
@@ -149,17 +147,16 @@ def _told(job: Job, rows: Sequence[Row], seconds: float, out: Path) -> Iterator[
     yield from _told_of_claims(job, [claim for row in rows for claim in row.claims])
     yield from _not_computed(rows)
     names = {row.run.name for row in rows if row.run}
-    apart = names and names != {_PAPER} and out.resolve() == FIGURES.resolve()
+    apart = names and names != {FULL_SCALE} and out.resolve() == FIGURES.resolve()
     yield f"figures: {out / next(iter(names)) if apart and len(names) == 1 else out}{'/' * (out == FIGURES)}"
-    option = f" --run {next(iter(names))}" if len(names) == 1 and names != {_PAPER} else ""
-    option += "" if job.runner.results_dir == "results" else f" --results {shlex.quote(job.runner.results_dir)}"
-    yield f"next: lqrpg verify{option}; lqrpg report{option}"
+    options = run_options(next(iter(names)) if len(names) == 1 else FULL_SCALE, job.runner.results_dir)
+    yield "next: " + "; ".join(shlex.join(["lqrpg", verb, *options]) for verb in ("verify", "report"))
 
 
 def _told_of_claims(job: Job, claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Totals, and the names of the claims that failed; a run of another scale is too small for most claims."""
-    if job.scale != _PAPER:
-        yield f"claims: stated for scale={_PAPER}, and not judged here at scale={job.scale}"
+    if job.scale != FULL_SCALE:
+        yield f"claims: stated for scale={FULL_SCALE}, and not judged here at scale={job.scale}"
         return
     outcomes = [claim["verdict"].outcome for claim in claims]
     counted = [f"{outcomes.count(kind)} {kind.value}" for kind in Outcome if kind in outcomes]

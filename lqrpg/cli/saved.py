@@ -12,11 +12,10 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.console import echo
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.identity import sources_of
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
+from lqrpg.results.lookup import FULL_SCALE, EmptyTableError, FinishedRun, MissingRunError
 
 MISSING_TABLES = 3
 """Exit code where tables are missing, or damaged."""
-_FULL = "paper"
 
 
 def warn(line: str) -> None:
@@ -57,7 +56,7 @@ def command_of(run: FinishedRun) -> str:
     if run.name != record.get("scale") and isinstance(typed, list) and typed[:2] == ["lqrpg", "run"]:
         return shlex.join(str(word) for word in typed if word != "--force")
     words = ["lqrpg", "run", f"experiment={record['experiment']}"]
-    words += [f"scale={run.name}"] if run.name == record.get("scale") != _FULL else []
+    words += [f"scale={run.name}"] if run.name == record.get("scale") != FULL_SCALE else []
     words += [f"results_dir={results}"] if results != Path("results") else []
     return shlex.join(words)
 

@@ -10,7 +10,7 @@ from lqrpg.claims.papers import paper_of, papers
 from lqrpg.cli.console import echo
 from lqrpg.cli.saved import warn, warn_lost, warn_no_folder, warn_outdated
 from lqrpg.figures.registry import figures
-from lqrpg.results.lookup import FinishedRun, Selection, Warn, no_run, select
+from lqrpg.results.lookup import FULL_SCALE, FinishedRun, Selection, Warn, no_run, select
 from lqrpg.runner.registry import suggestion
 
 
@@ -36,6 +36,12 @@ def chosen(words: Sequence[str], known: Sequence[str], others: Iterable[str] = (
             raise SettingError(f"unknown {what} {word!r}: {suggestion(word, [*known, *papers(), *others])}")
         named |= found
     return [name for name in known if name in named or not words]
+
+
+def run_options(name: str, results: str) -> list[str]:
+    """The options that name a run and the folder of all results to commands; none for those that they take anyway."""
+    options = [] if name == FULL_SCALE else ["--run", name]
+    return options if results == "results" else [*options, "--results", results]
 
 
 class SelectedRuns:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 Condition = Mapping[str, Sequence[str]]
 """Values that settings of a run may have, the preferred one first."""
-_SCALES = ("smoke", "small", "paper")
+SCALES = ("smoke", "small", "paper")
+"""Those of the package's experiments, from small to large."""
+FULL_SCALE = SCALES[-1]
+"""The papers' sizes, for which their claims are stated."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,7 @@ class Selection:
 
 def _scales(experiment: str) -> list[str]:
     """The scales of an experiment from small to large, as its YAML file lists them."""
-    return [str(scale) for scale in config_content("experiment", experiment).get("scales") or _SCALES]
+    return [str(scale) for scale in config_content("experiment", experiment).get("scales") or SCALES]
 
 
 class EmptyTableError(LookupError):
