@@ -13,13 +13,12 @@ from lqrpg.cli.console import echo, plain
 from lqrpg.results.atomic import DamagedFileError
 from lqrpg.results.comparison import (
     TIMINGS,
-    Differing,
     TableDifference,
     differing_settings,
     differing_tables,
     differing_versions,
 )
-from lqrpg.results.lookup import FinishedRun, open_run
+from lqrpg.results.lookup import Differing, FinishedRun, open_run
 
 
 def compare(path_a: Path, path_b: Path, figures: Path | None) -> int:

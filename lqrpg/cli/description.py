@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from lqrpg.cli.console import plain, text_width
-from lqrpg.cli.listing import content_of, differences, figures_of, state_of_files
+from lqrpg.cli.listing import content_of, differences, figures_of, methods_of, state_of_files
 from lqrpg.plugins import config_text
 from lqrpg.ranges import options, types_of, words
 from lqrpg.report.parameters import about, notes
 from lqrpg.results.columns import meaning
 from lqrpg.results.lookup import FinishedRun
-from lqrpg.runner.registry import experiment_class, methods_declared, system_class
+from lqrpg.runner.registry import experiment_class, system_class
 
 
 def describe(choice: str, runs: Sequence[FinishedRun]) -> Iterator[str]:
@@ -25,8 +25,8 @@ def describe(choice: str, runs: Sequence[FinishedRun]) -> Iterator[str]:
     kind = experiment_class(content["name"])
     yield from _wrapped(click.style(choice, bold=True), about(config_text("experiment", choice)))
     yield from _titled("Run", _scales(choice, content))
-    if "methods" in content:
-        yield from _titled("Methods", [", ".join(dict.fromkeys([*content["methods"], *methods_declared()]))])
+    if methods := methods_of(choice):
+        yield from _titled("Methods", [", ".join(methods)])
     yield from _titled("Figures (lqrpg plot NAME)", [f"{each.name}: {each.shows}" for each in figures_of(choice)])
     yield from _titled("Runs, newest first", [_run(run) for run in runs] or ["none yet"])
     yield from _titled("Keys (KEY=VALUE)", _keys(choice, content, kind))

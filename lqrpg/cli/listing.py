@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lqrpg.cli.saved import is_outdated, warn, warn_no_folder
 from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.parameters import about
-from lqrpg.results.lookup import FinishedRun, finished_runs
+from lqrpg.results.lookup import ABSENT, FinishedRun, differing, finished_runs
 from lqrpg.results.run_directory import damaged_tables
 from lqrpg.runner.registry import methods_declared, suggestion
 
@@ -56,7 +56,7 @@ def _entry(name: str, results: Path) -> dict[str, Any]:
         "experiment": name,
         "command": f"lqrpg run experiment={name}",
         "figures": {figure.name: figure.shows for figure in figures_of(name)},
-        "methods": list(dict.fromkeys([*content["methods"], *methods_declared()])) if "methods" in content else [],
+        "methods": methods_of(name),
         "scales": {scale: sizes["expected"] for scale, sizes in content["scales"].items()},
         "results": [_run(run) for run in _runs_of(name, results)],
     }
@@ -72,6 +72,12 @@ def figures_of(choice: str) -> list[FigureSpec]:
     """The figures of an experiment, those of its paper first."""
     own = [figure for figure in figures().values() if figure.experiment == content_of(choice)["name"]]
     return sorted(own, key=lambda figure: (figure.shows.startswith("beyond"), figure.name))
+
+
+def methods_of(choice: str) -> list[str]:
+    """The methods that an experiment compares, or could: its own, then those of other packages."""
+    content = content_of(choice)
+    return list(dict.fromkeys([*content["methods"], *methods_declared()])) if "methods" in content else []
 
 
 def _runs_of(choice: str, results: Path) -> list[FinishedRun]:
@@ -128,8 +134,8 @@ def differences(run: FinishedRun) -> str:
         None,
     )
     if default is not None:
-        settings, usual = flat(run.provenance["settings"]), flat(default.provenance["settings"])
-        found = [f"{key}={value}" for key, value in settings.items() if usual.get(key) != value]
+        changed = differing(run.provenance["settings"], default.provenance["settings"])
+        found = [f"{key}={value}" for key, (value, _) in changed.items() if value != ABSENT]
         if len(found) <= _FEW:
             return " ".join(found)
     typed = run.provenance.get("argv")
@@ -138,14 +144,6 @@ def differences(run: FinishedRun) -> str:
 
 
 _UNTOLD = ("experiment", "scale", "backend", "chunk", "joblib_backend", "results_dir", "workers")
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return found
 
 
 def _table(names: Sequence[str], results: Path) -> Iterator[str]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lqrpg.results.lookup import FinishedRun
+from lqrpg.results.lookup import Differing, FinishedRun, differing
 
 TIMINGS = frozenset({"runtime", "wall_clock"})
 """Tables of measured times; they differ from run to run and do not decide whether runs are equal."""
 _VERSIONS = ("version", "python", "libraries", "commit", "sources", "machine")
-_ABSENT = "(absent)"
-
-Differing = dict[str, tuple[Any, Any]]
-"""Values of both runs by dotted key."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +48,13 @@ class TableDifference:
 
 def differing_settings(a: FinishedRun, b: FinishedRun) -> Differing:
     """Parameters that differ."""
-    return _differing(a.provenance["settings"], b.provenance["settings"])
+    return differing(a.provenance["settings"], b.provenance["settings"])
 
 
 def differing_versions(a: FinishedRun, b: FinishedRun) -> Differing:
     """Versions, commit, sources and machine, where they differ."""
     one, other = ({key: run.provenance[key] for key in _VERSIONS if key in run.provenance} for run in (a, b))
-    return _differing(one, other)
+    return differing(one, other)
 
 
 def differing_tables(a: FinishedRun, b: FinishedRun) -> list[TableDifference]:
@@ -74,17 +68,6 @@ def differing_tables(a: FinishedRun, b: FinishedRun) -> list[TableDifference]:
     names = sorted({*a.provenance["tables"], *b.provenance["tables"]})
     found = (_table(name, a, b) for name in names)
     return [difference for difference in found if difference.differs]
-
-
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Differing:
-    found: Differing = {}
-    for key in dict.fromkeys([*a, *b]):
-        one, other = a.get(key, _ABSENT), b.get(key, _ABSENT)
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found |= _differing(one, other, f"{prefix}{key}.")
-        elif one != other:
-            found[f"{prefix}{key}"] = one, other
-    return found
 
 
 def _table(name: str, a: FinishedRun, b: FinishedRun) -> TableDifference:

@@ -22,6 +22,9 @@ SCALES = ("smoke", "small", "paper")
 """Those of the package's experiments, from small to large."""
 FULL_SCALE = SCALES[-1]
 """The papers' sizes, for which their claims are stated."""
+Differing = dict[str, tuple[Any, Any]]
+"""Values of both runs by dotted key."""
+ABSENT = "(absent)"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,18 @@ class FinishedRun:
             return read_provenance(self.path) == self.provenance
         except (FileNotFoundError, DamagedFileError):
             return False
+
+
+def differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Differing:
+    """What differs between nested settings, `ABSENT` where only the others have a key."""
+    found: Differing = {}
+    for key in dict.fromkeys([*a, *b]):
+        one, other = a.get(key, ABSENT), b.get(key, ABSENT)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found |= differing(one, other, f"{prefix}{key}.")
+        elif one != other:
+            found[f"{prefix}{key}"] = one, other
+    return found
 
 
 def _silently(line: str) -> None:
