@@ -34,7 +34,7 @@ from lqrpg.cli.data_only import (
     require_plain_hydra,
 )
 from lqrpg.cli.words import paths_explained, quoted
-from lqrpg.plugins import choices, config_folders, config_text
+from lqrpg.plugins import choices, config_content, config_folders
 from lqrpg.runner.registry import suggestion, system_class
 from lqrpg.runner.settings import RUNNER_KEYS, Job, job_from
 from lqrpg.systems.plant_names import meant_by
@@ -338,7 +338,7 @@ def _is_uncertain(kind: str) -> bool:
 
 
 def _keys_of_system(name: str) -> set[str]:
-    return set(yaml.safe_load(config_text("system", name)) or {})
+    return set(config_content("system", name))
 
 
 def _known_keys(config: DictConfig) -> set[str]:

@@ -27,10 +27,10 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     from lqrpg.results.lookup import open_run
 
     run = open_run(folder)
-    gains = run.table(TABLE)
+    tables = {name: run.table(name) for name in job.experiment.TABLES}
+    gains = tables[TABLE]
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost, own = diverged_methods(gains), _is_own(str(job.settings["system"]["kind"]))
-    tables = {name: run.table(name) for name in job.experiment.TABLES}
     what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
     if not lost:
         lines += job.experiment.shortfall(tables)

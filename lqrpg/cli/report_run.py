@@ -7,12 +7,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from lqrpg.checks import SettingError
 from lqrpg.cli.compose import request
 from lqrpg.cli.listing import state
-from lqrpg.plugins import choices, config_text
+from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.parameters import Note, Parameter, notes, parameters
 from lqrpg.results.lookup import FULL_SCALE, FinishedRun
 
@@ -75,9 +73,8 @@ def parameters_of(run: FinishedRun, choice: str, text: str) -> list[Parameter]:
 def _system_notes(system: Any) -> dict[str, Note]:
     kind = system.get("kind") if isinstance(system, Mapping) else None
     for name in choices("system"):
-        text = config_text("system", name)
-        if yaml.safe_load(text).get("kind") == kind:
-            return notes(text, "system.")
+        if config_content("system", name).get("kind") == kind:
+            return notes(config_text("system", name), "system.")
     return {}
 
 
