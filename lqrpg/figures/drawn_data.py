@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
+from matplotlib.patches import Polygon, Rectangle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,7 @@ def drawn_data(figure: Figure) -> pd.DataFrame:
     for number, axis in enumerate(figure.axes, start=1):
         letter = re.match(r"\(([a-z])\)", axis.get_title(loc="left"))
         labels = _labels(figure, axis)
-        own = [*_lines(axis, labels), *_bars(axis, labels)]
+        own = [*_lines(axis, labels), *_bars(axis)]
         rows += [{"panel": letter[1] if letter else str(number), **row} for row in _with_bands(own, axis, labels)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -57,8 +59,6 @@ def _named(legend: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _look(line: Any) -> tuple[Any, ...]:
-    from matplotlib.colors import to_hex
-
     return (to_hex(line.get_color()), str(line.get_linestyle()))
 
 
@@ -69,40 +69,32 @@ def _label(artist: Any, labels: dict[tuple[Any, ...], str]) -> str:
     return labels.get(_look(artist), labels.get(_look(artist)[:1], ""))
 
 
-def _lines(axis: Axes, labels: dict[tuple[Any, ...], str]) -> Iterator[tuple[str, Any, _Rows]]:
-    """Label, colour and points of each line in the coordinates of the data."""
-    from matplotlib.colors import to_hex
-
+def _lines(axis: Axes, labels: dict[tuple[Any, ...], str]) -> Iterator[tuple[str, _Rows]]:
+    """Colour and points of each line in the coordinates of the data."""
     for line in axis.lines:
         x, y = (np.atleast_1d(np.asarray(values, dtype=float)) for values in line.get_data(orig=False))
         if len(x) and line.get_transform().contains_branch(axis.transData):
             label = _label(line, labels)
-            points = [{"label": label, "x": u, "y": v} for u, v in zip(x, y, strict=True)]
-            yield label, to_hex(line.get_color()), points
+            yield to_hex(line.get_color()), [{"label": label, "x": u, "y": v} for u, v in zip(x, y, strict=True)]
 
 
-def _bars(axis: Axes, labels: dict[tuple[Any, ...], str]) -> Iterator[tuple[str, Any, _Rows]]:
-    """Bars and histograms: the middle of each, and its height."""
-    from matplotlib.colors import to_hex
-    from matplotlib.patches import Polygon, Rectangle
-
+def _bars(axis: Axes) -> Iterator[tuple[str, _Rows]]:
+    """Colour and points of bars and histograms: the middle of each, and its height."""
     for patch in axis.patches:
         colour = to_hex(patch.get_facecolor())
         label = str(patch.get_label())
         label = "" if label.startswith("_") else label
         if isinstance(patch, Rectangle):
             middle = patch.get_x() + patch.get_width() / 2
-            yield label, colour, [{"label": label, "x": middle, "y": patch.get_y() + patch.get_height()}]
+            yield colour, [{"label": label, "x": middle, "y": patch.get_y() + patch.get_height()}]
         elif isinstance(patch, Polygon) and label:
-            yield label, colour, [{"label": label, "x": float(x), "y": float(y)} for x, y in patch.get_xy()]
+            yield colour, [{"label": label, "x": float(x), "y": float(y)} for x, y in patch.get_xy()]
 
 
 def _with_bands(
-    drawn: list[tuple[str, Any, _Rows]], axis: Axes, labels: dict[tuple[Any, ...], str]
+    drawn: list[tuple[str, _Rows]], axis: Axes, labels: dict[tuple[Any, ...], str]
 ) -> Iterator[dict[str, Any]]:
     """The points, each with the band that is drawn around it, then bands around none."""
-    from matplotlib.colors import to_hex
-
     for band in axis.collections:
         edges = _edges(band)
         if edges is None:
@@ -112,7 +104,7 @@ def _with_bands(
         faces: Any = band.get_facecolor()
         colour = to_hex(faces[0][:3]) if len(faces) else ""
         known = dict(zip(at, zip(low, high, strict=True), strict=True))
-        lines = [points for _, own, points in drawn if own == colour and {p[across] for p in points} & set(known)]
+        lines = [points for own, points in drawn if own == colour and {p[across] for p in points} & set(known)]
         for point in (point for points in lines for point in points if point[across] in known and "low" not in point):
             point |= {"low": known[point[across]][0], "high": known[point[across]][1], "spread": spread}
         if not lines:
@@ -120,7 +112,7 @@ def _with_bands(
             yield from (
                 {"label": label, across: u, "low": a, "high": b, "spread": spread} for u, (a, b) in known.items()
             )
-    for _, _, points in drawn:
+    for _, points in drawn:
         yield from points
 
 
