@@ -9,6 +9,9 @@ from lqrpg.claims.needs import setting
 from lqrpg.claims.registry import Tables, claim
 from lqrpg.results.parts import part_table
 
+_GOES_ON = "With the printed parameters the descent goes on to a plateau (constant) and below it (varying)."
+_STALLS = "With constant parameters the gap stalls."
+_NONE_DIVERGES = "the paper shows no diverged run, and a diverged run has neither a plateau nor a lower gap"
 _LOWER = "the paper's word 'lower': every run with varying parameters below every run with constant ones"
 _BASELINE = "the mean cost of the other rollouts is subtracted from each cost (leave-one-out baseline), nothing else"
 _SURROGATE = (
@@ -33,10 +36,10 @@ _FAR = (
     "sgd_direct_printed_stable",
     "sgd_direct",
     "P4, Section V, Fig. 6",
-    "With the printed parameters the descent goes on to a plateau (constant) and below it (varying).",
+    _GOES_ON,
     measures="fraction of printed runs, constant and varying, that keep stability to the end",
     accepted=(1.0, 1.0),
-    because="the paper shows no diverged run, and a diverged run has neither a plateau nor a lower gap",
+    because=_NONE_DIVERGES,
     caveat="perturbed gains are sometimes unstable and their costs heavy-tailed; see docs/figure6.md",
     needs=(setting("printed.iterations", 1e5, "the figure's curves go on as far as that"),),
     discrepancy="every run with the printed parameters diverges; docs/figure6.md explains why",
@@ -50,10 +53,10 @@ def printed_stable(tables: Tables) -> float:
     "sgd_direct_baseline_stable",
     "sgd_direct",
     "P4, Section V, Fig. 6",
-    "With the printed parameters the descent goes on to a plateau (constant) and below it (varying).",
+    _GOES_ON,
     measures="fraction of runs with the baseline, constant and varying, real rollouts, that keep stability to the end",
     accepted=(1.0, 1.0),
-    because="the paper shows no diverged run, and a diverged run has neither a plateau nor a lower gap",
+    because=_NONE_DIVERGES,
     change=_BASELINE,
     needs=_REAL,
 )
@@ -66,7 +69,7 @@ def baseline_stable(tables: Tables) -> float:
     "sgd_direct_baseline_stalls",
     "sgd_direct",
     "P4, Section V, Fig. 6",
-    "With constant parameters the gap stalls.",
+    _STALLS,
     measures="mean gap in the last quarter of the iterations over that in the quarter before, constant, real rollouts",
     accepted=(0.7, 2.0),
     because="the fall before, by e in 1.24e5 iterations, gives 0.02, a decay like 1/i 0.71, a plateau 1",
@@ -83,7 +86,7 @@ def baseline_stalls(tables: Tables) -> float:
     "sgd_direct_surrogate_stalls",
     "sgd_direct",
     "P4, Section V, Fig. 6",
-    "With constant parameters the gap stalls.",
+    _STALLS,
     measures="mean gap in the last third of the iterations over that in the third before, constant, surrogate",
     accepted=(0.8, 2.0),
     because="decay as slow as i^-1/2 gives 0.77 or less, a plateau gives 1, and a doubling would be none",

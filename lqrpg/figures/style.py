@@ -46,7 +46,7 @@ class Look:
     Attributes
     ----------
     width : in inches; None for each figure's own.
-    style : a style sheet on top of the house's; see `house_style`.
+    style : a style sheet on top of the package's; see `house_style`.
     formats : of the files.
     data : whether what is drawn is kept as CSV, too.
     """
@@ -58,7 +58,7 @@ class Look:
 
     @property
     def is_usual(self) -> bool:
-        """Whether figures have their own width and the house's style."""
+        """Whether figures have their own width and the package's style."""
         return self.width is None and self.style is None
 
 
@@ -75,12 +75,12 @@ _asked_width: ContextVar[float | None] = ContextVar("asked_width", default=None)
 
 @contextmanager
 def house_style(width: float | None = None, sheet: str | Path | None = None) -> Iterator[None]:
-    """Draw with the house's style, whatever the user's own matplotlib settings are, and without a screen.
+    """Draw with the package's style, whatever the user's own matplotlib settings are, and without a screen.
 
     Parameters
     ----------
     width : of the figures, in inches; unless given each has its own.
-    sheet : a style of matplotlib's, or a file `*.mplstyle`, on top of the house's; `current` for the settings that are
+    sheet : a style of matplotlib's, or a file `*.mplstyle`, on top of it; `current` for the settings that are
         in force.
 
     Raises

@@ -18,6 +18,10 @@ from pyarrow import types
 from lqrpg.results.atomic import LARGEST_FILE, DamagedFileError, read_regular, write_atomically
 
 _METADATA = b"lqrpg"
+_MOST_CELLS = 2**28
+_MOST_BYTES = 8 * _MOST_CELLS
+_TEXT = (types.is_string, types.is_large_string)
+_KINDS = (types.is_floating, types.is_integer, types.is_boolean, *_TEXT)
 
 
 class _Shared(dict[str, Any]):
@@ -25,12 +29,6 @@ class _Shared(dict[str, Any]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
         return self
-
-
-_MOST_CELLS = 2**28
-_MOST_BYTES = 8 * _MOST_CELLS
-_TEXT = (types.is_string, types.is_large_string)
-_KINDS = (types.is_floating, types.is_integer, types.is_boolean, *_TEXT)
 
 
 def write_table(path: Path, table: pd.DataFrame, description: Mapping[str, Any]) -> str:
