@@ -105,7 +105,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lqrpg' has no attribute {name!r}")
     home = _HOME_OF[name]
     if home != "checks":
-        importlib.import_module("lqrpg.checks").require_posix()
+        importlib.import_module("lqrpg.checks").require_system()
     value = getattr(importlib.import_module(f"lqrpg.{home}"), name)
     globals()[name] = value
     return value

@@ -9,11 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 _LONGEST_VALUE = 120
+_LEAST_SPACE = 7e8
+"""Bytes of address space that the libraries take once they are loaded, with two threads of BLAS."""
 _OF_POSIX = {
     "file locks": ("fcntl.flock",),
     "POSIX signals": ("signal.SIGHUP", "signal.SIGKILL", "signal.SIGPIPE", "signal.pthread_sigmask"),
     "POSIX files": ("os.O_CLOEXEC", "os.O_NOFOLLOW", "os.O_NONBLOCK", "os.getuid", "os.statvfs"),
     "Unix sockets": ("socket.AF_UNIX",),
+    "limits of memory": ("resource.getrlimit", "resource.RLIMIT_AS", "resource.RLIM_INFINITY"),
 }
 """What the package uses of the system that Python does not have everywhere."""
 
@@ -49,12 +52,7 @@ def require_memory(key: str, needed: float, purpose: str) -> None:
 
 def free_memory() -> float:
     """Bytes that this process may still take, as far as the system and its limits say; infinite if they do not."""
-    limits = [float("inf")]
-    with suppress(ImportError):  # only POSIX has it
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits += [float(soft)] if soft != resource.RLIM_INFINITY else []
+    limits = [_address_space()]
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         limits += [1024.0 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
@@ -62,6 +60,14 @@ def free_memory() -> float:
         group = Path("/sys/fs/cgroup")
         limits.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
     return min(limits)
+
+
+def _address_space() -> float:
+    """Bytes that the system lets this process address (`ulimit -v`); infinite if there is no limit."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return float("inf") if soft == resource.RLIM_INFINITY else float(soft)
 
 
 def _gigabytes(count: float) -> str:
@@ -80,12 +86,20 @@ def warn(message: str) -> None:
     warnings.warn(message, SettingWarning, stacklevel=level)
 
 
-def require_posix() -> None:
-    """Raise `ImportError`, with one line for the user, where the system lacks something that the package uses."""
+def require_system() -> None:
+    """Raise `ImportError`, with one line for the user, where the system lacks something that the package uses.
+
+    That is also room for its libraries: with too little, OpenBLAS asks for memory for ever while it is loaded.
+    """
     missing = {need: [name for name in names if not _exists(name)] for need, names in _OF_POSIX.items()}
     lacking = [f"{need} ({', '.join(names)})" for need, names in missing.items() if names]
     if lacking:
         raise ImportError(f"this system lacks {' and '.join(lacking)}: use Linux (on Windows: WSL)")
+    if _address_space() < _LEAST_SPACE:
+        raise ImportError(
+            f"memory of this process is limited to {_gigabytes(_address_space())}: its libraries need at least "
+            f"{_gigabytes(_LEAST_SPACE)} (ulimit -v, or the batch system's option)"
+        )
 
 
 def _exists(name: str) -> bool:

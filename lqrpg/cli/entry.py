@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 
-from lqrpg.checks import require_posix
+from lqrpg.checks import require_system
 
 try:
-    require_posix()
+    require_system()
 except ImportError as error:
     print(f"lqrpg: {error}", file=sys.stderr)
     sys.exit(2)

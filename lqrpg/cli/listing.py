@@ -128,11 +128,8 @@ def differences(run: FinishedRun) -> str:
     """
     if run.has_default_settings:
         return ""
-    beside = run.path.with_name(run.scale)
-    default = next(
-        (each for each in finished_runs(beside.parent.parent, run.provenance["experiment"]) if each.path == beside),
-        None,
-    )
+    others = finished_runs(run.path.parent.parent, run.provenance["experiment"])
+    default = next((each for each in others if each.name == run.scale), None)
     if default is not None:
         changed = differing(run.provenance["settings"], default.provenance["settings"])
         found = [f"{key}={value}" for key, (value, _) in changed.items() if value != ABSENT]
