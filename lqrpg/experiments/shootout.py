@@ -22,7 +22,7 @@ from lqrpg.checks import SettingError, free_memory, require, warn
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import nearer_start, user_plant, working_gain, working_plant
-from lqrpg.experiments.sgd_settings import Points, require_descent, start_of
+from lqrpg.experiments.sgd_settings import BASELINES, Points, require_descent, start_of
 from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
@@ -41,7 +41,7 @@ from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.minimise import Optimum, Result, minimise
 from lqrpg.methods.tuning import chosen, pilots, reference_step
-from lqrpg.ranges import Entries, Fraction, Positive, Range
+from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
@@ -85,6 +85,7 @@ class Shootout(Experiment):
     rollouts: Annotated[int, Range(1, 10**6)]
     length: Annotated[int, Range(1, 10**6)] | None
     radius: Positive | None
+    baseline: Annotated[str, OneOf(BASELINES)]
     start_samples: Annotated[int, Range(1, MOST_SAMPLES)]
     samples_per_step: Annotated[int, Range(1, 10**6)]
     samples_per_policy: Annotated[int, Range(1, 10**8)]

@@ -37,7 +37,7 @@ def curves(tables: Tables) -> Figure:
     Methods that are given the model use no samples, so they are on the right only. Methods that are not compiled, as
     those of other packages may be, are not on the right: their times would compare implementations. The level of the
     zeroth-order methods is the noise of their constant step, and the bias of their finite rollouts; for one point also
-    that of smoothing.
+    that of smoothing. From the costs of one point the mean of the other rollouts is subtracted, unless `baseline=none`.
     """
     table, times = tables["curves"], tables["runtime"].set_index("method")
     lost = tables["summary"].set_index("method")["diverged"]

@@ -36,13 +36,14 @@ class OnePointZerothOrder(ZerothOrder):
 
     given: ClassVar[str] = "rollouts"
     label: ClassVar[str] = "one-point zeroth order"
+    settings_used: ClassVar[str] = f"{ZerothOrder.settings_used}, baseline"
 
     baseline: str = "none"
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> OnePointZerothOrder:
-        """With rollouts and the radius of a comparison."""
-        return cls(step_size, settings.point_radius, settings.rollouts, settings.rollout_length)
+        """With rollouts, the radius and the baseline of a comparison."""
+        return cls(step_size, settings.point_radius, settings.rollouts, settings.rollout_length, settings.baseline)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -43,6 +43,8 @@ def tables_of(settings):
         ("targets=[1.5]", r"distinct numbers between 0 and 1"),
         ("radius=-1", r"radius=-1\.0"),
         ("rollouts=7", "rollouts=7: expected an even number: .*for the method two_point"),
+        ("baseline=median", "baseline='median': expected one of none, mean"),
+        ("methods=[one_point] rollouts=1", "rollouts=1: .*for the method one_point; it is set by .*rollouts.*baseline"),
         ("start_samples=5", "start_samples=5: expected at least .*for the method indirect"),
         (
             "samples_per_policy=21",
@@ -57,7 +59,7 @@ def tables_of(settings):
 )
 def test_bad_settings_are_refused_in_one_line(override, message):
     with pytest.raises(SettingError, match=message) as refused:
-        experiment(override)
+        experiment(*override.split(" "))
     assert "\n" not in str(refused.value)
 
 
@@ -67,6 +69,16 @@ def test_all_methods_have_a_name_a_trial_and_a_word_on_what_they_are_given():
     methods = {name: settings._method(name, 1.0) for name in METHODS}
     assert all((method.samples(1) == 0) == (method.given == "the model") for method in methods.values())
     assert len({settings._spec(name).label for name in METHODS}) == len(METHODS)
+
+
+def test_one_point_has_the_baseline_of_the_settings_and_then_learns_faster():
+    assert experiment()._method("one_point", 1.0).baseline == "mean"
+    gaps = {}
+    for baseline in ("none", "mean"):
+        settings = experiment("methods=[one_point]", f"baseline={baseline}", "replicates=8")
+        assert settings._method("one_point", 1.0).baseline == baseline
+        gaps[baseline] = tables_of(settings)["summary"]["median"].iloc[0]
+    assert gaps["mean"] < gaps["none"]
 
 
 def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():
