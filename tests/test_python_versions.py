@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -43,10 +44,15 @@ def version(*numbers: int) -> str:
 
 
 def make(*words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """What `make` would do; nothing is done."""
+    """What `make` would do; nothing is done. No Python is found but those in `path`, if it is given."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     if path:
-        environment["PATH"] = f"{path}:/usr/bin:/bin"
+        (path / "tools").mkdir(exist_ok=True)
+        for tool in ("make", "sed"):
+            link = path / "tools" / tool
+            if not link.exists():
+                link.symlink_to(shutil.which(tool))
+        environment["PATH"] = f"{path}:{path / 'tools'}"
     return subprocess.run(
         ["make", "--dry-run", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
