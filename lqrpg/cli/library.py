@@ -15,15 +15,15 @@ from lqrpg.checks import SettingError, require
 from lqrpg.paths import expanded
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
+
+    from lqrpg.cli.tables import Tables
+    from lqrpg.cli.verified import ClaimOutcomes
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_experiment(
-    name: str, *, scale: str = "paper", force: bool = False, **overrides: Any
-) -> dict[str, pd.DataFrame]:
+def run_experiment(name: str, *, scale: str = "paper", force: bool = False, **overrides: Any) -> Tables:
     """Run an experiment as `lqrpg run` does, and return its tables.
 
     The run is saved as that command saves it: the same call again returns at once, and an interrupted one goes on.
@@ -38,7 +38,7 @@ def run_experiment(
 
     Returns
     -------
-    The tables by name; `attrs` of each holds the settings.
+    The tables by name, a dictionary; `attrs` of each holds the settings. It is shown by a summary of the run.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def run_experiment(
     return load_tables(directory.path)
 
 
-def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
+def load_tables(run_folder: str | Path) -> Tables:
     """The tables of a finished run by name, each checked against its digest; `attrs` holds the run's settings.
 
     Parameters
@@ -85,7 +85,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
 
     Returns
     -------
-    The tables by name.
+    The tables by name, a dictionary that is shown by a summary of the run.
 
     Raises
     ------
@@ -98,6 +98,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     >>> load_tables("results/azopg/paper")["curves"].attrs["settings"]["seed"]  # doctest: +SKIP
     0
     """
+    from lqrpg.cli.tables import Tables
     from lqrpg.results.atomic import DamagedFileError
     from lqrpg.results.lookup import open_run, select
 
@@ -106,7 +107,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     try:
         taken = None if (folder / "provenance.json").exists() else select(folder.absolute().parent, folder.name).run
         run = taken or open_run(folder)
-        return {name: run.table(name) for name in run.provenance["tables"]}
+        return Tables(run)
     except FileNotFoundError:
         raise SettingError(f"run_folder={str(folder)!r}: there is no finished run") from None
     except DamagedFileError as error:
@@ -170,6 +171,40 @@ def figure(
             return drawn(spec, RunTables(selection.meeting(spec.condition)), shown)[0]
     except (EmptyTableError, MissingRunError) as error:
         raise SettingError(f"figure {name!r}: {error}") from None
+
+
+def verify(*names: str, results: str | Path = "results", run: str | None = None) -> ClaimOutcomes:
+    """Check claims on saved tables, as `lqrpg verify` does.
+
+    Parameters
+    ----------
+    *names : claims, experiments, beginnings of their names, or papers such as `P3`; all claims unless given.
+    results : folder of the tables.
+    run : name of the runs; unless given those with default settings of the largest scale.
+
+    Returns
+    -------
+    The outcomes, a sequence with a `table`; in a notebook shown as a table. On a run that is too small for a claim its
+    outcome is `not tested`.
+
+    Raises
+    ------
+    SettingError
+        If a name names nothing.
+
+    Examples
+    --------
+    >>> from lqrpg import verify
+    >>> verify("azopg_speedup", results="results").as_documented  # doctest: +SKIP
+    True
+    >>> verify("azopg_sped_up")
+    Traceback (most recent call last):
+    ...
+    lqrpg.checks.SettingError: unknown experiment, paper or claim 'azopg_sped_up': did you mean 'azopg_speedup'?
+    """
+    from lqrpg.cli.verified import outcomes
+
+    return outcomes(names, expanded(results), run)
 
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
