@@ -11,6 +11,7 @@ The command line is `lqrpg`; these names are for Python and notebooks. They are 
   rollouts and the like that change over the iterations.
 - `minimise` runs one of them, `plot_history` draws what it did.
 - `load_system`, `save_plant`: plants of your own, from files, python-control and scipy.signal.
+- `shootout` runs several methods side by side, one's own among them.
 - `run_experiment`, `load_tables`, `figure`, `verify`: what `lqrpg run`, `lqrpg plot` and `lqrpg verify` do.
 - `SettingError` says in one line what will not do, `SettingWarning` what is unlikely to be meant.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lqrpg.checks import SettingError, SettingWarning
-    from lqrpg.cli.library import figure, load_tables, run_experiment, verify
+    from lqrpg.cli.library import figure, load_tables, run_experiment, shootout, verify
     from lqrpg.lqr.plant import Plant
     from lqrpg.methods.base import Method, State, Status
     from lqrpg.methods.biased_gradient import BiasedGradient
@@ -73,6 +74,7 @@ __all__ = [
     "plot_history",
     "run_experiment",
     "save_plant",
+    "shootout",
     "simulate",
     "solve",
     "verify",
@@ -80,7 +82,7 @@ __all__ = [
 
 _HOMES = {
     "checks": ("SettingError", "SettingWarning"),
-    "cli.library": ("figure", "load_tables", "run_experiment", "verify"),
+    "cli.library": ("figure", "load_tables", "run_experiment", "shootout", "verify"),
     "lqr.plant": ("Plant",),
     "methods.base": ("Method", "State", "Status"),
     "methods.biased_gradient": ("BiasedGradient",),

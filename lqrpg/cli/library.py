@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from lqrpg.paths import expanded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lqrpg.cli.contest import Comparison
     from lqrpg.cli.tables import Tables
     from lqrpg.cli.verified import ClaimOutcomes
 
@@ -61,7 +62,7 @@ def run_experiment(name: str, *, scale: str = "paper", force: bool = False, **ov
     from lqrpg.cli.run import require_runnable
     from lqrpg.runner.execute import Result, execute, run_directory
 
-    words = [*_words({"experiment": name, "scale": scale, **overrides})]
+    words = [*words_of({"experiment": name, "scale": scale, **overrides})]
     (request,) = requests(words, None, multirun=False)
     require_runnable(request, force=force)
     directory = run_directory(request.job, request.run_name)
@@ -164,7 +165,6 @@ def figure(
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
-    require(width is None or 2.0 <= width <= 40.0, "width", width, "a number of inches from 2 to 40")
     selection = select(expanded(results), spec.experiment, run)
     try:
         with house_style(width, style):
@@ -207,7 +207,65 @@ def verify(*names: str, results: str | Path = "results", run: str | None = None)
     return outcomes(names, expanded(results), run)
 
 
-def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def shootout(
+    methods: Sequence[Any],
+    plant: Any,
+    gain: Any = None,
+    *,
+    replicates: int = 20,
+    seed: int = 0,
+    samples: int | Mapping[str, int] = 100_000,
+    initial_covariance: Any = None,
+    results_dir: str | Path | None = None,
+    scale: str = "small",
+    **settings: Any,
+) -> Comparison:
+    """Run methods side by side on one plant from one gain, as the experiment `shootout` does, in this process.
+
+    Parameters
+    ----------
+    methods : objects such as `ExactGradient(step_size=0.1)`, which run as they are; classes such as `IndirectGradient`,
+        or names such as `indirect`, which run with the settings of the experiment, their step size chosen by pilot
+        runs. A class of one's own says by `budget` how a run is paid for: `rollout_samples` or `trajectory_samples` if
+        it uses samples, else `gradient` or `newton`.
+    plant : a `Plant` in discrete time, or anything that `load_system` takes.
+    gain : (m, n) gain K0 of u = -K0 x that stabilises it; that of the system unless given.
+    replicates : runs of each method, each with random numbers of its own.
+    seed : root of all random numbers; equal seeds give equal bits.
+    samples : interactions with the plant in a run of a method that uses them; for each kind its own number by
+        `{"rollouts": 1_000_000, "trajectory": 10_000}`.
+    initial_covariance : (n, n) covariance of the first state of a rollout or trajectory; unless given that of the
+        system, or the Sigma of a `Plant`.
+    results_dir : folder in which the run is kept, for `lqrpg plot`, `export` and `report`; unless given it is not.
+    scale : `smoke`, `small` or `paper`: what the other settings are.
+    **settings : other settings of the experiment, such as `pilots=5`, `targets=[0.1, 0.01]` or
+        `iterations={"gradient": 1000}`.
+
+    Returns
+    -------
+    A `Comparison`: its `tables`, `medians` and `figure("shootout_curves")`; in a notebook it is shown as a table.
+
+    Raises
+    ------
+    SettingError
+        With one line on what is wrong with a method, the plant, the gain or a setting.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import ExactGradient, Plant, PolicyIteration, shootout
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
+    >>> found = shootout([ExactGradient(step_size=0.1), PolicyIteration()], plant, 0.3 * np.eye(3), replicates=2)
+    >>> found.medians["method"].tolist(), bool(found.medians["gap"].max() < 1e-6)
+    (['exact gradient', 'policy iteration'], True)
+    """
+    from lqrpg.cli.contest import compare
+
+    chosen = {"replicates": replicates, "seed": seed, "scale": scale, **settings}
+    return compare(methods, plant, gain, initial_covariance, samples, results_dir, chosen)
+
+
+def words_of(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Settings as words of the command line, groups flattened; a system is its kind and its settings."""
     from lqrpg.cli.data_only import PATH_KEYS
     from lqrpg.cli.words import path_value
@@ -216,9 +274,9 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {name: part for name, part in dataclasses.asdict(value).items() if part is not None}
             yield f"{prefix}{key}={fields.pop('kind')}"
-            yield from _words(fields, f"{prefix}{key}.")
+            yield from words_of(fields, f"{prefix}{key}.")
         elif isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
-            yield from _words(value, f"{prefix}{key}.")
+            yield from words_of(value, f"{prefix}{key}.")
         elif f"{prefix}{key}" in PATH_KEYS and isinstance(value, str | Path):
             yield f"{prefix}{key}={path_value(str(value))}"
         else:

@@ -38,7 +38,7 @@ class Summary:
     title : what it is, in one line.
     facts : labels and texts, one line each.
     headings, rows : a table; none unless given.
-    longest : letters of a text, whose middle is left out beyond; None for all.
+    longest : letters of a fact or of a cell, whose middle is left out beyond; None for all.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Summary:
         """Title, facts and table, a line each."""
         facts = [(self._line(label), self._line(text)) for label, text in self.facts]
         width = max((len(label) for label, _ in facts), default=0)
-        lines = [self._line(self.title), *(f"  {label:<{width}}  {text}".rstrip() for label, text in facts)]
+        lines = [plain(self.title), *(f"  {label:<{width}}  {text}".rstrip() for label, text in facts)]
         table = (self.headings, *self.rows) if self.rows else ()
         cells = [[self._line(cell) for cell in row] for row in table]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -62,7 +62,7 @@ class Summary:
 
     def html(self) -> str:
         """The same as HTML without styles of its own, as tables of pandas have it."""
-        parts = [f"<p><b>{self._cell(self.title)}</b></p>"]
+        parts = [f"<p><b>{html.escape(plain(self.title))}</b></p>"]
         if self.facts:
             cells = [(self._cell(label), self._cell(text)) for label, text in self.facts]
             rows = "".join(f"<tr><th>{label}</th><td>{text}</td></tr>" for label, text in cells)

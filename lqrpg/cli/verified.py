@@ -93,7 +93,7 @@ class ClaimOutcomes(Shown, Sequence[ClaimOutcome]):
 
     @property
     def as_documented(self) -> bool:
-        """Whether all could be checked, and no outcome is another than its claim documents: `lqrpg verify` ends with 0."""
+        """Whether all could be checked, and each outcome is the one that its claim documents, or not tested."""
         return not self.unchecked and all(each.verdict.is_documented for each in self.outcomes)
 
     @property
