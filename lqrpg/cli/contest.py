@@ -158,13 +158,15 @@ class Comparison(Shown):
 
     @property
     def medians(self) -> pd.DataFrame:
-        """A row per method: its name, medians over its runs, and how many were lost.
+        """A row per method, in the order in which they were given: medians over its runs, and how many were lost.
 
         Columns: `method`; `gap`, the last relative gap (f(K) - f*) / (f(K0) - f*), infinite where half of the runs are
         lost; `samples` of the plant, as many as a whole run uses; for each target `samples to TARGET` until the gap is
         there, NaN where half never are; `diverged` and `runs`.
         """
         table = self.tables["methods"][["method", "label"]].merge(self.tables["summary"], on="method")
+        given = self.tables["methods"].attrs["settings"]["methods"]
+        table = table.sort_values("method", key=lambda names: names.map(given.index), ignore_index=True)
         spent = self.tables["curves"].groupby("method")["samples"].max()
         table["samples"] = table["method"].map(spent)
         columns = ["label", "median", "samples"]
