@@ -195,12 +195,12 @@ def verify(*names: str, results: str | Path = "results", run: str | None = None)
     Examples
     --------
     >>> from lqrpg import verify
-    >>> verify("azopg_speedup", results="results").as_documented  # doctest: +SKIP
+    >>> verify("azopg_slowed_speedup", results="results").as_documented  # doctest: +SKIP
     True
-    >>> verify("azopg_sped_up")
+    >>> verify("qsa_mena")
     Traceback (most recent call last):
     ...
-    lqrpg.checks.SettingError: unknown experiment, paper or claim 'azopg_sped_up': did you mean 'azopg_speedup'?
+    lqrpg.checks.SettingError: unknown experiment, paper or claim 'qsa_mena': did you mean 'qsa_mean'?
     """
     from lqrpg.cli.verified import outcomes
 

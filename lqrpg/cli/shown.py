@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lqrpg.methods.base import State
     from lqrpg.methods.minimise import Result
 
+_LONGEST_TITLE = 240
 MOST_ENTRIES = 12
 """Of a matrix that is shown."""
 MOST_STATES = 50
@@ -51,7 +52,7 @@ class Summary:
         """Title, facts and table, a line each."""
         facts = [(self._line(label), self._line(text)) for label, text in self.facts]
         width = max((len(label) for label, _ in facts), default=0)
-        lines = [plain(self.title), *(f"  {label:<{width}}  {text}".rstrip() for label, text in facts)]
+        lines = [self._title, *(f"  {label:<{width}}  {text}".rstrip() for label, text in facts)]
         table = (self.headings, *self.rows) if self.rows else ()
         cells = [[self._line(cell) for cell in row] for row in table]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -62,7 +63,7 @@ class Summary:
 
     def html(self) -> str:
         """The same as HTML without styles of its own, as tables of pandas have it."""
-        parts = [f"<p><b>{html.escape(plain(self.title))}</b></p>"]
+        parts = [f"<p><b>{html.escape(self._title)}</b></p>"]
         if self.facts:
             cells = [(self._cell(label), self._cell(text)) for label, text in self.facts]
             rows = "".join(f"<tr><th>{label}</th><td>{text}</td></tr>" for label, text in cells)
@@ -73,9 +74,14 @@ class Summary:
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
         return f"<div>{''.join(parts)}</div>"
 
+    @property
+    def _title(self) -> str:
+        return plain(shortened(self.title, _LONGEST_TITLE))
+
     def _line(self, text: str) -> str:
-        line = plain(text)
-        return line if self.longest is None else shortened(line, self.longest)
+        if self.longest is None:
+            return plain(text)
+        return shortened(plain(shortened(text, self.longest)), self.longest)  # a stranger's text may be a long one
 
     def _cell(self, text: str) -> str:
         return html.escape(self._line(text))

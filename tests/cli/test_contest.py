@@ -196,6 +196,7 @@ def test_a_comparison_is_shown_by_its_medians(mass):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_where_that_is_asked_for_and_read_like_any_other(mass, tmp_path, lqrpg):
     first = shootout([Halving()], mass, samples=400, results_dir=tmp_path / "results", **SHORT)
     assert first.folder.parent == tmp_path / "results" / "shootout"

@@ -13,7 +13,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from lqrpg import SettingError, figure, load_system, load_tables, run_experiment, save_plant
-from lqrpg.cli import progress
 from lqrpg.cli.compose import requests
 from lqrpg.cli.library import _value, words_of
 from lqrpg.figures.notebook import shown
@@ -109,14 +108,6 @@ def test_a_damaged_table_is_refused(tmp_path):
     next(folder.glob("*.parquet")).write_bytes(b"other")
     with pytest.raises(SettingError, match="is damaged"):
         load_tables(folder)
-
-
-def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
-    monkeypatch.setitem(progress.sys.modules, "ipykernel", None)
-    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: object())
-    assert progress._in_notebook()
-    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: None)
-    assert not progress._in_notebook()
 
 
 def test_a_notebook_shows_figures_as_pictures_and_keeps_its_own_way(monkeypatch):
