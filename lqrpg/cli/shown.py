@@ -102,8 +102,8 @@ class Shown(ABC):
 
 
 def number(value: float) -> str:
-    """A number with three digits."""
-    return f"{value:.3g}"
+    """A number with three digits; a dash for none."""
+    return "-" if np.isnan(value) else f"{value:.3g}"
 
 
 def matrix(value: Array) -> str:
