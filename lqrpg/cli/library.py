@@ -233,7 +233,8 @@ def shootout(
     replicates : runs of each method, each with random numbers of its own.
     seed : root of all random numbers; equal seeds give equal bits.
     samples : interactions with the plant in a run of a method that uses them; for each kind its own number by
-        `{"rollouts": 1_000_000, "trajectory": 10_000}`.
+        `{"rollouts": 1_000_000, "trajectory": 10_000}`. However few they are, a run has 20 iterations of rollouts, or
+        on a trajectory eight iterations and ten times the samples before the first of them.
     initial_covariance : (n, n) covariance of the first state of a rollout or trajectory; unless given that of the
         system, or the Sigma of a `Plant`.
     results_dir : folder in which the run is kept, for `lqrpg plot`, `export` and `report`; unless given it is not.

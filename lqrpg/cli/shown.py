@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lqrpg.lqr.plant import Array
     from lqrpg.methods.base import State
     from lqrpg.methods.minimise import Result
+    from lqrpg.systems.custom import Custom
 
 _LONGEST_TITLE = 240
 MOST_ENTRIES = 12
@@ -46,7 +47,7 @@ class Summary:
     facts: Sequence[tuple[str, str]] = ()
     headings: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
-    longest: int | None = 90
+    longest: int | None = 160
 
     def text(self) -> str:
         """Title, facts and table, a line each."""
@@ -150,9 +151,22 @@ def _gaps(result: Result) -> list[tuple[str, str]]:
     return [("gap (f(K) - f*) / f*", f"{number(first)} at the start, {number(last)} at the end")]
 
 
+def system_summary(system: Custom) -> Summary:
+    """A plant of the user's own as it was given: its size, its time, and its matrices."""
+    n, m = np.shape(system.B)
+    time = "continuous time" if system.sample_time == 0 else f"discrete time, {system.sample_time:g} s between samples"
+    converted = system.convert_to not in (None, system.sample_time)
+    made = [f"sampled every {system.convert_to:g} s" if system.convert_to else "made continuous"] if converted else []
+    keys = ("A", "B", "Q", "R", "S", "noise", "first_state", "K0")
+    facts = [(key, matrix(np.array(getattr(system, key)))) for key in keys]
+    title = ", ".join([f"Plant of {_counted(n, 'state')} and {_counted(m, 'input')} in {time}", *made])
+    return Summary(title, facts)
+
+
 _SHOWN: dict[tuple[str, str], Callable[[Any], Summary]] = {
     ("lqrpg.methods.base", "State"): state_summary,
     ("lqrpg.methods.minimise", "Result"): result_summary,
+    ("lqrpg.systems.custom", "Custom"): system_summary,
 }
 """Classes of numerical modules, whose code is part of the identity of tables: how they are shown is not."""
 

@@ -89,9 +89,21 @@ def test_a_lost_run_says_so():
     assert "inf at the end" in repr(found)
 
 
+def test_a_plant_is_shown_as_it_was_given():
+    pendulum = lqrpg.load_system(([[0, 1], [9.81, -0.1]], [0, 1]), sample_time=0, convert_to=0.05, K0=[20, 8])
+    lines = shown(pendulum).splitlines()
+    assert lines[0] == "Plant of 2 states and 1 input in continuous time, sampled every 0.05 s"
+    assert lines[1].split("  ")[-1] == "[[0, 1], [9.81, -0.1]]"
+    large = lqrpg.load_system(plant_of(30), K0=np.zeros((30, 30)))
+    assert shown(large).startswith("Plant of 30 states and 30 inputs in discrete time, 1 s between samples\n")
+    assert len(repr(large)) < 700
+
+
 def test_matrices():
     assert matrix(np.array([[1.0, -2.34567], [1e-9, np.inf]])) == "[[1, -2.346], [1e-09, inf]]"
     assert matrix(np.ones((4, 4))) == "4 x 4 matrix of Frobenius norm 4"
+    longest = matrix(-1.2345678e-5 * np.ones((3, 4)))
+    assert Summary("", [("gain K", longest)]).text().endswith(longest)
 
 
 def test_objects_are_shown_whichever_public_name_comes_first():
