@@ -134,12 +134,12 @@ class ContestJob(Job):
 
 
 def _told(entrant: Any) -> list[str]:
-    """A method in words, and the text of its class where that is there."""
-    cls = type(entrant) if isinstance(entrant, Method) else entrant
+    """A method's class and settings, and the text of the class where that is there."""
+    cls, settings = (type(entrant), vars(entrant)) if isinstance(entrant, Method) else (entrant, {})
     source = ""
     with suppress(OSError, TypeError):
         source = inspect.getsource(cls)
-    return [repr(entrant), hashlib.sha256(source.encode()).hexdigest()]
+    return [f"{cls.__qualname__} {settings}", hashlib.sha256(source.encode()).hexdigest()]
 
 
 @dataclass(frozen=True, repr=False)
