@@ -9,7 +9,7 @@ READY   := $(VENV)/.ready
 SHORT   := tests/cli/test_run.py tests/test_reference.py tests/test_python_versions.py
 SWEEPS  := tests/test_sweeps.py
 
-.PHONY: figures install test test-slow test-short soak check bench references dist clean
+.PHONY: figures install test test-slow test-short soak check bench references notebooks dist clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -47,6 +47,10 @@ bench: $(READY)
 # What the reference tables of the tests would change to; `make references WRITE=--write` changes them.
 references: $(READY)
 	$(BIN)/python -m tests.reference.renew $(WRITE)
+
+# The notebooks of examples/ executed anew; `make notebooks WRITE=--write` keeps their output.
+notebooks: $(READY)
+	$(BIN)/python -m tests.notebooks $(WRITE)
 
 # The source distribution and the wheel that is built from it, in dist/.
 dist: $(READY)

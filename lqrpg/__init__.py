@@ -11,7 +11,8 @@ The command line is `lqrpg`; these names are for Python and notebooks. They are 
   rollouts and the like that change over the iterations.
 - `minimise` runs one of them, `plot_history` draws what it did.
 - `load_system`, `save_plant`: plants of your own, from files, python-control and scipy.signal.
-- `run_experiment`, `load_tables`, `figure`: what `lqrpg run` and `lqrpg plot` do.
+- `shootout` runs several methods side by side, one's own among them.
+- `run_experiment`, `load_tables`, `figure`, `verify`: what `lqrpg run`, `lqrpg plot` and `lqrpg verify` do.
 - `SettingError` says in one line what will not do, `SettingWarning` what is unlikely to be meant.
 """
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lqrpg.checks import SettingError, SettingWarning
-    from lqrpg.cli.library import figure, load_tables, run_experiment
+    from lqrpg.cli.library import figure, load_tables, run_experiment, shootout, verify
     from lqrpg.lqr.plant import Plant
     from lqrpg.methods.base import Method, State, Status
     from lqrpg.methods.biased_gradient import BiasedGradient
@@ -73,13 +74,15 @@ __all__ = [
     "plot_history",
     "run_experiment",
     "save_plant",
+    "shootout",
     "simulate",
     "solve",
+    "verify",
 ]
 
 _HOMES = {
     "checks": ("SettingError", "SettingWarning"),
-    "cli.library": ("figure", "load_tables", "run_experiment"),
+    "cli.library": ("figure", "load_tables", "run_experiment", "shootout", "verify"),
     "lqr.plant": ("Plant",),
     "methods.base": ("Method", "State", "Status"),
     "methods.biased_gradient": ("BiasedGradient",),
@@ -107,6 +110,8 @@ def __getattr__(name: str) -> Any:
     if home != "checks":
         importlib.import_module("lqrpg.checks").require_system()
     value = getattr(importlib.import_module(f"lqrpg.{home}"), name)
+    if home.startswith(("methods.", "systems.")):
+        importlib.import_module("lqrpg.cli.shown").show_classes()
     globals()[name] = value
     return value
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,16 @@ from lqrpg.checks import SettingError, require
 from lqrpg.paths import expanded
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
+
+    from lqrpg.cli.contest import Comparison
+    from lqrpg.cli.tables import Tables
+    from lqrpg.cli.verified import ClaimOutcomes
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_experiment(
-    name: str, *, scale: str = "paper", force: bool = False, **overrides: Any
-) -> dict[str, pd.DataFrame]:
+def run_experiment(name: str, *, scale: str = "paper", force: bool = False, **overrides: Any) -> Tables:
     """Run an experiment as `lqrpg run` does, and return its tables.
 
     The run is saved as that command saves it: the same call again returns at once, and an interrupted one goes on.
@@ -38,7 +39,7 @@ def run_experiment(
 
     Returns
     -------
-    The tables by name; `attrs` of each holds the settings.
+    The tables by name, a dictionary; `attrs` of each holds the settings. It is shown by a summary of the run.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def run_experiment(
     from lqrpg.cli.run import require_runnable
     from lqrpg.runner.execute import Result, execute, run_directory
 
-    words = [*_words({"experiment": name, "scale": scale, **overrides})]
+    words = [*words_of({"experiment": name, "scale": scale, **overrides})]
     (request,) = requests(words, None, multirun=False)
     require_runnable(request, force=force)
     directory = run_directory(request.job, request.run_name)
@@ -76,7 +77,7 @@ def run_experiment(
     return load_tables(directory.path)
 
 
-def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
+def load_tables(run_folder: str | Path) -> Tables:
     """The tables of a finished run by name, each checked against its digest; `attrs` holds the run's settings.
 
     Parameters
@@ -85,7 +86,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
 
     Returns
     -------
-    The tables by name.
+    The tables by name, a dictionary that is shown by a summary of the run.
 
     Raises
     ------
@@ -98,6 +99,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     >>> load_tables("results/azopg/paper")["curves"].attrs["settings"]["seed"]  # doctest: +SKIP
     0
     """
+    from lqrpg.cli.tables import Tables
     from lqrpg.results.atomic import DamagedFileError
     from lqrpg.results.lookup import open_run, select
 
@@ -106,7 +108,7 @@ def load_tables(run_folder: str | Path) -> dict[str, pd.DataFrame]:
     try:
         taken = None if (folder / "provenance.json").exists() else select(folder.absolute().parent, folder.name).run
         run = taken or open_run(folder)
-        return {name: run.table(name) for name in run.provenance["tables"]}
+        return Tables(run)
     except FileNotFoundError:
         raise SettingError(f"run_folder={str(folder)!r}: there is no finished run") from None
     except DamagedFileError as error:
@@ -163,7 +165,6 @@ def figure(
     if name not in known:
         raise SettingError(f"unknown figure {name!r}: {suggestion(name, known)}")
     spec = known[name]
-    require(width is None or 2.0 <= width <= 40.0, "width", width, "a number of inches from 2 to 40")
     selection = select(expanded(results), spec.experiment, run)
     try:
         with house_style(width, style):
@@ -172,7 +173,100 @@ def figure(
         raise SettingError(f"figure {name!r}: {error}") from None
 
 
-def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def verify(*names: str, results: str | Path = "results", run: str | None = None) -> ClaimOutcomes:
+    """Check claims on saved tables, as `lqrpg verify` does.
+
+    Parameters
+    ----------
+    *names : claims, experiments, beginnings of their names, or papers such as `P3`; all claims unless given.
+    results : folder of the tables.
+    run : name of the runs; unless given those with default settings of the largest scale.
+
+    Returns
+    -------
+    The outcomes, a sequence with a `table`; in a notebook shown as a table. On a run that is too small for a claim its
+    outcome is `not tested`.
+
+    Raises
+    ------
+    SettingError
+        If a name names nothing.
+
+    Examples
+    --------
+    >>> from lqrpg import verify
+    >>> verify("azopg_slowed_speedup", results="results").as_documented  # doctest: +SKIP
+    True
+    >>> verify("qsa_mena")
+    Traceback (most recent call last):
+    ...
+    lqrpg.checks.SettingError: unknown experiment, paper or claim 'qsa_mena': did you mean 'qsa_mean'?
+    """
+    from lqrpg.cli.verified import outcomes
+
+    return outcomes(names, expanded(results), run)
+
+
+def shootout(
+    methods: Sequence[Any],
+    plant: Any,
+    gain: Any = None,
+    *,
+    replicates: int = 20,
+    seed: int = 0,
+    samples: int | Mapping[str, int] = 100_000,
+    initial_covariance: Any = None,
+    results_dir: str | Path | None = None,
+    scale: str = "small",
+    **settings: Any,
+) -> Comparison:
+    """Run methods side by side on one plant from one gain, as the experiment `shootout` does, in this process.
+
+    Parameters
+    ----------
+    methods : objects such as `ExactGradient(step_size=0.1)`, which run as they are; classes such as `IndirectGradient`,
+        or names such as `indirect`, which run with the settings of the experiment, their step size chosen by pilot
+        runs. A class of one's own says by `budget` how a run is paid for: `rollout_samples` or `trajectory_samples` if
+        it uses samples, else `gradient` or `newton`.
+    plant : a `Plant` in discrete time, or anything that `load_system` takes.
+    gain : (m, n) gain K0 of u = -K0 x that stabilises it; that of the system unless given.
+    replicates : runs of each method, each with random numbers of its own.
+    seed : root of all random numbers; equal seeds give equal bits.
+    samples : interactions with the plant in a run of a method that uses them; for each kind its own number by
+        `{"rollouts": 1_000_000, "trajectory": 10_000}`. However few they are, a run has 20 iterations of rollouts, or
+        on a trajectory eight iterations and ten times the samples before the first of them.
+    initial_covariance : (n, n) covariance of the first state of a rollout or trajectory; unless given that of the
+        system, or the Sigma of a `Plant`.
+    results_dir : folder in which the run is kept, for `lqrpg plot`, `export` and `report`; unless given it is not.
+    scale : `smoke`, `small` or `paper`: what the other settings are.
+    **settings : other settings of the experiment, such as `pilots=5`, `targets=[0.1, 0.01]` or
+        `iterations={"gradient": 1000}`.
+
+    Returns
+    -------
+    A `Comparison`: its `tables`, `medians` and `figure("shootout_curves")`; in a notebook it is shown as a table.
+
+    Raises
+    ------
+    SettingError
+        With one line on what is wrong with a method, the plant, the gain or a setting.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import ExactGradient, Plant, PolicyIteration, shootout
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=np.eye(3), sample_time=1)
+    >>> found = shootout([ExactGradient(step_size=0.1), PolicyIteration()], plant, 0.3 * np.eye(3), replicates=2)
+    >>> found.medians["method"].tolist(), bool(found.medians["gap"].max() < 1e-6)
+    (['exact gradient', 'policy iteration'], True)
+    """
+    from lqrpg.cli.contest import compare
+
+    chosen = {"replicates": replicates, "seed": seed, "scale": scale, **settings}
+    return compare(methods, plant, gain, initial_covariance, samples, results_dir, chosen)
+
+
+def words_of(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Settings as words of the command line, groups flattened; a system is its kind and its settings."""
     from lqrpg.cli.data_only import PATH_KEYS
     from lqrpg.cli.words import path_value
@@ -181,9 +275,9 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {name: part for name, part in dataclasses.asdict(value).items() if part is not None}
             yield f"{prefix}{key}={fields.pop('kind')}"
-            yield from _words(fields, f"{prefix}{key}.")
+            yield from words_of(fields, f"{prefix}{key}.")
         elif isinstance(value, Mapping) and value and all(isinstance(part, str) for part in value):
-            yield from _words(value, f"{prefix}{key}.")
+            yield from words_of(value, f"{prefix}{key}.")
         elif f"{prefix}{key}" in PATH_KEYS and isinstance(value, str | Path):
             yield f"{prefix}{key}={path_value(str(value))}"
         else:

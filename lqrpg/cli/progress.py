@@ -1,14 +1,14 @@
-"""Progress of one or several runs: bars with the time left on a terminal, a plain line now and then elsewhere."""
+"""Progress of one or several runs: bars with the time left on a terminal, one line in a notebook, else plain lines."""
 
 from __future__ import annotations
 
-import importlib.util
+import html
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lqrpg.cli.console import echo, plain
 from lqrpg.runner.attempt import Task
@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_UPDATES = 0.2
+"""Of the line in a notebook."""
 
 
 @contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
     """A reporter on standard error, where news and progress go; `title` names all runs together."""
-    with _on_terminal(title) if sys.stderr.isatty() or _in_notebook() else _in_lines(title) as found:
+    if in_notebook():
+        chosen = _in_cell(title)
+    else:
+        chosen = _on_terminal(title) if sys.stderr.isatty() else _in_lines(title)
+    with chosen as found:
         yield found
 
 
-def _in_notebook() -> bool:
-    """Whether this is a Jupyter kernel whose notebook can show a bar; without ipywidgets it shows plain lines."""
-    return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which has no terminal."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def _say(line: str) -> None:
@@ -131,6 +138,39 @@ def _bars() -> Progress:
         TextColumn("{task.fields[left]}", markup=False),
         console=Console(stderr=True),
     )
+
+
+@contextmanager
+def _in_cell(title: str) -> Iterator[Reporter]:
+    """One line of a cell's output, which is replaced as the work goes on; no widgets are needed.
+
+    Its last state, which is what a saved notebook shows, has no times, so that equal runs leave equal notebooks.
+    """
+    from IPython.display import display
+
+    counts, shown = _Counts(), [0.0]
+    handles: list[Any] = []
+
+    def begin(every: Mapping[str, Sequence[Task]], done: Mapping[str, Sequence[Task]]) -> None:
+        counts.begin(every, done)
+        handles.append(display(bundle(), raw=True, display_id=True))  # type: ignore[no-untyped-call]
+
+    def advance(name: str, task: Task) -> None:
+        counts.runs[name].advance(task)
+        whole, now = counts.whole, time.monotonic()
+        if whole.trials == whole.total or now - shown[0] >= _SECONDS_BETWEEN_UPDATES:
+            shown[0] = now
+            handles[-1].update(bundle(), raw=True)
+
+    def bundle() -> dict[str, str]:
+        whole, seconds = counts.whole, counts.seconds_left()
+        is_under_way = seconds is not None and whole.trials < whole.total
+        left = f", about {seconds:.0f} s left" if is_under_way else ""
+        text = f"{title}: {whole.text} trials{left}"
+        bar = f'<progress max="1" value="{whole.share:.3f}"></progress>'
+        return {"text/plain": plain(text), "text/html": f"<div>{bar} {html.escape(plain(text))}</div>"}
+
+    yield Reporter(say=_say, begin=begin, advance=advance)
 
 
 @contextmanager

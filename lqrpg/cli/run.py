@@ -47,7 +47,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
 def require_runnable(request: Request, *, force: bool) -> None:
     """Refuse a job whose results cannot be written or whose clock needs more workers, before anything starts."""
     if force or not is_settled(request.job, run_directory(request.job, request.run_name)):
-        _require_writable(Path(request.job.runner.results_dir))
+        require_writable(Path(request.job.runner.results_dir))
     require_workers(request.job)
 
 
@@ -65,7 +65,7 @@ def settings_text(request: Request) -> str:
     return header + OmegaConf.to_yaml(OmegaConf.create({"scale": job.scale, **runner, **job.settings}))
 
 
-def _require_writable(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
     """Refuse a results folder in which nothing can be made, without making anything."""
     parent = folder
     while not parent.exists() and parent != parent.parent:

@@ -30,7 +30,7 @@ def verify(
     It is 0 where every outcome is the one that its claim documents. A claim that is not tested because the run is too
     small, or the measurement too noisy to decide, is no failure; one without a number on a run that is large enough is.
     """
-    wanted = _wanted(words)
+    wanted = named_claims(words)
     rows: list[dict[str, Any]] = []
     unchecked: dict[str, str] = {}
     runs = SelectedRuns(list(dict.fromkeys(claim.experiment for claim in wanted)), results, run_name, says_from=False)
@@ -57,7 +57,7 @@ def verify(
     return 1 if any(not row["verdict"].is_documented or row["verdict"].outcome in refused for row in rows) else 0
 
 
-def _wanted(words: Sequence[str]) -> list[Claim]:
+def named_claims(words: Sequence[str]) -> list[Claim]:
     """The claims that words name: claims, experiments, their beginnings, or papers; all where there are no words."""
     every = claims()
     named = {claim.name for claim in every} & set(words)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lqrpg.checks import SettingError
+from lqrpg.checks import SettingError, require
 from lqrpg.results.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -86,11 +86,12 @@ def house_style(width: float | None = None, sheet: str | Path | None = None) -> 
     Raises
     ------
     SettingError
-        If there is no such style, or it cannot be read.
+        If the width is no number of inches from 2 to 40, there is no such style, or it cannot be read.
     """
     import matplotlib as mpl
     from matplotlib import style
 
+    require(width is None or 2.0 <= width <= 40.0, "width", width, "a number of inches from 2 to 40")
     token = _asked_width.set(width)
     try:
         with mpl.rc_context():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class FinishedRun:
     """
 
     path: Path
-    provenance: dict[str, Any]
+    provenance: dict[str, Any] = field(repr=False)
 
     @property
     def name(self) -> str:

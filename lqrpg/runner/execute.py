@@ -120,6 +120,32 @@ def execute_all(
     return results
 
 
+def save(job: Job, directory: RunDirectory, rows: Mapping[str, Rows]) -> None:
+    """Keep a run whose trials this process has computed already; what was there before is set aside.
+
+    Parameters
+    ----------
+    job : what was run.
+    directory : where its files go.
+    rows : those of each trial, by its key.
+
+    Raises
+    ------
+    BusyError
+        If another process computes the same run.
+    """
+
+    def silently(line: str) -> None:
+        pass
+
+    with directory.locked():
+        run = _open(job, directory, True, silently)
+        for key, own in rows.items():
+            directory.write_shard(key, own)
+        if run is not None:
+            run.finish(silently)
+
+
 def is_settled(job: Job, directory: RunDirectory) -> bool:
     """Whether nothing at all is to be done for a job, so that its folder may as well be read-only."""
     return directory.is_settled(_config(job))

@@ -13,9 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lqrpg import SettingError, figure, load_system, load_tables, run_experiment, save_plant
-from lqrpg.cli import progress
 from lqrpg.cli.compose import requests
-from lqrpg.cli.library import _value, _words
+from lqrpg.cli.library import _value, words_of
 from lqrpg.figures.notebook import shown
 
 SMALL = {"scale": "smoke", "backend": "serial"}
@@ -41,7 +40,7 @@ def test_the_second_call_computes_nothing_and_force_does(tmp_path, capsys):
     assert "trials" in capsys.readouterr().err
 
 
-def test_groups_lists_and_odd_words_reach_their_keys(tmp_path):
+def test_groups_lists_and_oddwords_of_reach_their_keys(tmp_path):
     tables = run_experiment(
         "azopg", **SMALL, results_dir=tmp_path, system={"masses": 2}, fleets=[1, 2], timeline={"workers": 2}
     )
@@ -111,14 +110,6 @@ def test_a_damaged_table_is_refused(tmp_path):
         load_tables(folder)
 
 
-def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
-    monkeypatch.setitem(progress.sys.modules, "ipykernel", None)
-    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: object())
-    assert progress._in_notebook()
-    monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name: None)
-    assert not progress._in_notebook()
-
-
 def test_a_notebook_shows_figures_as_pictures_and_keeps_its_own_way(monkeypatch):
     class Formatter(dict):
         lookup_by_type = dict.__getitem__
@@ -159,7 +150,7 @@ def test_home_and_variables_are_expanded_in_every_path(tmp_path, monkeypatch, wr
     assert file == tmp_path / "home/r.yaml"
     assert load_system(f"{written}.yaml").K0 == [[0.0, 0.1]]
     words = list(
-        _words({"experiment": "azopg", "system": "custom", "system.file": f"{written}.yaml", "results_dir": written})
+        words_of({"experiment": "azopg", "system": "custom", "system.file": f"{written}.yaml", "results_dir": written})
     )
     [request] = requests(words, None, multirun=False)
     assert request.job.runner.results_dir == str(tmp_path / "home/r")
@@ -174,7 +165,7 @@ def test_home_and_variables_are_expanded_in_every_path(tmp_path, monkeypatch, wr
 def test_any_file_name_is_taken_from_python_as_it_is(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     save_plant(f"{name}.yaml", ([[-1, 0], [0, -2]], [0, 1]), sample_time=0, K0=[0, 0.1])
-    words = _words(
+    words = words_of(
         {"experiment": "azopg", "system": "custom", "system.file": Path(f"{name}.yaml"), "results_dir": name}
     )
     [request] = requests(list(words), None, multirun=False)
