@@ -398,8 +398,8 @@ def write_own_package(page: Path, site: Path) -> None:
 
 @pytest.mark.slow
 def test_the_example_works_as_it_stands(tmp_path):
-    """The files of the architecture's page in the package of one's own that it describes, and its commands."""
-    page = ROOT / "docs" / "architecture.md"
+    """The files of the page on extensions in the package of one's own that it describes, and its commands."""
+    page = ROOT / "docs" / "extending.md"
     write_own_package(page, tmp_path / "site")
     surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
     tried = [words for words in commands(page) if names_an_example(words, page)]
