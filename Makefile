@@ -24,7 +24,7 @@ test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The tests that start processes, build packages, or take long.
-test-slow: $(READY)
+test-slow: $(SPHINX)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 # A few minutes under another Python: `make test-short PYTHON=python3.13 VENV=/tmp/venv`.

@@ -419,6 +419,48 @@ def test_the_example_works_as_it_stands(tmp_path):
     assert len(list((tmp_path / "results" / "shootout").glob("smoke*/methods.parquet"))) == 4
 
 
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_tutorial_goes_as_it_says(tmp_path):
+    """Its files and commands, typed in order in an empty folder, with what the terminal answers."""
+    page = ROOT / "docs" / "tutorial.md"
+    for file, content in example_files(page).items():
+        (tmp_path / file).write_text(content)
+    blocks = [(language, block) for _, language, block in FENCE.findall(text(page)) if language in ("", "text")]
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    surroundings = {**os.environ, "PATH": folders, "PYTHONPATH": str(ROOT)}
+    answers = []
+    for language, block in blocks:
+        if language == "text":  # to the command before
+            if block.startswith("lqrpg: "):
+                assert block.strip() in answers[-1].stderr
+            else:
+                assert numbers(answers[-1].stdout) == pytest.approx(numbers(block), rel=0.01, abs=0.011)
+            continue
+        done = subprocess.run(
+            ["bash", "-c", block],
+            cwd=tmp_path,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, block + done.stdout + done.stderr
+        answers.append(done)
+    assert len(answers) == 6
+    drawn = {file.parent.name + "/" + file.name for file in (tmp_path / "figures").rglob("*.png")}
+    assert {name.partition("/")[2] for name in drawn} == {"shootout_curves.png", "shootout_summary.png"}
+    assert (tmp_path / "report.html").exists()
+    gains = next((tmp_path / "csv" / "shootout").glob("*/gains.csv")).read_text().splitlines()
+    assert gains[1].startswith("exact_gradient,0,1,1,")
+    assert "samples_per_policy=64000" in answers[4].stderr
+
+
 def test_the_speed_of_rollouts_is_stated_alike():
     pages = [ROOT / "docs" / "validation.md", ROOT / "docs" / "azopg.md", ROOT / "lqrpg" / "claims" / "papers.yaml"]
     stated = [re.findall(r"about (\d+) times less than python-control", " ".join(text(page).split())) for page in pages]

@@ -10,14 +10,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from pages import Pages
 from sphinx.cmd.build import main as sphinx
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # also where Python is told to leave a script's folder out
 
 
 def build(target: Path) -> int:
     """Write the site below a folder, `source/` and `html/`, and return the exit code."""
+    from pages import Pages
+
     source, html = target / "source", target / "html"
     for folder in (source, html):
         shutil.rmtree(folder, ignore_errors=True)

@@ -28,9 +28,9 @@ def mathml(formula: str, *, block: bool) -> str:
 
 
 def parts(formula: str) -> list[str]:
-    r"""The equations of a line, which stand apart by `\qquad` or a new row, so that they may stand below one another."""
+    r"""The equations of a line, apart by `\qquad` or a new row, so that they may stand below one another."""
     found, depth = [""], 0
-    for token in re.findall(r"\\begin|\\end|\\left|\\right|\\qquad|\\[A-Za-z]+|\\.|[^\\]", formula, re.DOTALL):
+    for token in re.findall(r"\\[A-Za-z]+|\\.|[^\\]", formula, re.DOTALL):
         depth += (token in OPENING) - (token in CLOSING)
         if depth == 0 and token in (r"\qquad", r"\\"):
             found.append("")
