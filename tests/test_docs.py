@@ -424,7 +424,7 @@ def numbers(text: str) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3000)
 def test_the_tutorial_goes_as_it_says(tmp_path):
     """Its files and commands, typed in order in an empty folder, with what the terminal answers."""
     page = ROOT / "docs" / "tutorial.md"
@@ -447,7 +447,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
             env=surroundings,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == 0, block + done.stdout + done.stderr

@@ -37,10 +37,8 @@ def test_the_start_page_leads_to_every_page(pages):
 
 
 def test_every_experiment_has_its_columns_figures_and_claims_on_one_page(pages):
-    text = "\n".join(pages.texts.values())
-    marks = [
-        (kind, name) for kind, names in re.findall(r"<!-- site: (\w+)((?: \w+)+) -->", text) for name in names.split()
-    ]
+    found = [mark for text in pages.texts.values() for mark in module("pages").MARK.finditer(text)]
+    marks = [(mark[1], name) for mark in found for name in mark[2].split()]
     experiments = choices("experiment", own=True)
     wanted = [("columns", name) for name in experiments] + [("figures", name) for name in experiments]
     wanted += [("claims", name) for name in {claim.experiment for claim in claims()}]

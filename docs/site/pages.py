@@ -29,7 +29,8 @@ from lqrpg.results.columns import meaning
 from lqrpg.runner.registry import experiment_class
 
 FENCE = re.compile(r"^( *)(```+|:::+).*?^\1\2$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE_LINK = re.compile(r"\[[\w/]+\.md\](?=\(/(\w+\.md))")
 MARK = re.compile(r"^<!-- site: (\w+)((?: \w+)*) -->$", re.MULTILINE)
 NAMED = re.compile(r"^\| `[^|]+\|", re.MULTILINE)
 CODE = re.compile(r"`(\w+)`")
@@ -68,14 +69,19 @@ class Pages:
 
     def text(self, page: Path, target: Path) -> str:
         """A page as Sphinx reads it."""
-        linked = outside_fences(self.texts[page], lambda part: LINK.sub(lambda m: self.link(m, page, target), part))
+        linked = outside_fences(self.texts[page], lambda part: self.linked(part, page, target))
         if page.name == "api.md":
             linked = NAMED.sub(lambda row: CODE.sub(name_link, row[0]), linked)
         return MARK.sub(lambda mark: self.generated(mark[1], mark[2].split(), target), linked)
 
+    def linked(self, part: str, page: Path, target: Path) -> str:
+        """A part of a page with the site's links; one that shows a file's name shows the page's title."""
+        addressed = LINK.sub(lambda found: self.link(found, page, target), part)
+        return FILE_LINK.sub(lambda found: f"[{self.titles.get(found[1], found[1])}]", addressed)
+
     def link(self, found: re.Match[str], page: Path, target: Path) -> str:
         """A link of a page as one of the site; files that are no pages are copied."""
-        address, _, anchor = found[2].partition("#")
+        address, _, anchor = found[1].partition("#")
         if "://" in address or not address:
             return found[0]
         file = Path(os.path.normpath(page.parent / address))
@@ -101,13 +107,26 @@ class Pages:
         parts = {"columns": columns, "claims": self.claims, "figures": lambda name: self.figures(name, target)}[kind]
         return "\n".join(line for name in experiments for line in parts(name))
 
+    @cached_property
+    def lists(self) -> dict[str, dict[str, str]]:
+        """The lists of links on the start page by their headings: the title of each page by its name."""
+        docs = self.root / "docs"
+        parts = re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", self.texts[docs / "index.md"], re.MULTILINE | re.DOTALL)
+        links = {heading: re.findall(r"^- \[(.*?)\]\((.*?)\)", part, re.MULTILINE) for heading, part in parts}
+        return {
+            heading: {self.names[Path(os.path.normpath(docs / address))]: title for title, address in own}
+            for heading, own in links.items()
+        }
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The title of each page by its name, as the start page has it."""
+        return {name: title for own in self.lists.values() for name, title in own.items()}
+
     def contents(self) -> Iterator[str]:
-        """The table of contents of the site: the lists of links on the start page, by their headings."""
-        start = self.texts[self.root / "docs" / "index.md"]
-        for heading, part in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", start, re.MULTILINE | re.DOTALL):
-            linked = re.findall(r"^- \[(.*?)\]\((.*?)\)", part, re.MULTILINE)
-            pages = ((title, Path(os.path.normpath(self.root / "docs" / address))) for title, address in linked)
-            yield from toctree(heading, [f"{title} <{self.names[page]}>" for title, page in pages])
+        """The table of contents of the site."""
+        for heading, own in self.lists.items():
+            yield from toctree(heading, [f"{title} <{name}>" for name, title in own.items()])
 
     @cached_property
     def judged(self) -> dict[str, dict[str, Any]]:
@@ -193,8 +212,9 @@ def plain(text: str) -> str:
 
 
 def own_figures(experiment: str) -> list[FigureSpec]:
-    """The figures of an experiment, by name."""
-    return [spec for spec in figures().values() if spec.experiment == experiment]
+    """The figures of an experiment, those of its paper first."""
+    found = [spec for spec in figures().values() if spec.experiment == experiment]
+    return sorted(found, key=lambda spec: not re.match(r"P\d", spec.shows))
 
 
 def columns(experiment: str) -> Iterator[str]:
@@ -205,7 +225,7 @@ def columns(experiment: str) -> Iterator[str]:
 
 def column_rows(experiment: str) -> Iterator[str]:
     """The same as rows of one table of HTML."""
-    yield '<div class="table-wrapper docutils container"><table class="docutils align-default">'
+    yield '<div class="table-wrapper docutils container"><table class="docutils align-default columns">'
     yield "<thead><tr><th>column</th><th>what it holds</th></tr></thead>"
     for table, names in experiment_class(experiment).TABLES.items():
         yield f'<tbody><tr><th colspan="2"><code>{experiment}/{table}</code></th></tr>'
