@@ -137,6 +137,7 @@ class Pages:
 
     def claims(self, experiment: str) -> Iterator[str]:
         """The claims on an experiment: what each says, what was measured, what is accepted and why."""
+        yield from ["", f"### Claims on `{experiment}`"]
         yield from raw(claim_entries([claim for claim in claims() if claim.experiment == experiment], self.judged))
 
     @cached_property
