@@ -204,8 +204,11 @@ def verify(*names: str, results: str | Path = "results", run: str | None = None)
 
     Examples
     --------
-    >>> from lqrpg import verify
-    >>> verify("azopg_slowed_speedup", results="results").as_documented  # doctest: +SKIP
+    >>> import tempfile
+    >>> from lqrpg import run_experiment, verify
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment("qsa_monte_carlo", scale="smoke", backend="serial", results_dir=folder)
+    ...     verify("qsa_monte_carlo", results=folder).as_documented
     True
     >>> verify("qsa_mena")
     Traceback (most recent call last):
