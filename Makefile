@@ -3,13 +3,14 @@ PYTHON  := python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+SPHINX  := $(VENV)/.sphinx
 
 # What .ci/run tries under every other Python: the command line, each experiment at its smallest scale against the
 # reference tables, and sweeps with each launcher.
 SHORT   := tests/cli/test_run.py tests/test_reference.py tests/test_python_versions.py
 SWEEPS  := tests/test_sweeps.py
 
-.PHONY: figures install test test-slow test-short soak check bench references notebooks dist clean
+.PHONY: figures install test test-slow test-short soak check docs bench references notebooks dist clean
 
 # Recompute every experiment at the papers' sizes, draw all figures, check all claims.
 figures: $(READY)
@@ -23,7 +24,7 @@ test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The tests that start processes, build packages, or take long.
-test-slow: $(READY)
+test-slow: $(SPHINX)
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 # A few minutes under another Python: `make test-short PYTHON=python3.13 VENV=/tmp/venv`.
@@ -39,6 +40,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site, build/docs/html/index.html; a warning is an error.
+docs: $(SPHINX)
+	$(BIN)/python docs/site/build.py build/docs
 
 # Benchmark tables, peers side by side in one run.
 bench: $(READY)
@@ -80,6 +85,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,mpi,dask]"
 	@touch $(READY)
+
+# What builds the site: only `make docs` needs it.
+$(SPHINX): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[docs]"
+	@touch $(SPHINX)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -22,7 +22,17 @@ _OF_POSIX = {
 
 
 class SettingError(ValueError):
-    """A setting that cannot be run; the message is one line for the user."""
+    """A setting that cannot be run; the message is one line for the user.
+
+    Examples
+    --------
+    >>> from lqrpg import ExactGradient, SettingError
+    >>> try:
+    ...     ExactGradient(step_size=-0.1)
+    ... except SettingError as error:
+    ...     print(error)
+    step_size=-0.1: expected a positive number, or a schedule such as PowerSchedule(1, 0.5)
+    """
 
 
 def require(holds: bool, key: str, value: object, expected: str) -> None:
@@ -75,7 +85,18 @@ def _gigabytes(count: float) -> str:
 
 
 class SettingWarning(UserWarning):
-    """A setting that can be run but is unlikely to be meant; the message is one line for the user."""
+    """A setting that can be run but is unlikely to be meant; the message is one line for the user.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from lqrpg import SettingWarning, load_system
+    >>> with warnings.catch_warnings(record=True) as noted:
+    ...     warnings.simplefilter("always", SettingWarning)
+    ...     mass = load_system(([[0.5]], [[1.0]]), sample_time=1)
+    >>> print(noted[0].message)
+    system.K0 is not given: starting from [[0]], the plant is stable without it
+    """
 
 
 def warn(message: str) -> None:

@@ -48,7 +48,7 @@ _MEDIANS = distinct("outcomes", "replicate", 3, "replicates", "medians of fewer 
     "sgd_indirect_error_rate",
     "sgd_oracles",
     "P4, Section V, Fig. 2",
-    "The error of the indirect oracle falls as i^-1/2.",
+    "The error of the indirect oracle falls as i^(-1/2).",
     measures="slope of log mean error against log i over the last decade, the one farthest from -1/2",
     accepted=(-0.55, -0.45),
     because="Monte Carlo: three standard errors of the slope, 0.04, and 0.01 for the samples before i = 1",

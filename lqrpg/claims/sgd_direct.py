@@ -89,7 +89,7 @@ def baseline_stalls(tables: Tables) -> float:
     _STALLS,
     measures="mean gap in the last third of the iterations over that in the third before, constant, surrogate",
     accepted=(0.8, 2.0),
-    because="decay as slow as i^-1/2 gives 0.77 or less, a plateau gives 1, and a doubling would be none",
+    because="decay as slow as i^(-1/2) gives 0.77 or less, a plateau gives 1, and a doubling would be none",
     change=_SURROGATE,
     needs=_FAR,
 )

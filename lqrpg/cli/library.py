@@ -95,9 +95,14 @@ def load_tables(run_folder: str | Path) -> Tables:
 
     Examples
     --------
-    >>> from lqrpg import load_tables
-    >>> load_tables("results/azopg/paper")["curves"].attrs["settings"]["seed"]  # doctest: +SKIP
-    0
+    >>> import tempfile
+    >>> from lqrpg import load_tables, run_experiment
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     options = {"scale": "smoke", "backend": "serial", "results_dir": folder}
+    ...     _ = run_experiment("shootout", methods=["policy_iteration"], seed=3, **options)
+    ...     tables = load_tables(f"{folder}/shootout")
+    >>> tables["gains"].attrs["settings"]["seed"], list(tables["targets"].columns)[:3]
+    (3, ['method', 'target', 'reached'])
     """
     from lqrpg.cli.tables import Tables
     from lqrpg.results.atomic import DamagedFileError
@@ -145,9 +150,14 @@ def figure(
 
     Examples
     --------
-    >>> from lqrpg import figure
-    >>> figure("azopg_fig3", results="results").savefig("fig3.png")  # doctest: +SKIP
-    >>> figure("azopg_fig3", width=3.5, style="current").savefig("fig3.pdf")  # doctest: +SKIP
+    >>> import tempfile
+    >>> from lqrpg import figure, run_experiment
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment("qsa_monte_carlo", scale="smoke", backend="serial", results_dir=folder)
+    ...     drawn = figure("qsa_fig2", results=folder, width=3.5)  # as wide as a column
+    ...     drawn.savefig(f"{folder}/fig2.pdf")
+    >>> float(drawn.get_size_inches()[0])
+    3.5
     >>> figure("azopg_fig33")
     Traceback (most recent call last):
     ...
@@ -194,8 +204,11 @@ def verify(*names: str, results: str | Path = "results", run: str | None = None)
 
     Examples
     --------
-    >>> from lqrpg import verify
-    >>> verify("azopg_slowed_speedup", results="results").as_documented  # doctest: +SKIP
+    >>> import tempfile
+    >>> from lqrpg import run_experiment, verify
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment("qsa_monte_carlo", scale="smoke", backend="serial", results_dir=folder)
+    ...     verify("qsa_monte_carlo", results=folder).as_documented
     True
     >>> verify("qsa_mena")
     Traceback (most recent call last):

@@ -101,7 +101,14 @@ def cumulated_products(one: Code, other: Code, even: bool, iterations: NDArray[n
 
 @dataclass(frozen=True)
 class ConstantSchedule:
-    """The same value at every iteration."""
+    """The same value at every iteration.
+
+    Examples
+    --------
+    >>> from lqrpg import ConstantSchedule
+    >>> ConstantSchedule(0.1)(1), ConstantSchedule(0.1)(1000)
+    (0.1, 0.1)
+    """
 
     value: float
 
@@ -147,7 +154,15 @@ class PowerSchedule:
 
 @dataclass(frozen=True)
 class StaircaseDecay:
-    """value / ceil(i^exponent / period): constant at first, then a staircase that falls like i^-exponent."""
+    """value / ceil(i^exponent / period): constant at first, then a staircase that falls like i^-exponent.
+
+    Examples
+    --------
+    >>> from lqrpg import StaircaseDecay
+    >>> steps = StaircaseDecay(value=0.06, exponent=0.5, period=10)
+    >>> steps(100), steps(101), steps(900)
+    (0.06, 0.03, 0.02)
+    """
 
     value: float
     exponent: float
@@ -168,7 +183,15 @@ class StaircaseDecay:
 
 @dataclass(frozen=True)
 class StaircaseGrowth:
-    """value * ceil(i / period): a staircase that climbs by `value` every `period` iterations."""
+    """value * ceil(i / period): a staircase that climbs by `value` every `period` iterations.
+
+    Examples
+    --------
+    >>> from lqrpg import StaircaseGrowth
+    >>> rollouts = StaircaseGrowth(value=300, period=1000)
+    >>> rollouts(1000), rollouts(1001)
+    (300.0, 600.0)
+    """
 
     value: float
     period: float
