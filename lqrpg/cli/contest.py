@@ -25,7 +25,7 @@ from lqrpg.cli.one_run import explain_errors
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.run import require_writable
 from lqrpg.cli.shown import Shown, Summary, number
-from lqrpg.experiments.shootout import Iterations, Shootout
+from lqrpg.experiments.shootout import Shootout
 from lqrpg.experiments.shootout_methods import MethodSpec, known
 from lqrpg.experiments.shootout_tables import pilot_rows
 from lqrpg.lqr.plant import Plant
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "shootout"
-KINDS = tuple(item.name for item in dataclasses.fields(Iterations))
-"""How a run may be paid for: by iterations of two kinds, or by samples of two kinds."""
 PLACEHOLDER = "policy_iteration"
 """Stands for the objects while the experiment's settings are checked: it needs none of them."""
 
@@ -90,8 +88,6 @@ class Contest(Shootout):
 
     def __post_init__(self) -> None:
         """Refuse methods that do not fit the plant, or do not say what they cost; all else has been checked."""
-        for name in self.methods:
-            _require_price(self._spec(name))
         self._require_methods()
 
     def _spec(self, name: str) -> MethodSpec:
@@ -304,18 +300,6 @@ def _name_of(cls: type[Any]) -> str:
     if module in known() and method_class(module) is cls:
         return module
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-
-
-def _require_price(spec: MethodSpec) -> None:
-    """Refuse a method whose budget is none, or does not go with its samples."""
-    own, kind = spec.cls.__name__, spec.budget
-    expected = "one of rollout_samples, trajectory_samples, or without samples gradient, newton"
-    require(kind in KINDS, f"methods: budget of {own}", kind, expected)
-    method = spec.make(1.0)
-    each = method.samples(1) - method.samples(0)
-    right = each >= 1 if kind.endswith("_samples") else each == 0
-    expected = "1 or more samples an iteration" if kind.endswith("_samples") else "no samples"
-    require(right, f"methods: samples(1) - samples(0) of {own}", each, f"{expected}, since its budget is {kind}")
 
 
 def _system(plant: Any, gain: Any, initial_covariance: Any) -> Custom:

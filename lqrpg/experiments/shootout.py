@@ -8,10 +8,11 @@ step sizes and evaluations of the gap are the referee's, and count for nobody.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -23,7 +24,7 @@ from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import nearer_start, user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import BASELINES, Points, require_descent, start_of
-from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec
+from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec, require_price
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
     Run,
@@ -52,6 +53,8 @@ MOST_SAMPLES = 10**6
 """Of the first model."""
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
+LEAST_SECONDS = 0.02
+"""Of a run by which iterations are timed: a hundred times the set-up, so that other work hardly counts."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
 """Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
 LEAST_STEPS = 20
@@ -70,6 +73,10 @@ class Iterations:
     newton: Annotated[int, Range(1, 1000)]
     rollout_samples: Annotated[int, Range(1, 10**11)]
     trajectory_samples: Annotated[int, Range(1, 10**10)]
+
+
+BUDGETS = tuple(item.name for item in fields(Iterations))
+"""How a run may be paid for: by iterations of two kinds, or by samples of two kinds."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,7 @@ class Shootout(Experiment):
         for name in self.methods:
             with self._naming(name):
                 self._method(name, 1.0)
+            require_price(self._spec(name), BUDGETS)
         for name in self.present:
             with self._naming(name):
                 self._method(name, 1.0).require_fit(plant)
@@ -271,9 +279,17 @@ class Shootout(Experiment):
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
             "final": final_rows(name, runs),
             "pilots": pilot_rows(name, tried),
-            "runtime": runtime_rows(name, self._method(name, 1.0), runs, single),
+            "runtime": runtime_rows(name, self._method(name, 1.0), runs, self._timed(name, step_size, runs), single),
             "gains": self._gain_rows(name, runs),
         }
+
+    def _timed(self, name: str, step_size: float, runs: list[Run]) -> list[Run]:
+        """Runs that are long enough to time an iteration: those at hand, or else some that go on for longer."""
+        seconds = float(np.median([spent for _, _, spent in runs]))
+        if seconds >= LEAST_SECONDS:
+            return runs
+        longer = math.ceil(LEAST_SECONDS / max(seconds, 1e-6))
+        return self._runs(name, step_size, longer * self._steps(name), SINGLE, "warm up")
 
     def _gain_rows(self, name: str, runs: list[Run]) -> Columns:
         """The last gain of every run."""

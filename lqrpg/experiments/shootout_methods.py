@@ -6,6 +6,7 @@ The name of the module is the method's. How a class takes part is its own to say
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,3 +92,23 @@ def method_spec(name: str, settings: Any) -> MethodSpec:
     if cls.for_comparison.__func__ is Method.for_comparison.__func__:  # type: ignore[attr-defined]
         require(without <= {"step_size"}, f"methods: fields of {name}", sorted(without), "defaults, but for step_size")
     return MethodSpec(name, cls, settings, "step_size" in without)
+
+
+def require_price(spec: MethodSpec, budgets: Sequence[str]) -> None:
+    """Refuse a method whose budget is none of those that there are, or does not go with its samples.
+
+    Raises
+    ------
+    SettingError
+        Naming the class and what was expected.
+    """
+    own, budget = spec.cls.__name__, spec.budget
+    paid = [name for name in budgets if name.endswith("_samples")]
+    free = [name for name in budgets if name not in paid]
+    expected = f"one of {', '.join(paid)}, or without samples {', '.join(free)}"
+    require(budget in budgets, f"methods: budget of {own}", budget, expected)
+    method = spec.make(1.0)
+    each = method.samples(1) - method.samples(0)
+    right = each >= 1 if budget in paid else each == 0
+    expected = "1 or more samples an iteration" if budget in paid else "no samples"
+    require(right, f"methods: samples(1) - samples(0) of {own}", each, f"{expected}, since its budget is {budget}")

@@ -64,17 +64,20 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
     )
 
 
-def runtime_rows(name: str, method: Method, runs: Sequence[Run], single: Sequence[Run]) -> Columns:
+def runtime_rows(
+    name: str, method: Method, runs: Sequence[Run], timed: Sequence[Run], single: Sequence[Run]
+) -> Columns:
     """Median processor times of the runs, from start to end, without the evaluation of the gaps.
 
-    The time of an iteration is that of all but the first, over their number: runs of a `single` iteration have the time
-    of checks and set-up, which says nothing of a method. Times of methods of which one is compiled and the other is not
-    compare implementations: `compiled` says which is.
+    The time of an iteration is that of all but the first of `timed` runs, over their number: runs of a `single`
+    iteration have the time of checks and set-up, which says nothing of a method. Where a run took no longer than that,
+    as where every run is lost at once, the set-up counts. Times of methods of which one is compiled and the other is
+    not compare implementations: `compiled` says which is.
     """
-    iterations = np.array([max(1, result.state.iteration) for result, _, _ in runs])
-    seconds = np.array([spent for _, _, spent in runs])
-    fixed = float(np.median([spent for _, _, spent in single]))
-    paces = np.where(iterations > 1, np.maximum(seconds - fixed, 0.0) / np.maximum(iterations - 1, 1), seconds)
+    iterations, seconds = _work(runs)
+    many, spent = _work(timed)
+    beyond = spent - float(np.median(_work(single)[1]))
+    paces = np.where((many > 1) & (beyond > 0.0), beyond / np.maximum(many - 1, 1), spent / many)
     return repeated(
         1,
         method=name,
@@ -84,6 +87,13 @@ def runtime_rows(name: str, method: Method, runs: Sequence[Run], single: Sequenc
         runs=len(runs),
         compiled=method.compiled,
         device=processor(),
+    )
+
+
+def _work(runs: Sequence[Run]) -> tuple[Marks, Array]:
+    """Iterations, at least one, and seconds of runs."""
+    return np.array([max(1, result.state.iteration) for result, _, _ in runs]), np.array(
+        [spent for _, _, spent in runs]
     )
 
 

@@ -10,6 +10,7 @@ from lqrpg import cost_gradient
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.shootout_methods import METHODS
+from lqrpg.experiments.shootout_tables import runtime_rows, target_rows
 from lqrpg.figures.shootout import curves, summary
 from lqrpg.figures.style import house_style
 from lqrpg.lqr.discrete import cost, optimal_gain
@@ -79,6 +80,23 @@ def test_one_point_has_the_baseline_of_the_settings_and_then_learns_faster():
         assert settings._method("one_point", 1.0).baseline == baseline
         gaps[baseline] = tables_of(settings)["summary"]["median"].iloc[0]
     assert gaps["mean"] < gaps["none"]
+
+
+def test_iterations_are_timed_by_runs_that_are_much_longer_than_their_set_up():
+    settings = experiment("methods=[policy_iteration,natural_gradient]")
+    runtime = tables_of(settings)["runtime"].set_index("method")
+    assert runtime["iterations"].to_dict() == {"policy_iteration": 12, "natural_gradient": 30}
+    for name in settings.methods:
+        runs = settings._timed(name, 1e-3, settings._runs(name, 1e-3, settings._steps(name), 3, "run"))
+        assert runs[0][0].state.iteration >= 10 * settings._steps(name)
+        assert 0 < runtime.loc[name, "seconds_per_iteration"] < runtime.loc[name, "seconds"]
+
+
+def test_a_run_that_took_no_longer_than_its_set_up_still_has_a_time():
+    settings = experiment("methods=[policy_iteration]")
+    runs = [(result, path, 0.001) for result, path, _ in settings._runs("policy_iteration", 1.0, 4, 3, "run")]
+    rows = runtime_rows("policy_iteration", settings._method("policy_iteration", 1.0), runs, runs, runs)
+    assert rows["seconds_per_iteration"] == 0.00025
 
 
 def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():
@@ -166,8 +184,6 @@ def test_lost_runs_are_counted_everywhere_and_drawn(monkeypatch, tmp_path):
 
 
 def test_targets_are_the_medians_of_the_first_recorded_iterations_below_them():
-    from lqrpg.experiments.shootout_tables import target_rows
-
     iterations = np.array([0, 1, 2, 5])
     gaps = np.array([[1.0, 0.5, 0.05, 0.05], [1.0, 0.05, 0.5, 0.5], [1.0, 0.5, 0.5, 0.05], [1.0, 0.9, np.inf, np.inf]])
     rows = target_rows("one_point", 10 * iterations, {"iteration": iterations, "gaps": gaps[:3]}, [0.1, 0.01])
