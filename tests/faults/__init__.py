@@ -4,5 +4,6 @@ import signal
 
 
 def heed_interrupts() -> None:
-    """For a child process: Ctrl-C ends it, even where the test suite itself was started in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """For a child process: Ctrl-C and a closed terminal end it, even where the test suite itself ignores them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

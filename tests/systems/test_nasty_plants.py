@@ -72,7 +72,7 @@ def taken(content):
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plants())
 def test_a_first_gain_that_stabilises_or_one_line(content):
     with warnings.catch_warnings():
