@@ -17,9 +17,7 @@ import joblib
 from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from lqrpg.backends.base import Report, Work, WorkerLostError
-from lqrpg.checks import require_system
 
-require_system()  # in a worker this module is the first of the package
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
