@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lqrpg.cli.console import echo, plain
+from lqrpg.figures.notebook import shell
 from lqrpg.runner.attempt import Task
 from lqrpg.runner.execute import Reporter
 
@@ -35,8 +36,7 @@ def reporter(title: str) -> Iterator[Reporter]:
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook, which has no terminal."""
-    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return getattr(shell, "kernel", None) is not None
+    return getattr(shell(), "kernel", None) is not None
 
 
 def _say(line: str) -> None:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def shell() -> Any:
+    """IPython's shell if this runs in one, as a notebook does, else None."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
 def shown(figure: Figure) -> Figure:
     """The figure; IPython, if that is where this runs, shows figures as pictures from now on.
 
@@ -18,9 +23,9 @@ def shown(figure: Figure) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None:
-        pictures = shell.display_formatter.formatters["image/png"]
+    own = shell()
+    if own is not None:
+        pictures = own.display_formatter.formatters["image/png"]
         try:
             pictures.lookup_by_type(Figure)
         except KeyError:
