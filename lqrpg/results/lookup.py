@@ -102,11 +102,11 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> D
     return found
 
 
-def _silently(line: str) -> None:
-    pass
+def silently(line: str) -> None:
+    """Say nothing."""
 
 
-def finished_runs(results: Path, experiment: str, warn: Warn = _silently) -> list[FinishedRun]:
+def finished_runs(results: Path, experiment: str, warn: Warn = silently) -> list[FinishedRun]:
     """The finished runs of an experiment, newest first; those that were set aside are left out, and warned of.
 
     Parameters
@@ -144,7 +144,7 @@ def open_run(path: Path) -> FinishedRun:
     return FinishedRun(path, read_provenance(path))
 
 
-def select(results: Path, experiment: str, name: str | None = None, warn: Warn = _silently) -> Selection:
+def select(results: Path, experiment: str, name: str | None = None, warn: Warn = silently) -> Selection:
     """Select a finished run of an experiment.
 
     Parameters

@@ -23,6 +23,7 @@ from lqrpg.backends.mpi import env
 from lqrpg.checks import SettingError
 from lqrpg.results import provenance
 from lqrpg.results.atomic import DamagedFileError
+from lqrpg.results.lookup import silently
 from lqrpg.results.rows import Rows
 from lqrpg.results.run_directory import RunDirectory, State
 from lqrpg.runner.attempt import Attempt, Outcome, Task, reason_of
@@ -134,16 +135,11 @@ def save(job: Job, directory: RunDirectory, rows: Mapping[str, Rows]) -> None:
     BusyError
         If another process computes the same run.
     """
-
-    def silently(line: str) -> None:
-        pass
-
     with directory.locked():
-        run = _open(job, directory, True, silently)
+        run = _begin(job, directory, directory.state(), True, silently)
         for key, own in rows.items():
             directory.write_shard(key, own)
-        if run is not None:
-            run.finish(silently)
+        run.finish(silently)
 
 
 def is_settled(job: Job, directory: RunDirectory) -> bool:
@@ -167,17 +163,22 @@ class _Dumper(get_omega_conf_dumper()):  # type: ignore[misc]
 def _open(job: Job, directory: RunDirectory, force: bool, say: Say) -> _Run | None:
     """The run of a job, ready for its trials; none if there is nothing to do."""
     state, config = directory.state(), _config(job)
-    if state is State.FINISHED and not force:
-        directory.tidy()
-        if not directory.has_config(config):
-            say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
-            directory.write_config(config)
-        return None
+    if force or state is not State.FINISHED:
+        return _begin(job, directory, state, force, say)
+    directory.tidy()
+    if not directory.has_config(config):
+        say(f"{directory.path / 'config.yaml'} is damaged or missing; writing it again")
+        directory.write_config(config)
+    return None
+
+
+def _begin(job: Job, directory: RunDirectory, state: State, force: bool, say: Say) -> _Run:
+    """The run of a job whose tables are to be made, in a directory of that state."""
     if state is State.OUTDATED or (force and state is not State.ABSENT):  # a forced run that was cut short goes on
         _set_aside(directory, state, say)
     if state is State.DAMAGED:
         say(f"{directory.path}: a file is damaged or missing; computing the run again")
-    directory.open(config)
+    directory.open(_config(job))
     trials = job.experiment.trials()
     done = [trial for trial in trials if directory.has_shard(trial.key, say)]
     return _Run(job, directory, trials, done)
