@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lqrpg.checks import SettingError, require
+from lqrpg.cli.library import load_tables, words_of
 from lqrpg.cli.one_run import explain_errors
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.run import require_writable
-from lqrpg.cli.shown import Shown, Summary, number
+from lqrpg.cli.shown import Shown, Summary, counted, number
 from lqrpg.experiments.shootout import Shootout
 from lqrpg.experiments.shootout_methods import MethodSpec, known
 from lqrpg.experiments.shootout_tables import pilot_rows
@@ -213,7 +214,7 @@ class Comparison(Shown):
             for row in table.itertuples(index=False)
         ]
         runs = int(table["runs"].max())
-        title = f"{len(table)} method{'' if len(table) == 1 else 's'} side by side, medians of {runs} runs"
+        title = f"{counted(len(table), 'method')} side by side, medians of {runs} runs"
         return Summary(title, facts, list(table.columns), rows)
 
 
@@ -236,14 +237,15 @@ def compare(
     if results_dir is not None:
         require_writable(Path(job.runner.results_dir))
     rows = _rows(contest)
+    if results_dir is not None:
+        with explain_errors([directory.path], "the same call"):
+            save(job, directory, rows)
+        return Comparison(load_tables(directory.path), directory.path)
     with np.errstate(all="ignore"):
         tables = contest.tables([(trial, rows[trial.key]) for trial in contest.trials()])
     for table in tables.values():
         table.attrs = describe(job)
-    if results_dir is not None:
-        with explain_errors([directory.path], "the same call"):
-            save(job, directory, rows)
-    return Comparison(tables, None if results_dir is None else directory.path)
+    return Comparison(tables)
 
 
 def _rows(contest: Contest) -> dict[str, Rows]:
@@ -322,7 +324,6 @@ def _base_job(
 ) -> Job:
     """The experiment's own job with those methods that it knows, all settings checked as on the command line."""
     from lqrpg.cli.compose import requests
-    from lqrpg.cli.library import words_of
 
     classes = [name for name, each in entrants.items() if isinstance(each, type) and name in known()]
     taken = sorted({"experiment", "system", "backend"} & set(settings))

@@ -1,7 +1,7 @@
 """How objects of the Python interface are shown: a few lines of text, and the same as HTML in a notebook.
 
-Names of folders and records of runs may be a stranger's: their control characters are shown as escapes, and in HTML all
-of it is text. Of a large matrix only shape and norm are shown.
+Names of folders and records of runs are untrusted: their control characters are shown as escapes, and in HTML all of it
+is text. Of a large matrix only shape and norm are shown.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Summary:
     def _line(self, text: str) -> str:
         if self.longest is None:
             return plain(text)
-        return shortened(plain(shortened(text, self.longest)), self.longest)  # a stranger's text may be a long one
+        return shortened(plain(shortened(text, self.longest)), self.longest)  # untrusted text may be long
 
     def _cell(self, text: str) -> str:
         return html.escape(self._line(text))
@@ -114,17 +114,18 @@ def matrix(value: Array) -> str:
     return "[" + ", ".join("[" + ", ".join(f"{entry:.4g}" for entry in row) + "]" for row in value) + "]"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number and a noun: `1 method`, `2 methods`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _samples(count: int) -> str:
-    return _counted(count, "sample") + " of the plant" if count else "no samples of the plant"
+    return counted(count, "sample") + " of the plant" if count else "no samples of the plant"
 
 
 def state_summary(state: State) -> Summary:
     """A state: whose it is, how far it has come, how it stands, and its gain."""
-    done = f"{_counted(state.iteration, 'iteration')}, {_samples(state.samples)}"
+    done = f"{counted(state.iteration, 'iteration')}, {_samples(state.samples)}"
     facts = [("status", str(state.status)), ("gain K", matrix(state.gain))]
     return Summary(f"State of {state.method.name} after {done}", facts)
 
@@ -132,7 +133,7 @@ def state_summary(state: State) -> Summary:
 def result_summary(result: Result) -> Summary:
     """A result: whose it is, how it ended, how far the cost has fallen, and the last gain."""
     state = result.state
-    done = f"{_counted(state.iteration, 'iteration')}, {_samples(state.samples)}"
+    done = f"{counted(state.iteration, 'iteration')}, {_samples(state.samples)}"
     facts = [("status", str(result.status)), *_gaps(result), ("gain K", matrix(result.gain))]
     return Summary(f"Result of {result.method.name} after {done}", facts)
 
@@ -159,7 +160,7 @@ def system_summary(system: Custom) -> Summary:
     made = [f"sampled every {system.convert_to:g} s" if system.convert_to else "made continuous"] if converted else []
     keys = ("A", "B", "Q", "R", "S", "noise", "first_state", "K0")
     facts = [(key, matrix(np.array(getattr(system, key)))) for key in keys]
-    title = ", ".join([f"Plant of {_counted(n, 'state')} and {_counted(m, 'input')} in {time}", *made])
+    title = ", ".join([f"Plant of {counted(n, 'state')} and {counted(m, 'input')} in {time}", *made])
     return Summary(title, facts)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, overload
 
 from lqrpg.claims.registry import Claim, Outcome, Verdict
 from lqrpg.cli.saved import is_outdated
-from lqrpg.cli.shown import Shown, Summary
+from lqrpg.cli.shown import Shown, Summary, counted
 from lqrpg.cli.verdicts import accepted_text, measured_text
 from lqrpg.cli.verify import judge, named_claims
 from lqrpg.results.lookup import FinishedRun, select
@@ -120,7 +120,7 @@ class ClaimOutcomes(Shown, Sequence[ClaimOutcome]):
 
     def _summary(self) -> Summary:
         counts = Counter(each.verdict.outcome for each in self.outcomes)
-        counted = ", ".join(f"{counts[kind]} {kind.value}" for kind in Outcome if counts[kind])
+        outcomes = ", ".join(f"{counts[kind]} {kind.value}" for kind in Outcome if counts[kind])
         facts = [(f"{name}", f"not checked: {reason}") for name, reason in self.unchecked.items()]
         facts += [("outdated", f"{path}: the code has changed since") for path in self.outdated]
         shown = sorted(self.outcomes, key=lambda each: each.verdict.outcome is Outcome.REPRODUCED)[:MOST_ROWS]
@@ -128,7 +128,7 @@ class ClaimOutcomes(Shown, Sequence[ClaimOutcome]):
             [each.name, each.outcome, measured_text(each.verdict, short=True), accepted_text(each.claim)]
             for each in (self.outcomes if len(self) <= MOST_ROWS else shown)
         ]
-        title = f"{len(self)} claim{'' if len(self) == 1 else 's'}" + (f": {counted}" if counted else "")
+        title = counted(len(self), "claim") + (f": {outcomes}" if outcomes else "")
         title += f"; {len(rows)} of them here, all in .table" if len(rows) < len(self) else ""
         return Summary(title, facts, ("claim", "outcome", "measured", "accepted"), rows)
 
