@@ -357,21 +357,21 @@ def test_rooms_import_what_the_table_says_and_only_downwards():
         assert said <= set(order[place + 1 :])
 
 
+def typed(command: list[str], folder: Path, seconds: float = 200, **environment: str):
+    """What a command in a folder says; its Python finds this repository's package."""
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "number", "count"), [("README", 0, 1), ("docs/api", 0, 1), ("docs/plants", 0, 1)])
 def test_python_examples_run_without_a_warning(name, number, count, tmp_path):
     page = ROOT / f"{name}.md"
     examples = [block for _, language, block in FENCE.findall(text(page)) if language == "python"]
     assert len(examples) == count
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", examples[number]],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = typed([sys.executable, "-W", "error", "-c", examples[number]], tmp_path)
     assert done.returncode == 0, done.stderr
     assert bool(list(tmp_path.glob("*.png"))) == ("savefig" in examples[number])
 
@@ -401,19 +401,11 @@ def test_the_example_works_as_it_stands(tmp_path):
     """The files of the page on extensions in the package of one's own that it describes, and its commands."""
     page = ROOT / "docs" / "extending.md"
     write_own_package(page, tmp_path / "site")
-    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
+    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
     tried = [words for words in commands(page) if names_an_example(words, page)]
     assert {words[0] for words in tried} == {"run", "plot", "verify"}
     for words in tried:
-        done = subprocess.run(
-            [sys.executable, "-m", "lqrpg", *words],
-            cwd=tmp_path,
-            env=surroundings,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
+        done = typed([sys.executable, "-m", "lqrpg", *words], tmp_path, PYTHONPATH=path)
         assert done.returncode == 0, shlex.join(words) + done.stdout + done.stderr
     assert list((tmp_path / "figures").rglob("detuned_excess.pdf"))
     assert len(list((tmp_path / "results" / "shootout").glob("smoke*/methods.parquet"))) == 4
@@ -432,7 +424,6 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
         (tmp_path / file).write_text(content)
     blocks = [(language, block) for _, language, block in FENCE.findall(text(page)) if language in ("", "text")]
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    surroundings = {**os.environ, "PATH": folders, "PYTHONPATH": str(ROOT)}
     answers = []
     for language, block in blocks:
         if language == "text":  # to the command before
@@ -441,15 +432,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
             else:
                 assert numbers(answers[-1].stdout) == pytest.approx(numbers(block), rel=0.01, abs=0.011)
             continue
-        done = subprocess.run(
-            ["bash", "-c", block],
-            cwd=tmp_path,
-            env=surroundings,
-            capture_output=True,
-            text=True,
-            timeout=1200,
-            check=False,
-        )
+        done = typed(["bash", "-c", block], tmp_path, seconds=1200, PATH=folders)
         assert done.returncode == 0, block + done.stdout + done.stderr
         answers.append(done)
     assert len(answers) == 6
