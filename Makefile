@@ -53,7 +53,7 @@ bench: $(READY)
 references: $(READY)
 	$(BIN)/python -m tests.reference.renew $(WRITE)
 
-# The notebooks of examples/ executed anew; `make notebooks WRITE=--write` keeps their output.
+# The notebooks of examples/ executed; `make notebooks WRITE=--write` keeps their output.
 notebooks: $(READY)
 	$(BIN)/python -m tests.notebooks $(WRITE)
 

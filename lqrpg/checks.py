@@ -110,7 +110,7 @@ def warn(message: str) -> None:
 def require_system() -> None:
     """Raise `ImportError`, with one line for the user, where the system lacks something that the package uses.
 
-    That is also room for its libraries: with too little, OpenBLAS asks for memory for ever while it is loaded.
+    That is also room for its libraries: with too little, OpenBLAS hangs while it is loaded.
     """
     missing = {need: [name for name in names if not _exists(name)] for need, names in _OF_POSIX.items()}
     lacking = [f"{need} ({', '.join(names)})" for need, names in missing.items() if names]
