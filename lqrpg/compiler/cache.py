@@ -25,7 +25,11 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.callconv import CPUCallConv
+from numba.core.codegen import CPUCodegen, CPUCodeLibrary
 from numba.core.serialize import dumps
+
+from lqrpg.compiler import symbols
 
 _DIGEST_BYTES = 32
 _REPLACED: tuple[tuple[type, str, tuple[str, ...]], ...] = (
@@ -35,8 +39,12 @@ _REPLACED: tuple[tuple[type, str, tuple[str, ...]], ...] = (
     (IndexDataCacheFile, "load", ("key",)),
     (IndexDataCacheFile, "save", ("key", "data")),
     (IndexDataCacheFile, "flush", ()),
+    (CPUCodeLibrary, "_get_module_for_linking", ()),
+    (CPUCodegen, "_create_empty_module", ("name",)),
+    (CPUCallConv, "get_function_type", ("restype", "argtypes")),
+    (CPUCallConv, "decorate_function", ("fn", "args", "fe_argtypes", "noalias")),
 )
-"""Methods of Numba that are called or replaced here, and their arguments."""
+"""Methods of Numba that are called or replaced here or in `symbols`, and their arguments."""
 
 
 @cache
@@ -63,6 +71,7 @@ class SealedCache(FunctionCache):
     """
 
     _cache_file: Any
+    _py_func: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if differing_part():
@@ -72,10 +81,19 @@ class SealedCache(FunctionCache):
             raise AttributeError("this Numba's cache has other files")
         self._cache_file = SealedFiles(Path(self.cache_path), self._impl.filename_base)
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled form of a signature, after those that it calls, or None."""
+        form = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if form is not None:
+            symbols.offer(self._py_func, form)
+        return form
+
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled form if the disk lets us."""
+        self._cache_file.needed = symbols.called_by(data)
         with contextlib.suppress(OSError):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        symbols.offer(self._py_func, data)
 
 
 class SealedFiles:
@@ -90,19 +108,24 @@ class SealedFiles:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._name = name
+        self.needed: list[symbols.Called] = []
+        """Kernels that the form to be kept next calls by symbol."""
 
     def load(self, key: Any) -> Any:
-        """The compiled form of a key (types, processor, bytecode), or None."""
+        """The compiled form of a key (types, processor, bytecode), or None; kernels that it calls are there then."""
         try:
             raw = self._path(key).read_bytes()
         except OSError:
             return None
         content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
-        return pickle.loads(content) if hashlib.sha256(content).digest() == digest else None
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        needed, data = pickle.loads(content)
+        return data if symbols.provide(needed) else None
 
     def save(self, key: Any, data: Any) -> None:
         """Keep a compiled form; a file that is there already is replaced."""
-        content: bytes = dumps(data)  # type: ignore[no-untyped-call]
+        content: bytes = dumps((self.needed, data))  # type: ignore[no-untyped-call]
         self._write(self._path(key), content + hashlib.sha256(content).digest())
 
     def flush(self) -> None:

@@ -28,6 +28,7 @@ import numba
 try:
     from numba.core.caching import NullCache
 
+    from lqrpg.compiler import symbols
     from lqrpg.compiler.cache import SealedCache
 except ImportError:  # parts that Numba does not promise to keep
     SealedCache = NullCache = None  # type: ignore[assignment, misc]
@@ -176,4 +177,5 @@ def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
         compiled._cache = SealedCache(function)
     except (AttributeError, TypeError):
         return False
+    symbols.declare(function, compiled)
     return True
