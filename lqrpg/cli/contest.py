@@ -32,7 +32,7 @@ from lqrpg.experiments.shootout_tables import pilot_rows
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.base import Method, without_default
 from lqrpg.methods.checks import checked_covariance, discrete_plant
-from lqrpg.methods.minimise import _labels
+from lqrpg.methods.minimise import labels_of
 from lqrpg.methods.tuning import Pilot
 from lqrpg.results.identity import identity
 from lqrpg.results.rows import Rows
@@ -101,7 +101,7 @@ class Contest(Shootout):
     def _shown_as(self) -> dict[str, str]:
         """Names of the objects; those of one name are told apart by their settings."""
         objects = {name: given for name, given in self.entrants.items() if isinstance(given, Method)}
-        return dict(zip(objects, _labels(list(objects.values())), strict=True))
+        return dict(zip(objects, labels_of(list(objects.values())), strict=True))
 
     def run(self, trial: Trial) -> Rows:
         """The rows of a method; an object's step size stands among the pilots as the only one there is."""

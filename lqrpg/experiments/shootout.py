@@ -244,7 +244,7 @@ class Shootout(Experiment):
         """Iterations of a run: those of its kind, or as many as its samples allow, and enough to learn from."""
         key, method = self._spec(name).budget, self._method(name, 1.0)
         budget: int = getattr(self.iterations, key)
-        first, each = method.samples(0), method.samples(1) - method.samples(0)
+        first, each = method.samples(0), method.samples_each
         if key == "trajectory_samples":
             budget = max(budget, LEAST_TRAJECTORY * first, LEAST_POLICIES * each)
         elif isinstance(self.system, Custom):

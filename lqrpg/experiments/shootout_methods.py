@@ -108,7 +108,7 @@ def require_price(spec: MethodSpec, budgets: Sequence[str]) -> None:
     expected = f"one of {', '.join(paid)}, or without samples {', '.join(free)}"
     require(budget in budgets, f"methods: budget of {own}", budget, expected)
     method = spec.make(1.0)
-    each = method.samples(1) - method.samples(0)
+    each = method.samples_each
     right = each >= 1 if budget in paid else each == 0
     expected = "1 or more samples an iteration" if budget in paid else "no samples"
     require(right, f"methods: samples(1) - samples(0) of {own}", each, f"{expected}, since its budget is {budget}")

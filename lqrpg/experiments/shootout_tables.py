@@ -28,7 +28,7 @@ def method_rows(place: int, name: str, label: str, method: Method) -> Columns:
         method=name,
         label=label,
         given=method.given,
-        samples=method.samples(1) - method.samples(0),
+        samples=method.samples_each,
         radius=float(getattr(method, "radius", 0.0)),
         length=int(getattr(method, "length", 0)),
     )
@@ -92,9 +92,8 @@ def runtime_rows(
 
 def _work(runs: Sequence[Run]) -> tuple[Marks, Array]:
     """Iterations, at least one, and seconds of runs."""
-    return np.array([max(1, result.state.iteration) for result, _, _ in runs]), np.array(
-        [spent for _, _, spent in runs]
-    )
+    iterations = [max(1, result.state.iteration) for result, _, _ in runs]
+    return np.array(iterations), np.array([spent for _, _, spent in runs])
 
 
 def _quartiles(gaps: Array) -> Columns:

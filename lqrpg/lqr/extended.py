@@ -1,10 +1,10 @@
-"""LQR in extended precision, by mpmath: for the few plants and gains whose solution double precision loses.
+"""LQR in extended precision, by FLINT: for the few plants and gains whose solution double precision loses.
 
 States in units that are far apart, stiff loops and loops near the limit of stability leave few digits of a Riccati or
 Lyapunov equation, though its solution is well defined. All are solved here by doubling, with so many digits that twice
 as many change nothing: the structure-preserving doubling algorithm for Riccati equations (Chu, Fan, Lin and Wang, 2004;
-in continuous time after a Cayley transform: Chu, Fan and Lin, 2005), Smith's method for Lyapunov equations. Plants are
-small; a solution takes milliseconds for three states and many seconds for thirty.
+in continuous time after a Cayley transform: Chu, Fan and Lin, 2005), Smith's method for Lyapunov equations. A
+solution takes milliseconds for ten states and seconds for a hundred.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import mpmath as mp
+import flint
 import numpy as np
 
 from lqrpg.lqr.plant import Array, Plant
@@ -22,12 +22,14 @@ FIRST_DIGITS, MOST_DIGITS = 60, 960
 DOUBLINGS = 100
 SAME = 1e-14
 """Part by which results with twice the digits may differ."""
-MOST_STATES = 12
+MOST_STATES = 24
 """For which costs of single gains are found here: more would take many seconds for each."""
-MOST_FOR_OPTIMUM = 40
+MOST_FOR_OPTIMUM = 64
 """For which an optimum is found here: more would take minutes."""
 HOPELESS = 1000
 """Power of ten of an entry beyond which nothing converges."""
+_SHIFT = flint.arb(1.0123)
+"""Factor of the shift of a Cayley transform, so that it is no eigenvalue."""
 
 
 class Optimum(NamedTuple):
@@ -99,22 +101,23 @@ def _held(F: bytes, W: bytes, N: bytes, total: int, n: int, dt: float) -> tuple[
 def _integrals(F: Array, weight: Array, noise: Array, dt: float) -> tuple[Array, Array, Array]:
     n, size = len(noise), float(np.linalg.norm(F, 1)) * dt
     halvings = max(0, int(np.ceil(np.log2(max(size, 1e-300)))) + 2)
-    with mp.workdps(40 + int(np.ceil(size))):  # what grows may cancel
-        step, small = mp.mpf(dt) / 2**halvings, _matrix(F)
-        transition, W, N = mp.eye(len(F)), mp.zeros(len(F)), mp.zeros(n)
-        term, cost, spread = mp.eye(len(F)), _matrix(weight) * step, _matrix(noise) * step
-        A = small[:n, :n] * step
-        small = small * step
-        for order in range(1, mp.mp.dps + 10):
+    digits = 40 + int(np.ceil(size))  # what grows may cancel
+    with flint.ctx.workdps(digits):
+        step = flint.arb(dt) / 2**halvings
+        transition, W, N = _identity(len(F)), _matrix(0 * weight), _matrix(0 * noise)
+        term, cost, spread = transition, _times(step, _matrix(weight)), _times(step, _matrix(noise))
+        A, small = _times(step, _matrix(F[:n, :n])), _times(step, _matrix(F))
+        for order in range(1, digits + 10):
             W, N = W + cost, N + spread
-            term = term * small / order
+            term = _times(term, small, 1 / flint.arb(order))
             transition = transition + term
-            cost = (small.T * cost + cost * small) / (order + 1)
-            spread = (A * spread + spread * A.T) / (order + 1)
+            cost = _times(_twice_even(_times(cost, small)), 1 / flint.arb(order + 1))
+            spread = _times(_twice_even(_times(A, spread)), 1 / flint.arb(order + 1))
         for _ in range(halvings):
-            N = N + transition[:n, :n] * N * transition[:n, :n].T
-            W = W + transition.T * W * transition
-            transition = transition * transition
+            state = flint.arb_mat([row[:n] for row in transition.table()[:n]])
+            N = N + _times(state, N, state.transpose())
+            W = W + _times(transition.transpose(), W, transition)
+            transition = _times(transition, transition)
         return _doubles(transition), _doubles(W), _doubles(N)
 
 
@@ -142,8 +145,8 @@ def _solutions(A: bytes, B: bytes, Q: bytes, R: bytes, Sigma: bytes, K: bytes, n
 
     def solve() -> tuple[Any, Any]:
         A, B, Q, R, Sigma, K = map(_matrix, doubles)
-        F = A - B * K
-        return _lyapunov(F.T, Q + K.T * R * K, time), _lyapunov(F, Sigma, time)
+        F = A - _times(B, K)
+        return _lyapunov(F.transpose(), Q + _times(K.transpose(), R, K), time), _lyapunov(F, Sigma, time)
 
     return Solutions(*_settled(solve))
 
@@ -152,7 +155,7 @@ def _settled(solve: Any) -> list[Array]:
     """Results with so many digits that twice as many change nothing, as doubles."""
     last, digits = None, FIRST_DIGITS
     while digits <= MOST_DIGITS:
-        with mp.workdps(digits):
+        with flint.ctx.workdps(digits):
             try:
                 found = [_doubles(part) for part in solve()]
             except ZeroDivisionError:  # singular to these digits
@@ -171,71 +174,100 @@ def _same(one: Array, other: Array) -> bool:
 
 def _riccati(A: Any, B: Any, Q: Any, R: Any, time: str) -> tuple[Any, Any]:
     """K* and P*."""
-    n, curvature = A.rows, R**-1
-    A0, G, P = A, B * curvature * B.T, Q
+    curvature = R.inv().mid()
+    A0, G, P = A, _times(B, curvature, B.transpose()), Q
     if time == "continuous":
         A0, G, P = _cayley(A, G, Q)
     for _ in range(DOUBLINGS):
-        W = (mp.eye(n) + G * P) ** -1
-        AW = A0 * W
-        change = A0.T * P * (W * A0)
-        G, P, A0 = _even(G + AW * G * A0.T), _even(P + change), AW * A0
+        W = (_identity(A.nrows()) + _times(G, P)).inv().mid()
+        AW = _times(A0, W)
+        change = _times(A0.transpose(), P, _times(W, A0))
+        G, P, A0 = _even(G + _times(AW, G, A0.transpose())), _even(P + change), _times(AW, A0)
         if _negligible(change, P):
             break
     else:
         raise np.linalg.LinAlgError("doubling does not converge")
     if time == "continuous":
-        return curvature * B.T * P, P
-    return (R + B.T * P * B) ** -1 * (B.T * P * A), P
+        return _times(curvature, B.transpose(), P), P
+    return _times((R + _times(B.transpose(), P, B)).inv().mid(), _times(B.transpose(), P, A)), P
 
 
 def _cayley(A: Any, G: Any, Q: Any) -> tuple[Any, Any, Any]:
     """The equivalent problem in discrete time; any shift will do that is no eigenvalue, one of their size is best."""
-    n, shift = A.rows, _rate(A, G, Q)
-    inverse = (A - shift * mp.eye(n)) ** -1
-    left = ((A - shift * mp.eye(n)).T + Q * inverse * G) ** -1
-    return mp.eye(n) + 2 * shift * left.T, _even(2 * shift * inverse * G * left), _even(2 * shift * left * Q * inverse)
+    one, shift = _identity(A.nrows()), _rate(A, G, Q)
+    shifted = A - _times(shift, one)
+    inverse = shifted.inv().mid()
+    left = (shifted.transpose() + _times(Q, inverse, G)).inv().mid()
+    twice = 2 * shift
+    A0 = one + _times(twice, left.transpose())
+    return A0, _even(_times(twice, inverse, G, left)), _even(_times(twice, left, Q, inverse))
 
 
 def _rate(A: Any, G: Any, Q: Any) -> Any:
     """A rate of the order of the closed loop's, whatever the units: by the Hamiltonian matrix's square."""
-    M = A * A + G * Q
-    trace = abs(mp.fsum(M[i, i] for i in range(M.rows))) / M.rows
-    size = mp.sqrt(trace) if trace > 0 else mp.mnorm(A, "f") + mp.sqrt(mp.mnorm(G, "f") * mp.mnorm(Q, "f"))
-    return mp.mpf("1.0123") * (size if size > 0 else 1)
+    trace = abs((_times(A, A) + _times(G, Q)).trace()) / A.nrows()
+    size = (trace if trace > 0 else _norm(A) ** 2 + _norm(G) * _norm(Q)).sqrt().mid()
+    return _SHIFT * (size if size > 0 else 1)
 
 
 def _lyapunov(F: Any, W: Any, time: str) -> Any:
     """X with X = F X F' + W, or F X + X F' + W = 0."""
     if time == "continuous":
-        n, shift = F.rows, mp.mpf("1.0123") * mp.sqrt(mp.mnorm(F * F, "f") / mp.sqrt(F.rows))
-        inverse = (shift * mp.eye(n) - F) ** -1
-        F, W = inverse * (shift * mp.eye(n) + F), 2 * shift * inverse * W * inverse.T
-    X = W
+        n = F.nrows()
+        shift = _times(_SHIFT, _identity(n), (_norm(_times(F, F)) / flint.arb(n).sqrt()).sqrt().mid())
+        inverse = (shift - F).inv().mid()
+        F, W = _times(inverse, shift + F), 2 * _times(inverse, shift, W, inverse.transpose())
+    X, few = W, _few_digits()
     for _ in range(DOUBLINGS):
-        change = F * X * F.T
-        X, F = _even(X + change), F * F
-        if _negligible(change, X) and mp.mnorm(F, "f") < mp.mpf(10) ** (-mp.mp.dps // 2):
+        change = _times(F, X, F.transpose())
+        X, F = _even(X + change), _times(F, F)
+        if _negligible(change, X) and _norm(F) < few:
             return X
     raise np.linalg.LinAlgError("doubling does not converge")
 
 
 def _negligible(change: Any, P: Any) -> bool:
     """Whether a change is below half the digits in every entry, whatever the units; `LinAlgError` if hopeless."""
-    n, small = P.rows, mp.mpf(10) ** (-mp.mp.dps // 2)
-    if mp.mnorm(P, "f") > mp.mpf(10) ** HOPELESS:
+    n, few = P.nrows(), _few_digits()
+    if not _norm(P) <= flint.arb(10) ** HOPELESS:
         raise np.linalg.LinAlgError("doubling does not converge")
-    root = [mp.sqrt(abs(P[i, i])) for i in range(n)]
-    return all(abs(change[i, j]) <= small * root[i] * root[j] for i in range(n) for j in range(n))
+    root = [abs(P[i, i]).sqrt().mid() for i in range(n)]
+    return all(abs(change[i, j]) <= few * root[i] * root[j] for i in range(n) for j in range(n))
+
+
+def _few_digits() -> Any:
+    """Half of the digits in use."""
+    return (flint.arb(10) ** (-(flint.ctx.dps // 2))).mid()
 
 
 def _matrix(values: Array) -> Any:
-    return mp.matrix(values.tolist())
+    return flint.arb_mat(values.tolist())
+
+
+def _identity(n: int) -> Any:
+    return _matrix(np.eye(n))
+
+
+def _times(*factors: Any) -> Any:
+    """The product, from left to right, rounded after each factor: FLINT's bounds of the error, which grow, are left."""
+    product = factors[0]
+    for factor in factors[1:]:
+        product = (product * factor).mid()
+    return product
+
+
+def _norm(matrix: Any) -> Any:
+    """Frobenius' norm."""
+    return sum((entry * entry for entry in matrix.entries()), flint.arb(0)).sqrt().mid()
 
 
 def _doubles(matrix: Any) -> Array:
-    return np.array([[float(matrix[i, j]) for j in range(matrix.cols)] for i in range(matrix.rows)])
+    return np.array([[float(entry) for entry in row] for row in matrix.table()])
+
+
+def _twice_even(matrix: Any) -> Any:
+    return (matrix + matrix.transpose()).mid()
 
 
 def _even(matrix: Any) -> Any:
-    return (matrix + matrix.T) / 2
+    return _times(_twice_even(matrix), flint.arb("0.5"))

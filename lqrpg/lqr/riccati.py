@@ -28,6 +28,8 @@ ACCURATE = 1e-9
 """Part of the root of P_ii P_jj by which the entries ij of two costs-to-go may differ, whatever the states' units."""
 ACCURATE_GAIN = 1e-8
 """Part of the largest entry of a gain's row, for states of equal cost, by which its entries may differ."""
+ROUNDING = 1e-12
+"""Part of the products that make a gain by which it may differ where the plant is too large for extended precision."""
 
 
 class Equation(NamedTuple):
@@ -97,8 +99,11 @@ def _refine(equation: Equation, plant: Plant, P: Array) -> Optimum:
     other = _newton_step(equation, plant._replace(A=A, B=B, Q=plant.Q / units), last / units) * units
     gain, root = equation.gain(plant, last), np.sqrt(np.diag(last))
     change = np.abs(equation.gain(plant, other) - gain) / root
-    same_gain = np.all(change <= ACCURATE_GAIN * np.max(np.abs(gain) / root, axis=1, keepdims=True))
-    if not (_agree(last, P) and _agree(last, other) and same_gain):
+    allowed = ACCURATE_GAIN * np.max(np.abs(gain) / root, axis=1, keepdims=True)
+    if plant.n_states > extended.MOST_FOR_OPTIMUM:  # an optimal gain of zero is known up to rounding alone
+        largest = equation.gain(plant._replace(A=np.abs(plant.A), B=np.abs(plant.B)), np.outer(root, root))
+        allowed = np.maximum(allowed, ROUNDING * np.abs(largest) / root)
+    if not (_agree(last, P) and _agree(last, other) and np.all(change <= allowed)):
         raise linalg.LinAlgError("policy iteration does not settle")
     return Optimum(gain, last)
 

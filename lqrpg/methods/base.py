@@ -194,6 +194,11 @@ class Method(ABC):
         """Interactions with the plant from the start until an iteration."""
         return 0
 
+    @property
+    def samples_each(self) -> int:
+        """Those of the first iteration; of every one where all take as many."""
+        return self.samples(1) - self.samples(0)
+
     def samples_at(self, iterations: Marks) -> Marks:
         """The same until each of several increasing iterations, (count,)."""
         return np.array([self.samples(int(i)) for i in iterations], dtype=np.int64)

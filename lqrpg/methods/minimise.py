@@ -222,11 +222,11 @@ def plot_history(*results: Result) -> Figure:
     right = len(results) > 0 and all(isinstance(result, Result) for result in results)
     require(right, "results", results, "one Result of minimise or more")
     with house_style():
-        labels = _labels([result.method for result in results])
+        labels = labels_of([result.method for result in results])
         return shown(draw_histories([(label, result.history) for label, result in zip(labels, results, strict=True)]))
 
 
-def _labels(methods: Sequence[Method]) -> list[str]:
+def labels_of(methods: Sequence[Method]) -> list[str]:
     """Names of methods; those of one name are told apart by the settings in which they differ."""
     settings: list[dict[str, Any]] = [vars(method) for method in methods]
     found = []
