@@ -60,7 +60,7 @@ def offer(function: Callable[..., Any], form: Any) -> None:
     called = _named(function, form)
     alone = _dispatchers.get((called.module, called.name)) is not None and called.symbol not in _libraries
     stays = called.name.isidentifier() and called.module != "__main__" and " at 0x" not in repr(called.types)
-    if alone and stays and _is_large(form.library):
+    if alone and stays and _is_large(form):
         form.library._shared_module = _call_alone(form, called.symbol)
         _provide(called, form)
 
@@ -100,13 +100,14 @@ def _declared(module: Any) -> list[str]:
     return sorted(f.name for f in module.functions if f.is_declaration and f.name.startswith(_PREFIX))
 
 
-def _is_large(library: Any) -> bool:
+def _is_large(form: Any) -> bool:
+    """Whether the function is; what Python calls in its place, which takes arrays apart, does not count."""
+    function = form.library._get_module_for_linking().get_function(form.fndesc.llvm_func_name)
     instructions = 0
-    for function in library._get_module_for_linking().functions:
-        for block in function.blocks:
-            instructions += sum(1 for _ in block.instructions)
-            if instructions > LARGE:
-                return True
+    for block in function.blocks:
+        instructions += sum(1 for _ in block.instructions)
+        if instructions > LARGE:
+            return True
     return False
 
 
