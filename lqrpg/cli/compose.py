@@ -113,6 +113,7 @@ def composer(config_dir: Path | None) -> Iterator[None]:
     searched = [*([config_dir.resolve()] if config_dir else []), *others]
     with initialize_config_dir(str(own), version_base="1.3"):
         _composer_options[:] = [search_path(searched, UserFiles.scheme())]
+        known_defaults.clear()
         yield
 
 
@@ -135,6 +136,17 @@ def request(overrides: Sequence[str]) -> Request:
     _check_keys(chosen, config)
     job = _computable(overrides, lambda: job_from(config))
     return Request(job, _run_name(job, chosen), tuple(overrides))
+
+
+known_defaults: dict[tuple[str, str], dict[str, Any]] = {}
+"""Settings of experiments at their scales that `default_settings` has found, here or in another process."""
+
+
+def default_settings(choice: str, scale: str) -> dict[str, Any]:
+    """The settings of an experiment at a scale where nothing else is chosen; needs a `composer`."""
+    if (choice, scale) not in known_defaults:
+        known_defaults[choice, scale] = request([f"experiment={choice}", f"scale={scale}"]).job.settings
+    return known_defaults[choice, scale]
 
 
 def _plain_words(chosen: Mapping[str, str]) -> list[str]:

@@ -102,14 +102,14 @@ def state(run: FinishedRun) -> str:
     found = state_of_files(run)
     if found or run.name != run.provenance["scale"]:
         return found or "current"
-    from lqrpg.cli.compose import request
+    from lqrpg.cli.compose import default_settings
 
     settings = run.provenance["settings"]
     try:
-        now = request([f"experiment={settings['name']}", f"scale={run.name}"])
+        now = default_settings(settings["name"], run.name)
     except SettingError:
         return "outdated"
-    return "current" if now.job.settings == settings else "outdated"
+    return "current" if now == settings else "outdated"
 
 
 def state_of_files(run: FinishedRun) -> str:

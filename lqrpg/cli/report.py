@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from lqrpg.backends.cores import usable_cores
+from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
-from lqrpg.cli.compose import composer
+from lqrpg.cli.compose import composer, default_settings, known_defaults
 from lqrpg.cli.console import echo
 from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
@@ -26,14 +28,12 @@ from lqrpg.figures.registry import FigureSpec, figures
 from lqrpg.figures.style import house_style
 from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.content import KINDS, ClaimPart, ExperimentPart, FigurePart, PaperPart
-from lqrpg.report.images import Image, files, image
+from lqrpg.report.images import files, image
+from lqrpg.report.kept_figures import KeptFigure, kept_figure
 from lqrpg.report.page import page
 from lqrpg.report.parameters import about
 from lqrpg.results.atomic import write_atomically
-from lqrpg.results.lookup import FinishedRun, Selection
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from lqrpg.results.lookup import FULL_SCALE, FinishedRun, Selection
 
 T = TypeVar("T")
 
@@ -80,8 +80,9 @@ def report(results: Path, run_name: str | None, out: Path) -> int:
     options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
     options += f" --run {shlex.quote(run_name)}" if run_name else ""
     entries = [_Entry(each.experiment, found[each.experiment], each, options) for each in runs.selections]
-    drew = _all_figures(entries)
+    drew, settings = _all_work(entries)
     with composer(None):
+        known_defaults.update(settings)
         parts = [_paper(paper, entries, drew) for paper in (*papers().values(), OTHER)]
     out.parent.mkdir(parents=True, exist_ok=True)
     # a stranger's text may hold half a character, which no encoding has
@@ -121,36 +122,55 @@ def _told_once(parts: Sequence[ClaimPart]) -> list[ClaimPart]:
     return [replace(part, told_at=at if at != part.claim.name else "") for part, at in zip(parts, told, strict=True)]
 
 
-_Drew = tuple[tuple[Image, dict[str, str]] | None, str, Sequence[FinishedRun]]
-"""Of a figure the picture and its files, or None and why there is none, and the runs that it shows."""
+_Drew = tuple[KeptFigure | None, str]
+"""A figure, or None and why there is none."""
 
 
-def _all_figures(entries: Sequence[_Entry]) -> dict[str, _Drew]:
-    """All figures by name, those of each experiment in a process of its own where that pays."""
+_Work = tuple[dict[str, _Drew], dict[tuple[str, str], dict[str, Any]]]
+"""What takes long: figures by name, and default settings by experiment and scale."""
+
+
+def _all_work(entries: Sequence[_Entry]) -> _Work:
+    """The work of all experiments, each in a process of its own where that pays."""
     waiting = [entry for entry in entries if entry.run]
-    drew: dict[str, _Drew] = {}
+    work: _Work = {}, {}
     if usable_cores() > 1 and len(waiting) > 1:
         waiting.sort(key=lambda entry: -sum(spec.experiment == entry.name for spec in figures().values()))
-        for found in in_processes(_figures_of, waiting):
-            drew |= found
+        for drew, settings in in_processes(_work_of, waiting):
+            work[0].update(drew)
+            work[1].update(settings)
     for entry in waiting:
-        if any(spec.experiment == entry.name and spec.name not in drew for spec in figures().values()):
-            drew |= _figures_of(entry)
-    return drew
+        if any(spec.experiment == entry.name and spec.name not in work[0] for spec in figures().values()):
+            drew, settings = _work_of(entry)
+            work[0].update(drew)
+            work[1].update(settings)
+    return work
 
 
-def _figures_of(entry: _Entry) -> dict[str, _Drew]:
-    """The figures of one experiment by name."""
+def _work_of(entry: _Entry) -> _Work:
+    """The work of an experiment."""
     with house_style():
-        return {spec.name: _drew(spec, entry) for spec in figures().values() if spec.experiment == entry.name}
+        drew = {spec.name: _drew(spec, entry) for spec in figures().values() if spec.experiment == entry.name}
+    with composer(None):
+        for scale in {FULL_SCALE, *([entry.run.scale] if entry.run else [])}:
+            with contextlib.suppress(SettingError):  # a scale that it does not have
+                default_settings(entry.choice, scale)
+    return drew, {key: settings for key, settings in known_defaults.items() if key[0] == entry.choice}
 
 
 def _drew(spec: FigureSpec, entry: _Entry) -> _Drew:
-    def kept(figure: Figure) -> tuple[Image, dict[str, str]]:
-        return image(figure), files(figure, spec.name)
+    return _attempt(lambda: _figure_of(spec, entry.selection.meeting(spec.condition)))
 
-    found, problem = _attempt(lambda: drawn(spec, RunTables(entry.selection.meeting(spec.condition)), kept))
-    return (*found[:1], problem, found[1]) if found else (None, problem, [])
+
+def _figure_of(spec: FigureSpec, run: FinishedRun) -> KeptFigure:
+    """The figure of a run, drawn now or before."""
+    tables = RunTables(run)
+
+    def draw() -> KeptFigure:
+        (picture, kept), used = drawn(spec, tables, lambda figure: (image(figure), files(figure, spec.name)))
+        return KeptFigure(picture, kept, used)
+
+    return kept_figure(spec.name, run, draw, lambda: tables.asked)
 
 
 def _figure(spec: FigureSpec, entry: _Entry, drew: Mapping[str, _Drew]) -> tuple[FigurePart, Sequence[FinishedRun]]:
@@ -159,12 +179,13 @@ def _figure(spec: FigureSpec, entry: _Entry, drew: Mapping[str, _Drew]) -> tuple
     command = f"lqrpg plot {spec.name}{entry.options}"
     if entry.run is None:
         return FigurePart(spec.name, spec.shows, reads, command, problem=f"No finished run yet: {entry.command}"), ()
-    found, problem, used = drew[spec.name]
-    for run in used:
+    found, problem = drew[spec.name]
+    if found is None:
+        return FigurePart(spec.name, spec.shows, reads, command, problem=problem), ()
+    for run in found.used:
         if run.path != entry.run.path:
             reads += " " + " ".join([f"From the run {run.name}.", *warnings_of(run)])
-    picture, kept = found or (None, {})
-    return FigurePart(spec.name, spec.shows, reads, command, picture, problem, kept), used
+    return FigurePart(spec.name, spec.shows, reads, command, found.picture, "", found.files), found.used
 
 
 def _claim(claim: Claim, entry: _Entry) -> tuple[ClaimPart, Sequence[FinishedRun]]:

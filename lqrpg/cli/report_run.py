@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from lqrpg.checks import SettingError
-from lqrpg.cli.compose import request
+from lqrpg.cli.compose import default_settings
 from lqrpg.cli.listing import state
 from lqrpg.plugins import choices, config_content, config_text
 from lqrpg.report.parameters import Note, Parameter, notes, parameters
@@ -78,11 +77,10 @@ def _system_notes(system: Any) -> dict[str, Note]:
     return {}
 
 
-@functools.cache
 def _settings(choice: str, scale: str) -> dict[str, Any]:
     """The package's own settings of an experiment at a scale; none for a scale that it does not have."""
     try:
-        return request([f"experiment={choice}", f"scale={scale}"]).job.settings
+        return default_settings(choice, scale)
     except SettingError:
         return {}
 

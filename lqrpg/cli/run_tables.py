@@ -39,6 +39,11 @@ class RunTables(Mapping[str, "pd.DataFrame"]):
         other._read = self._read
         return other
 
+    @property
+    def asked(self) -> list[str]:
+        """Names of the tables that have been read, by this object or a copy."""
+        return list(self._read)
+
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table; a copy, so that nobody changes another's."""
         if name not in self._read:

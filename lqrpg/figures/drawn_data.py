@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.colors import to_hex
-from matplotlib.patches import Polygon, Rectangle
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -37,7 +35,15 @@ def drawn_data(figure: Figure) -> pd.DataFrame:
         labels = _labels(figure, axis)
         own = [*_lines(axis, labels), *_bars(axis)]
         rows += [{"panel": letter[1] if letter else str(number), **row} for row in _with_bands(own, axis, labels)]
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _hex(colour: Any) -> str:
+    from matplotlib.colors import to_hex
+
+    return to_hex(colour)
 
 
 def _labels(figure: Figure, axis: Axes) -> dict[tuple[Any, ...], str]:
@@ -59,7 +65,7 @@ def _named(legend: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _look(line: Any) -> tuple[Any, ...]:
-    return (to_hex(line.get_color()), str(line.get_linestyle()))
+    return (_hex(line.get_color()), str(line.get_linestyle()))
 
 
 def _label(artist: Any, labels: dict[tuple[Any, ...], str]) -> str:
@@ -75,13 +81,15 @@ def _lines(axis: Axes, labels: dict[tuple[Any, ...], str]) -> Iterator[tuple[str
         x, y = (np.atleast_1d(np.asarray(values, dtype=float)) for values in line.get_data(orig=False))
         if len(x) and line.get_transform().contains_branch(axis.transData):
             label = _label(line, labels)
-            yield to_hex(line.get_color()), [{"label": label, "x": u, "y": v} for u, v in zip(x, y, strict=True)]
+            yield _hex(line.get_color()), [{"label": label, "x": u, "y": v} for u, v in zip(x, y, strict=True)]
 
 
 def _bars(axis: Axes) -> Iterator[tuple[str, _Rows]]:
     """Colour and points of bars and histograms: the middle of each, and its height."""
+    from matplotlib.patches import Polygon, Rectangle
+
     for patch in axis.patches:
-        colour = to_hex(patch.get_facecolor())
+        colour = _hex(patch.get_facecolor())
         label = str(patch.get_label())
         label = "" if label.startswith("_") else label
         if isinstance(patch, Rectangle):
@@ -102,7 +110,7 @@ def _with_bands(
         spread, at, low, high = edges
         across = "x" if spread == "y" else "y"
         faces: Any = band.get_facecolor()
-        colour = to_hex(faces[0][:3]) if len(faces) else ""
+        colour = _hex(faces[0][:3]) if len(faces) else ""
         known = dict(zip(at, zip(low, high, strict=True), strict=True))
         lines = [points for own, points in drawn if own == colour and {p[across] for p in points} & set(known)]
         for point in (point for points in lines for point in points if point[across] in known and "low" not in point):

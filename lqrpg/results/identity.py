@@ -9,7 +9,8 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,8 @@ def _path(module: str) -> Path | None:
     package = _package(module)
     if package is None:
         return None
-    place = packages()[package].joinpath(*module.removeprefix(f"{package}.").split("."))
-    candidates = (place.with_suffix(".py"), place / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+    place = os.path.join(packages()[package], *module.split(".")[1:])  # noqa: PTH118, asked for thousands of names
+    return next((Path(file) for file in (f"{place}.py", f"{place}/__init__.py") if os.path.isfile(file)), None)  # noqa: PTH113
 
 
 def _home(module: str, path: Path) -> str:
@@ -123,16 +123,32 @@ def _is_numerical(module: str) -> bool:
 
 def _canonical(node: object) -> str:
     """A syntax tree as text that is the same for every Python version: empty fields, which versions add, left out."""
+    parts: list[str] = []
+    _write(node, parts.append)
+    return "".join(parts)
+
+
+def _write(node: object, write: Callable[[str], None]) -> None:
     if isinstance(node, list):
-        return f"[{','.join(map(_canonical, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    if not node._fields:  # an operator, or how a name is used: a third of all nodes
-        return f"{type(node).__name__}()"
-    fields = {name: value for name in node._fields if (value := getattr(node, name, None)) not in (None, [])}
-    if isinstance(node, _WITH_TEXTS):
-        fields |= _told(node)
-    return f"{type(node).__name__}({','.join([f'{name}={_canonical(value)}' for name, value in fields.items()])})"
+        mark = "["
+        for each in node:
+            write(mark)
+            _write(each, write)
+            mark = ","
+        write("]" if node else "[]")
+    elif isinstance(node, ast.AST):
+        told = _told(node) if isinstance(node, _WITH_TEXTS) else {}
+        write(type(node).__name__)
+        mark = "("
+        for name in node._fields:
+            value = told.get(name) if name in told else getattr(node, name, None)
+            if name in told or not (value is None or value == []):
+                write(f"{mark}{name}=")
+                _write(value, write)
+                mark = ","
+        write("()" if mark == "(" else ")")
+    else:
+        write(repr(node))
 
 
 def _told(node: Any) -> dict[str, list[Any]]:

@@ -11,8 +11,10 @@ import yaml
 
 from lqrpg.claims.papers import papers
 from lqrpg.claims.registry import claims
+from lqrpg.cli import report
 from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices, config_folders
+from lqrpg.report import kept_figures
 from lqrpg.report.formulas import typeset
 from lqrpg.report.parameters import Note, about, flat, notes
 from tests.forgery import forge
@@ -127,6 +129,54 @@ def test_a_damaged_table_is_said_on_the_page(lqrpg, tmp_path):
     text = page(lqrpg, tmp_path)
     assert "paths.parquet is damaged" in text
     assert text.count('<img src="data:image/') == 1
+
+
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    """The folder in which figures are kept."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    monkeypatch.setattr(kept_figures, "_folder", lambda: folder)
+    return folder
+
+
+def test_a_figure_is_drawn_once_for_the_same_tables(lqrpg, tmp_path, kept, monkeypatch):
+    lqrpg(*RUN)
+    first = page(lqrpg, tmp_path)
+    assert len(list(kept.iterdir())) == first.count('<img src="data:image/') == 2
+    monkeypatch.setattr(report, "drawn", None)  # whoever calls it fails
+    assert page(lqrpg, tmp_path) == first
+
+
+@pytest.mark.parametrize("change", ["other tables", "a damaged file", "a file of something else", "a damaged table"])
+def test_a_figure_is_drawn_again_where_anything_differs(lqrpg, tmp_path, kept, change):
+    lqrpg(*RUN)
+    first = page(lqrpg, tmp_path)
+    if change == "other tables":
+        lqrpg(*RUN, "rate=3.5")
+        shutil.move(tmp_path / "results/qsa_monte_carlo/smoke", tmp_path / "results/qsa_monte_carlo/smoke.previous")
+    elif change == "a damaged table":
+        (tmp_path / "results/qsa_monte_carlo/smoke/paths.parquet").write_bytes(b"")
+    else:
+        for file in kept.iterdir():
+            file.write_bytes(b"{" if change == "a damaged file" else b'{"picture": {}, "files": 1, "others": {}}')
+    second = page(lqrpg, tmp_path)
+    pictures = [re.findall(r'<img src="(data:image/[^"]*)"', text) for text in (first, second)]
+    if change == "other tables":
+        assert not set(pictures[0]) & set(pictures[1])
+    elif change == "a damaged table":
+        assert (len(pictures[1]), "paths.parquet is damaged" in second) == (1, True)
+    else:
+        assert pictures[0] == pictures[1]
+        assert all(json.loads(file.read_bytes())["files"] for file in kept.iterdir())
+
+
+def test_few_drawings_of_a_figure_are_kept(lqrpg, tmp_path, kept):
+    for number in range(30):
+        (kept / f"qsa_fig1-{number:032d}.json").write_text("{}")
+    lqrpg(*RUN)
+    page(lqrpg, tmp_path)
+    assert len(list(kept.glob("qsa_fig1-*"))) == 4
 
 
 def test_comments_become_notes():
