@@ -24,6 +24,8 @@ from lqrpg.checks import SettingError
 
 GROUP = "lqrpg.packages"
 OWN = "lqrpg"
+COLLECTION = "collection"
+"""Folder of plants in the group of the systems, each chosen by `system=collection/NAME`."""
 _OTHERS = "others"
 
 

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lqrpg.backends.choice import BACKENDS, JOBLIB_BACKENDS
-from lqrpg.plugins import choices, config_text
+from lqrpg.plugins import COLLECTION, choices, config_text
 
 
 def complete_override(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -28,8 +28,9 @@ def complete_override(context: click.Context, parameter: click.Parameter, incomp
 
 
 def complete_experiment(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of an experiment."""
-    return [CompletionItem(name) for name in choices("experiment") if name.startswith(incomplete)]
+    """Complete the name of an experiment, or `systems`, which `list` takes in its place."""
+    names = [*choices("experiment"), *(["systems"] if context.info_name == "list" else [])]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def complete_figure(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -42,7 +43,7 @@ def complete_figure(context: click.Context, parameter: click.Parameter, incomple
 def _values(key: str, begun: str, words: list[str]) -> list[CompletionItem]:
     known: dict[str, list[str]] = {
         "experiment": choices("experiment"),
-        "system": choices("system"),
+        "system": [*choices("system"), *(f"{COLLECTION}/{name}" for name in choices(f"system/{COLLECTION}"))],
         "scale": list(_read(_experiment_text(words)).get("scales", {})) or ["smoke", "small", "paper"],
         "backend": [*BACKENDS],
         "joblib_backend": [*JOBLIB_BACKENDS],

@@ -34,7 +34,7 @@ from lqrpg.cli.data_only import (
     require_plain_hydra,
 )
 from lqrpg.cli.words import paths_explained, quoted
-from lqrpg.plugins import choices, config_content, config_folders
+from lqrpg.plugins import COLLECTION, choices, config_content, config_folders
 from lqrpg.runner.registry import suggestion, system_class
 from lqrpg.runner.settings import RUNNER_KEYS, Job, job_from
 from lqrpg.systems.plant_names import meant_by
@@ -218,16 +218,20 @@ def _explain(error: Exception) -> str:
     missing = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if missing:
         group, name = missing.groups()
-        known = _options(group)
-        close = difflib.get_close_matches(name, known, n=1)
+        known = _options(group, name) or _options(group)
+        collected = [f"{COLLECTION}/{name}"] if f"{COLLECTION}/{name}" in _options(group, f"{COLLECTION}/") else []
+        close = collected or difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"unknown {group} {name!r}: {hint}known: {', '.join(known)}"
     return (text.splitlines() or [type(error).__name__])[0]
 
 
-def _options(group: str) -> list[str]:
-    loader = GlobalHydra.instance().config_loader()
-    return sorted(loader.get_group_options(group, config_name="config", overrides=_composer_options))
+def _options(group: str, name: str = "") -> list[str]:
+    """The names in a group's folder, or in that one of its folders in which a name or a pattern is."""
+    folder = name.rpartition("/")[0]
+    loader, place = GlobalHydra.instance().config_loader(), f"{group}/{folder}" if folder else group
+    found = sorted(loader.get_group_options(place, config_name="config", overrides=_composer_options))
+    return [f"{folder}/{option}" if folder else option for option in found]
 
 
 def _parse(overrides: Sequence[str], *, multirun: bool) -> list[Override]:
@@ -284,7 +288,7 @@ def without_globs(overrides: Sequence[str], config_dir: Path | None) -> list[str
             continue
         key = override.get_key_element().lstrip("+")
         with composer(config_dir):
-            known = _options(key) if key in GROUPS else []
+            known = [name for each in pattern.include for name in _options(key, each)] if key in GROUPS else []
         names = pattern.filter(known)
         if not names:
             raise SettingError(f"{word}: fits none of the names of {key}: {', '.join(known) or 'there are none'}")

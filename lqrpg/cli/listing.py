@@ -1,4 +1,4 @@
-"""`lqrpg list`: a line for each experiment with its runs; `list EXPERIMENT`: all there is to know of one."""
+"""`lqrpg list`: a line for each experiment with its runs; `list EXPERIMENT`: all of one; `list systems`: plants."""
 
 from __future__ import annotations
 
@@ -24,14 +24,22 @@ from lqrpg.runner.registry import methods_declared, suggestion
 
 _FEW = 3
 """Settings that are named where a run differs in them from the defaults."""
+SYSTEMS = "systems"
+"""What is listed by this word in the place of an experiment: the plants of the collection."""
 
 
 def listing(names: Sequence[str], results: Path, *, as_json: bool) -> int:
     """Print what there is; return the exit code."""
     known = choices("experiment")
+    if list(names) == [SYSTEMS]:
+        from lqrpg.cli import plants
+
+        for line in [json.dumps(plants.entries(), indent=1)] if as_json else plants.table():
+            click.echo(line)
+        return 0
     for name in names:
         if name not in known:
-            raise SettingError(f"unknown experiment {name!r}: {suggestion(name, known)}")
+            raise SettingError(f"unknown experiment {name!r}: {suggestion(name, [*known, SYSTEMS])}")
     if as_json:
         from lqrpg.cli.compose import composer
 
@@ -159,6 +167,7 @@ def _table(names: Sequence[str], results: Path) -> Iterator[str]:
     yield ""
     yield f"time: scale={scale} on two cores, without compilation"
     yield f"One experiment: lqrpg list {names[0]}    Run it: lqrpg run {names[0]} scale=smoke"
+    yield f"Plants to run it on: lqrpg list {SYSTEMS}"
     yield "Figures: lqrpg plot NAME    Claims: lqrpg verify    On a page: lqrpg report"
     if not results.is_dir():
         warn_no_folder(results)

@@ -180,13 +180,14 @@ def verify(names: tuple[str, ...], results: Path, run_name: str | None, as_json:
 
 
 @cli.command(name="list")
-@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_experiment)
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...|systems", shell_complete=complete_experiment)
 @_RESULTS
 @_JSON
 def list_(experiments: tuple[str, ...], results: Path, as_json: bool) -> int:
     """Show the experiments and their runs, a line each; of those that are named all keys, figures and columns.
 
     The list compares runs with the present code; `lqrpg list EXPERIMENT --json` also with the present settings.
+    `lqrpg list systems` shows the plants of the collection.
     """
     from lqrpg.cli import listing as command
 

@@ -242,6 +242,24 @@ def test_list_of_one_experiment_explains_everything(lqrpg):
     assert lqrpg("list", "azpog").code == 2
 
 
+def test_list_of_the_systems_fits_a_screen(lqrpg):
+    lines = lqrpg("list", "systems").out.splitlines()
+    entries = json.loads(lqrpg("list", "systems", "--json").out)
+    assert len(lines) == len(entries) + 2 <= 40
+    assert max(map(len, lines)) <= 80
+    assert "did you mean 'systems'?" in lqrpg("list", "system").err
+
+
+def test_a_plant_of_the_collection_is_chosen_by_its_name(lqrpg):
+    shown = lqrpg("run", "shootout", "system=collection/three_state", "scale=smoke", "--cfg", "job").out
+    assert shown == lqrpg("run", "shootout", "scale=smoke", "--cfg", "job").out.replace(
+        "# lqrpg run experiment=shootout scale=smoke",
+        "# lqrpg run experiment=shootout system=collection/three_state scale=smoke",
+    )
+    for mistake in ("quadrotor", "collection/quadrator"):
+        assert "did you mean 'collection/quadrotor'?" in lqrpg("run", "shootout", f"system={mistake}").err
+
+
 def test_every_column_is_explained():
     from lqrpg.plugins import choices
     from lqrpg.results.columns import meaning
@@ -317,6 +335,8 @@ def test_help_imports_nothing_heavy():
         ("lqrpg run experiment=azopg scale = s", {"smoke", "small"}),
         ("lqrpg run experiment=azopg service.r", {"service.rollout_s="}),
         ("lqrpg run experiment=azopg system=", {"system=mass_spring"}),
+        ("lqrpg run shootout system=collection/q", {"system=collection/quadrotor"}),
+        ("lqrpg list sys", {"systems"}),
         ("lqrpg run backend=", {"backend=joblib", "backend=mpi", "backend=serial"}),
         ("lqrpg run experiment=qsa_monte_carlo rule=", {"rule=left", "rule=midpoint"}),
         ("lqrpg plot azopg_fig", {"azopg_fig1", "azopg_fig2", "azopg_fig3"}),
