@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -170,7 +171,15 @@ def _figure_of(spec: FigureSpec, run: FinishedRun) -> KeptFigure:
         (picture, kept), used = drawn(spec, tables, lambda figure: (image(figure), files(figure, spec.name)))
         return KeptFigure(picture, kept, used)
 
-    return kept_figure(spec.name, run, draw, lambda: tables.asked)
+    return kept_figure(_kept_in(), spec.name, run, draw, lambda: tables.asked)
+
+
+@functools.cache
+def _kept_in() -> Path:
+    """Beside the compiled kernels."""
+    from lqrpg.compiler.jit import cache_folder
+
+    return cache_folder().parent / "figures"
 
 
 def _figure(spec: FigureSpec, entry: _Entry, drew: Mapping[str, _Drew]) -> tuple[FigurePart, Sequence[FinishedRun]]:

@@ -43,25 +43,26 @@ class KeptFigure(NamedTuple):
 
 
 def kept_figure(
-    name: str, run: FinishedRun, draw: Callable[[], KeptFigure], asked: Callable[[], Sequence[str]]
+    folder: Path, name: str, run: FinishedRun, draw: Callable[[], KeptFigure], asked: Callable[[], Sequence[str]]
 ) -> KeptFigure:
     """The figure of a run as it was drawn before, or drawn now.
 
     Parameters
     ----------
+    folder : where figures are kept; if it cannot be written, none is.
     asked : after `draw`, the names of the tables that it read, those of other runs as `experiment/table`.
     """
-    folder = _folder()
-    file = folder / f"{name}-{_digest([name, _code(), _tables(run)])}.json" if folder else None
-    if file is not None and (found := _read(file, run)) is not None:
+    file = folder / f"{name}-{_digest([name, _code(), _tables(run)])}.json"
+    if (found := _read(file, run)) is not None:
         return found
     drawn = draw()
-    if file is not None and not any(damaged_tables(each.path, each.provenance) for each in drawn.used):
+    if not any(damaged_tables(each.path, each.provenance) for each in drawn.used):
         others = {table: _table_of(run, table) for table in asked() if "/" in table}
         content = {"picture": asdict(drawn.picture), "files": drawn.files, "others": others}
         with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
             write_atomically(file, json.dumps(content).encode())
-            _forget(file.parent, name)
+            _forget(folder, name)
     return drawn
 
 
@@ -107,18 +108,6 @@ def _code() -> str:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _folder() -> Path | None:
-    """Beside the compiled kernels; None where nothing can be kept."""
-    from lqrpg.compiler.jit import cache_folder  # loads Numba, which drawing does not need
-
-    folder = cache_folder().parent / "figures"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return None
-    return folder
 
 
 def _forget(folder: Path, name: str) -> None:

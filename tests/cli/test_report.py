@@ -14,7 +14,6 @@ from lqrpg.claims.registry import claims
 from lqrpg.cli import report
 from lqrpg.figures.registry import figures
 from lqrpg.plugins import choices, config_folders
-from lqrpg.report import kept_figures
 from lqrpg.report.formulas import typeset
 from lqrpg.report.parameters import Note, about, flat, notes
 from tests.forgery import forge
@@ -136,7 +135,7 @@ def kept(monkeypatch, tmp_path):
     """The folder in which figures are kept."""
     folder = tmp_path / "kept"
     folder.mkdir()
-    monkeypatch.setattr(kept_figures, "_folder", lambda: folder)
+    monkeypatch.setattr(report, "_kept_in", lambda: folder)
     return folder
 
 
