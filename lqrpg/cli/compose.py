@@ -288,7 +288,8 @@ def without_globs(overrides: Sequence[str], config_dir: Path | None) -> list[str
             continue
         key = override.get_key_element().lstrip("+")
         with composer(config_dir):
-            known = [name for each in pattern.include for name in _options(key, each)] if key in GROUPS else []
+            searched = pattern.include if key in GROUPS else []
+            known = list(dict.fromkeys(name for each in searched for name in _options(key, each)))
         names = pattern.filter(known)
         if not names:
             raise SettingError(f"{word}: fits none of the names of {key}: {', '.join(known) or 'there are none'}")
