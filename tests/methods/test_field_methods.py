@@ -48,6 +48,23 @@ def started(method, seed=3, plant=PLANT, gain=K0):
     return method.start(plant, gain, seed, initial_covariance=FIRST)
 
 
+def test_plants_of_any_size_take_the_same_steps():
+    """A plant of ten states whose first two are those of the small one: products there are BLAS's."""
+    large = Plant(np.eye(10) * 0.5, np.zeros((10, 2)), np.eye(10) * 0.1, PLANT.R, np.zeros((10, 10)), sample_time=1)
+    for whole, part in zip(large[:5], PLANT[:5], strict=True):
+        whole[: len(part), : part.shape[1]] = part
+    gain, covariance = np.zeros((2, 10)), np.zeros((10, 10))
+    gain[:, :2], covariance[:2, :2] = K0, FIRST
+    for method in (Reinforce(0.01, 0.5, 8192, 12), NaturalTwoPoint(0.02, 0.02, 4096, 12)):
+        exact = rollout_gradient(large, covariance, gain, 12)[1]
+        state = method.start(large, gain, 1, initial_covariance=covariance)
+        memory = state.memory.copy()
+        found = method.estimate(state, memory) if isinstance(method, Reinforce) else method.seen(state, memory).gradient
+        assert np.isfinite(found).all()
+        if isinstance(method, NaturalTwoPoint):
+            assert np.linalg.norm(found - exact) < 0.3 * np.linalg.norm(exact)
+
+
 @ALL
 @pytest.mark.parametrize("plant", [PLANT, CROSS], ids=["plain", "cross weight"])
 def test_equal_seeds_give_equal_bits_and_advance_those_of_steps(method, plant):
@@ -334,7 +351,9 @@ def test_each_runs_beside_two_point_in_a_comparison():
     found = lqrpg.shootout(names, system, replicates=2, pilots=1, samples={"rollouts": 60_000, "trajectory": 3_000})
     final = found.tables["final"].groupby("method")["gap"].median()
     assert set(final.index) == set(names)
-    assert (final < 0.5).all()
+    with_noise_of_their_own = ["random_search", "reinforce"]
+    assert (final[with_noise_of_their_own] < 1.2).all()
+    assert (final.drop(with_noise_of_their_own) < 0.1).all()
     assert final["certainty_equivalence"] == final.min()
     steps = found.tables["pilots"].query("chosen")
     assert set(steps["method"]) == set(names) - {"certainty_equivalence"}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit, size_of
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
 from lqrpg.kernels.normals import LANES, fill_normals
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import times
@@ -37,6 +37,20 @@ class Seen(NamedTuple):
 
 
 @njit
+def _times(a, b, out):
+    """out = a b, for b of LANES columns; in loops where a is small, since a call of BLAS takes longer then."""
+    if max(a.shape) > LARGEST_UNROLLED:
+        times(a, b, out)
+        return
+    for i in range(a.shape[0]):
+        for lane in range(LANES):
+            out[i, lane] = a[i, 0] * b[0, lane]
+        for j in range(1, a.shape[1]):
+            for lane in range(LANES):
+                out[i, lane] += a[i, j] * b[j, lane]
+
+
+@njit
 def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state, costs, scores, moment):
     """Rollouts of u = -(K + U) x + dither e, one a lane; `moment` gets x x' of the lanes in use."""
     m, n = K.shape
@@ -44,7 +58,7 @@ def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state
     x, following, z = np.empty((n, LANES)), np.empty((n, LANES)), np.empty((n, LANES))
     other, u, e, Ru = np.empty((n, LANES)), np.empty((m, LANES)), np.zeros((m, LANES)), np.empty((m, LANES))
     fill_normals(state, words, z)
-    times(start_root, z, x)
+    _times(start_root, z, x)
     costs[:] = 0.0
     scores[:] = 0.0
     for t in range(length):
@@ -60,8 +74,8 @@ def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state
             for j in range(n):
                 for lane in range(LANES):
                     u[p, lane] -= (K[p, j] + U[p * n + j, lane]) * x[j, lane]
-        times(Q, x, other)
-        times(R, u, Ru)
+        _times(Q, x, other)
+        _times(R, u, Ru)
         for i in range(n):
             for lane in range(LANES):
                 costs[lane] += x[i, lane] * other[i, lane]
@@ -77,12 +91,12 @@ def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state
         if t == length - 1:
             break
         fill_normals(state, words, z)
-        times(A, x, following)
-        times(B, u, other)
+        _times(A, x, following)
+        _times(B, u, other)
         for i in range(n):
             for lane in range(LANES):
                 following[i, lane] += other[i, lane]
-        times(noise_root, z, other)
+        _times(noise_root, z, other)
         for i in range(n):
             for lane in range(LANES):
                 following[i, lane] += other[i, lane]
