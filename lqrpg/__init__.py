@@ -5,7 +5,9 @@ The command line is `lqrpg`; these names are for Python and notebooks. They are 
 - `Plant`, `cost`, `cost_gradient`, `optimal_gain`, `solve`, `simulate`: the problem.
 - `ExactGradient`, `NaturalGradient`, `PolicyIteration` are given the model; `TwoPointZerothOrder`,
   `OnePointZerothOrder`, `IndirectGradient`, `LeastSquaresPolicyIteration` learn from samples of the plant;
-  `BiasedGradient` and `SurrogateGradient` are the oracles of P4 for study. All have one shape:
+  `BiasedGradient` and `SurrogateGradient` are the oracles of P4 for study. `CertaintyEquivalence`, `RandomSearch`,
+  `Reinforce`, `DeterministicProbing`, `VarianceReducedPolicyGradient`, `NaturalTwoPoint` are what the field compares
+  with. All have one shape:
   `state = method.start(plant, gain, seed)`, `state = method.step(state)`.
 - `ConstantSchedule`, `PowerSchedule`, `StaircaseDecay`, `StaircaseGrowth`: step sizes, radii, numbers and lengths of
   rollouts and the like that change over the iterations.
@@ -27,16 +29,22 @@ if TYPE_CHECKING:
     from lqrpg.lqr.plant import Plant
     from lqrpg.methods.base import Method, State, Status
     from lqrpg.methods.biased_gradient import BiasedGradient
+    from lqrpg.methods.certainty_equivalence import CertaintyEquivalence
+    from lqrpg.methods.deterministic_probing import DeterministicProbing
     from lqrpg.methods.exact_gradient import ExactGradient
     from lqrpg.methods.indirect import IndirectGradient
     from lqrpg.methods.minimise import Result, minimise, plot_history
     from lqrpg.methods.natural_gradient import NaturalGradient
+    from lqrpg.methods.natural_two_point import NaturalTwoPoint
     from lqrpg.methods.one_point import OnePointZerothOrder
     from lqrpg.methods.policy_iteration import PolicyIteration
     from lqrpg.methods.problem import cost, cost_gradient, optimal_gain, simulate, solve
     from lqrpg.methods.qsa_policy_iteration import LeastSquaresPolicyIteration, QsaPolicyIteration
+    from lqrpg.methods.random_search import RandomSearch
+    from lqrpg.methods.reinforce import Reinforce
     from lqrpg.methods.schedules import ConstantSchedule, PowerSchedule, StaircaseDecay, StaircaseGrowth
     from lqrpg.methods.surrogate_gradient import SurrogateGradient
+    from lqrpg.methods.svrpg import VarianceReducedPolicyGradient
     from lqrpg.methods.two_point import TwoPointZerothOrder
     from lqrpg.systems.from_python import load_system, save_plant
 
@@ -44,17 +52,22 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BiasedGradient",
+    "CertaintyEquivalence",
     "ConstantSchedule",
+    "DeterministicProbing",
     "ExactGradient",
     "IndirectGradient",
     "LeastSquaresPolicyIteration",
     "Method",
     "NaturalGradient",
+    "NaturalTwoPoint",
     "OnePointZerothOrder",
     "Plant",
     "PolicyIteration",
     "PowerSchedule",
     "QsaPolicyIteration",
+    "RandomSearch",
+    "Reinforce",
     "Result",
     "SettingError",
     "SettingWarning",
@@ -64,6 +77,7 @@ __all__ = [
     "Status",
     "SurrogateGradient",
     "TwoPointZerothOrder",
+    "VarianceReducedPolicyGradient",
     "cost",
     "cost_gradient",
     "figure",
@@ -86,16 +100,22 @@ _HOMES = {
     "lqr.plant": ("Plant",),
     "methods.base": ("Method", "State", "Status"),
     "methods.biased_gradient": ("BiasedGradient",),
+    "methods.certainty_equivalence": ("CertaintyEquivalence",),
+    "methods.deterministic_probing": ("DeterministicProbing",),
     "methods.exact_gradient": ("ExactGradient",),
     "methods.indirect": ("IndirectGradient",),
     "methods.minimise": ("Result", "minimise", "plot_history"),
     "methods.natural_gradient": ("NaturalGradient",),
+    "methods.natural_two_point": ("NaturalTwoPoint",),
     "methods.one_point": ("OnePointZerothOrder",),
     "methods.policy_iteration": ("PolicyIteration",),
     "methods.problem": ("cost", "cost_gradient", "optimal_gain", "simulate", "solve"),
     "methods.qsa_policy_iteration": ("LeastSquaresPolicyIteration", "QsaPolicyIteration"),
+    "methods.random_search": ("RandomSearch",),
+    "methods.reinforce": ("Reinforce",),
     "methods.schedules": ("ConstantSchedule", "PowerSchedule", "StaircaseDecay", "StaircaseGrowth"),
     "methods.surrogate_gradient": ("SurrogateGradient",),
+    "methods.svrpg": ("VarianceReducedPolicyGradient",),
     "methods.two_point": ("TwoPointZerothOrder",),
     "systems.from_python": ("load_system", "save_plant"),
 }

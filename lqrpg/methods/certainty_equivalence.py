@@ -1,0 +1,125 @@
+"""Certainty equivalence: identify the plant from one trajectory, and take the optimal gain of the estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from lqrpg.checks import require
+from lqrpg.compiler.jit import size_of
+from lqrpg.kernels.normals import normal_stream
+from lqrpg.lqr.discrete import optimal_gain
+from lqrpg.lqr.plant import Array, Plant
+from lqrpg.methods.base import Method, State, Status, require_whole
+from lqrpg.methods.oracles.direct import covariance_root
+from lqrpg.methods.oracles.indirect import Identification, identify_first
+from lqrpg.methods.oracles.lane_rollouts import excite
+from lqrpg.methods.schedules import Schedule, code_of, require_schedules, schedule_value
+
+
+class _Known(NamedTuple):
+    """The estimate with the state of the plant, and the root of the noise's covariance."""
+
+    estimate: Identification
+    noise_root: Array
+
+
+@dataclass(frozen=True)
+class CertaintyEquivalence(Method):
+    """The optimal gain of the plant that least squares knows so far (Mania, Tu, Recht, 2019, Section 2).
+
+    The plant is excited as by `IndirectGradient`, u = -K x + e with normal e. After each batch of samples the estimates
+    of A and B, from all samples so far, take the place of A and B in the Riccati equation,
+
+    .. math:: \\hat P = \\hat A'\\hat P\\hat A + Q
+        - \\hat A'\\hat P\\hat B (R + \\hat B'\\hat P\\hat B)^{-1} \\hat B'\\hat P\\hat A, \\qquad
+        K = (R + \\hat B'\\hat P\\hat B)^{-1} \\hat B'\\hat P\\hat A,
+
+    without regard to their error. There is no step size. The gap is of the order of the squared error of the estimate,
+    hence of 1 / samples (Section 2 there). An estimate whose Riccati equation has no stabilising solution changes
+    nothing: the run goes on with the last gain. A gain that does not stabilise the plant ends it.
+
+    Attributes
+    ----------
+    start_samples : samples before the first batch, at least n + m.
+    samples_per_step : samples of a batch.
+    dither : standard deviation of each entry of the exciting input, a number or a schedule.
+    on_policy : excite with the current gain; otherwise with the initial one for ever.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lqrpg import CertaintyEquivalence, Plant, minimise
+    >>> plant = Plant(A=np.eye(3), B=np.eye(3), Q=np.eye(3), R=np.eye(3), Sigma=0.01 * np.eye(3), sample_time=1)
+    >>> found = minimise(CertaintyEquivalence(), plant, 0.3 * np.eye(3), steps=10, seed=1)
+    >>> bool(found.history["gap"].iloc[-1] < 1e-4), int(found.history["samples"].iloc[-1])
+    (True, 1050)
+    """
+
+    given: ClassVar[str] = "one trajectory"
+    label: ClassVar[str] = "certainty equivalence"
+    budget: ClassVar[str] = "trajectory_samples"
+    settings_used: ClassVar[str] = "start_samples, samples_per_policy, excitation"
+
+    start_samples: int = 50
+    samples_per_step: int = 100
+    dither: Schedule | float = 1.0
+    on_policy: bool = False
+
+    def __post_init__(self) -> None:
+        require_schedules(dither=self.dither)
+        require_whole(start_samples=self.start_samples, samples_per_step=self.samples_per_step)
+
+    @classmethod
+    def for_comparison(cls, step_size: float, settings: Any) -> CertaintyEquivalence:
+        """With the first samples, the samples between two gains and the excitation of a comparison."""
+        return cls(settings.start_samples, settings.samples_per_policy, settings.excitation)
+
+    @classmethod
+    def expected_microseconds(cls, settings: Any) -> float:
+        """Expected of an iteration in a comparison with these settings."""
+        return float(1000.0 + 0.5 * settings.samples_per_policy)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and legends."""
+        return "certainty equivalence"
+
+    def samples(self, iteration: int) -> int:
+        """Interactions with the plant from the start until an iteration."""
+        return self.start_samples + iteration * self.samples_per_step
+
+    def require_fit(self, plant: Plant) -> None:
+        """Refuse fewer first samples than there are unknowns in a row of the model."""
+        least = sum(plant.B.shape)
+        require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
+
+    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Known:
+        """The estimate from the first samples."""
+        n, m = plant.B.shape
+        theta, M = np.empty((n, n + m)), np.empty((n + m, n + m))
+        known = Identification(theta, M, np.empty(n), gain.copy(), normal_stream(seed))
+        roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
+        excitation = float(schedule_value(code_of(self.dither), 1)), self.start_samples
+        A, B = plant.matrices[:2]
+        identify_first(A, B, known.initial_gain, *roots, *excitation, known.x, theta, M, known.source, size_of(n))
+        return _Known(known, roots[1])
+
+    def update(self, state: State) -> tuple[Array, _Known] | Status:
+        """A batch of samples, and the optimal gain of the estimate; the last gain if there is none."""
+        known = state.memory._replace(estimate=state.memory.estimate.copy())
+        exciting = state.gain if self.on_policy else known.estimate.initial_gain
+        dither = float(schedule_value(code_of(self.dither), state.iteration + 1))
+        excite(state.plant, exciting, known.noise_root, dither, self.samples_per_step, known.estimate)
+        n, theta = state.plant.n_states, known.estimate.theta
+        if not np.all(np.isfinite(theta)):
+            return Status.SINGULAR
+        try:
+            return optimal_gain(state.plant._replace(A=theta[:, :n].copy(), B=theta[:, n:].copy())), known
+        except np.linalg.LinAlgError:
+            return state.gain, known
+
+
+METHOD = CertaintyEquivalence
