@@ -7,16 +7,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lqrpg.checks import require
-from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.normals import normal_stream
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Method, State, Status, require_whole
+from lqrpg.methods.base import Method, State, Status
+from lqrpg.methods.indirect import IndirectGradient
 from lqrpg.methods.oracles.direct import covariance_root
-from lqrpg.methods.oracles.indirect import Identification, identify_first
+from lqrpg.methods.oracles.indirect import Identification
 from lqrpg.methods.oracles.lane_rollouts import excite
-from lqrpg.methods.schedules import Schedule, code_of, require_schedules, schedule_value
+from lqrpg.methods.schedules import Schedule, code_of, schedule_value
 
 
 class _Known(NamedTuple):
@@ -46,7 +44,7 @@ class CertaintyEquivalence(Method):
     start_samples : samples before the first batch, at least n + m.
     samples_per_step : samples of a batch.
     dither : standard deviation of each entry of the exciting input, a number or a schedule.
-    on_policy : excite with the current gain; otherwise with the initial one for ever.
+    on_policy : excite with the current gain; otherwise with the initial one throughout.
 
     Examples
     --------
@@ -69,8 +67,7 @@ class CertaintyEquivalence(Method):
     on_policy: bool = False
 
     def __post_init__(self) -> None:
-        require_schedules(dither=self.dither)
-        require_whole(start_samples=self.start_samples, samples_per_step=self.samples_per_step)
+        self._identification()  # refuses the same settings
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> CertaintyEquivalence:
@@ -82,6 +79,10 @@ class CertaintyEquivalence(Method):
         """Expected of an iteration in a comparison with these settings."""
         return float(1000.0 + 0.5 * settings.samples_per_policy)
 
+    def _identification(self) -> IndirectGradient:
+        """The method that takes the same samples; its step size is of no account."""
+        return IndirectGradient(1.0, self.start_samples, self.samples_per_step, self.dither, self.on_policy)
+
     @property
     def name(self) -> str:
         """A short name for tables and legends."""
@@ -89,23 +90,16 @@ class CertaintyEquivalence(Method):
 
     def samples(self, iteration: int) -> int:
         """Interactions with the plant from the start until an iteration."""
-        return self.start_samples + iteration * self.samples_per_step
+        return self._identification().samples(iteration)
 
     def require_fit(self, plant: Plant) -> None:
         """Refuse fewer first samples than there are unknowns in a row of the model."""
-        least = sum(plant.B.shape)
-        require(self.start_samples >= least, "start_samples", self.start_samples, f"at least n + m = {least}")
+        self._identification().require_fit(plant)
 
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Known:
         """The estimate from the first samples."""
-        n, m = plant.B.shape
-        theta, M = np.empty((n, n + m)), np.empty((n + m, n + m))
-        known = Identification(theta, M, np.empty(n), gain.copy(), normal_stream(seed))
-        roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-        excitation = float(schedule_value(code_of(self.dither), 1)), self.start_samples
-        A, B = plant.matrices[:2]
-        identify_first(A, B, known.initial_gain, *roots, *excitation, known.x, theta, M, known.source, size_of(n))
-        return _Known(known, roots[1])
+        known = self._identification().begin(plant, gain, initial_covariance, seed)
+        return _Known(known, covariance_root(plant.Sigma))
 
     def update(self, state: State) -> tuple[Array, _Known] | Status:
         """A batch of samples, and the optimal gain of the estimate; the last gain if there is none."""

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import State, Status
 from lqrpg.methods.oracles.zeroth_order import Rollouts
-from lqrpg.methods.sampled_rollouts import SampledRollouts, pairs_of
-from lqrpg.methods.schedules import Schedule
+from lqrpg.methods.sampled_rollouts import PerturbedRollouts, pairs_of
 
 
 class _Probing(NamedTuple):
@@ -23,7 +22,7 @@ class _Probing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DeterministicProbing(SampledRollouts):
+class DeterministicProbing(PerturbedRollouts):
     """`TwoPointZerothOrder` with directions that are not random: pair k of a run takes U_k from a fixed basis.
 
     .. math:: \\hat g = \\frac{mn}{2Nv^2} \\sum_k (\\hat C(K + U_k) - \\hat C(K - U_k))\\, U_k, \\qquad
@@ -60,14 +59,6 @@ class DeterministicProbing(SampledRollouts):
 
     given: ClassVar[str] = "a simulator with common random numbers"
     label: ClassVar[str] = "two-point, deterministic directions"
-
-    step_size: Schedule | float
-    radius: Schedule | float
-    rollouts: Schedule | int = 64
-    length: Schedule | int = 50
-
-    def __post_init__(self) -> None:
-        self.require_settings("radius")
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> DeterministicProbing:

@@ -10,12 +10,11 @@ import numpy as np
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import State, Status
 from lqrpg.methods.oracles.zeroth_order import Rollouts
-from lqrpg.methods.sampled_rollouts import Pairs, SampledRollouts, first_gradient, pairs_of, sphere_directions
-from lqrpg.methods.schedules import Schedule
+from lqrpg.methods.sampled_rollouts import Pairs, PerturbedRollouts, first_gradient, pairs_of, sphere_directions
 
 
 @dataclass(frozen=True)
-class NaturalTwoPoint(SampledRollouts):
+class NaturalTwoPoint(PerturbedRollouts):
     """Descent along the natural gradient, both of whose factors are estimated from the same rollouts.
 
     .. math:: K \\leftarrow K - \\eta\\, \\hat g\\, \\hat\\Sigma^{-1}, \\qquad
@@ -48,14 +47,6 @@ class NaturalTwoPoint(SampledRollouts):
 
     given: ClassVar[str] = "a simulator with common random numbers, states"
     label: ClassVar[str] = "two-point natural gradient"
-
-    step_size: Schedule | float
-    radius: Schedule | float
-    rollouts: Schedule | int = 64
-    length: Schedule | int = 50
-
-    def __post_init__(self) -> None:
-        self.require_settings("radius")
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> NaturalTwoPoint:

@@ -10,12 +10,11 @@ import numpy as np
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import State, Status
 from lqrpg.methods.oracles.zeroth_order import Rollouts
-from lqrpg.methods.sampled_rollouts import Pairs, SampledRollouts, first_gradient, normal_directions, pairs_of
-from lqrpg.methods.schedules import Schedule
+from lqrpg.methods.sampled_rollouts import Pairs, PerturbedRollouts, first_gradient, normal_directions, pairs_of
 
 
 @dataclass(frozen=True)
-class RandomSearch(SampledRollouts):
+class RandomSearch(PerturbedRollouts):
     """Augmented random search, version V1 (Mania, Guy, Recht, 2018, Algorithm 2); unscaled it is their Algorithm 1.
 
     N directions with standard normal entries, two rollouts each, every rollout with a first state and noise of its own:
@@ -50,14 +49,7 @@ class RandomSearch(SampledRollouts):
     given: ClassVar[str] = "rollouts"
     label: ClassVar[str] = "random search (ARS V1)"
 
-    step_size: Schedule | float
-    radius: Schedule | float
-    rollouts: Schedule | int = 64
-    length: Schedule | int = 50
     scaled: bool = True
-
-    def __post_init__(self) -> None:
-        self.require_settings("radius")
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> RandomSearch:

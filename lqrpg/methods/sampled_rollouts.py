@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -113,6 +114,27 @@ class SampledRollouts(Method):
 
     def _code(self, name: str) -> Code:
         return code_of(getattr(self, name))
+
+
+@dataclass(frozen=True)
+class PerturbedRollouts(SampledRollouts):
+    """Such a method whose rollouts are those of perturbed gains, K + U and K - U.
+
+    Attributes
+    ----------
+    step_size : the step size.
+    radius : size of the perturbations, in the Frobenius norm.
+    rollouts : rollouts an iteration, an even number; a schedule is rounded up to even numbers.
+    length : steps of a rollout.
+    """
+
+    step_size: Schedule | float
+    radius: Schedule | float
+    rollouts: Schedule | int = 64
+    length: Schedule | int = 50
+
+    def __post_init__(self) -> None:
+        self.require_settings("radius")
 
 
 def rollouts_of(plant: Plant, initial_covariance: Array, seed: np.random.SeedSequence) -> Rollouts:
