@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,26 +133,27 @@ _Work = tuple[dict[str, _Drew], dict[tuple[str, str], dict[str, Any]]]
 
 
 def _all_work(entries: Sequence[_Entry]) -> _Work:
-    """The work of all experiments, each in a process of its own where that pays."""
+    """The work of all experiments, each in a process of its own where that pays, and here what a process left out."""
     waiting = [entry for entry in entries if entry.run]
-    work: _Work = {}, {}
-    if usable_cores() > 1 and len(waiting) > 1:
-        waiting.sort(key=lambda entry: -sum(spec.experiment == entry.name for spec in figures().values()))
-        for drew, settings in in_processes(_work_of, waiting):
-            work[0].update(drew)
-            work[1].update(settings)
-    for entry in waiting:
-        if any(spec.experiment == entry.name and spec.name not in work[0] for spec in figures().values()):
-            drew, settings = _work_of(entry)
-            work[0].update(drew)
-            work[1].update(settings)
-    return work
+    waiting.sort(key=lambda entry: -len(_specs_of(entry)))
+    drew: dict[str, _Drew] = {}
+    settings: dict[tuple[str, str], dict[str, Any]] = {}
+    elsewhere = in_processes(_work_of, waiting) if usable_cores() > 1 and len(waiting) > 1 else ()
+    here = (_work_of(entry) for entry in waiting if any(spec.name not in drew for spec in _specs_of(entry)))
+    for figures_of_one, defaults in chain(elsewhere, here):
+        drew |= figures_of_one
+        settings |= defaults
+    return drew, settings
+
+
+def _specs_of(entry: _Entry) -> list[FigureSpec]:
+    return [spec for spec in figures().values() if spec.experiment == entry.name]
 
 
 def _work_of(entry: _Entry) -> _Work:
     """The work of an experiment."""
     with house_style():
-        drew = {spec.name: _drew(spec, entry) for spec in figures().values() if spec.experiment == entry.name}
+        drew = {spec.name: _drew(spec, entry) for spec in _specs_of(entry)}
     with composer(None):
         for scale in {FULL_SCALE, *([entry.run.scale] if entry.run else [])}:
             with contextlib.suppress(SettingError):  # a scale that it does not have

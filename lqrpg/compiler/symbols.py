@@ -1,6 +1,6 @@
 """Large kernels are called by symbol: their machine code is made once, not again in each of their callers.
 
-Numba copies the code of a callee into every caller, and optimises and translates it anew there. That pays for a small
+Numba copies the code of a callee into every caller, and optimises and translates it again there. That pays for a small
 kernel, which is then inlined; for the large ones it was half of the time to compile. Here a large kernel offers its
 callers one instruction instead of its code: a call of a symbol that is the same in every process. A compiled form that
 is kept on disk names the kernels that it calls in this way, so that they are loaded, or compiled, before it.

@@ -57,7 +57,7 @@ def kept_figure(
         return found
     drawn = draw()
     if not any(damaged_tables(each.path, each.provenance) for each in drawn.used):
-        others = {table: _table_of(run, table) for table in asked() if "/" in table}
+        others = {table: _digest_of(_beside(run, table), table) for table in asked() if "/" in table}
         content = {"picture": asdict(drawn.picture), "files": drawn.files, "others": others}
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -71,10 +71,10 @@ def _read(file: Path, run: FinishedRun) -> KeptFigure | None:
     try:
         content = json.loads(file.read_bytes())
         others: Mapping[str, str] = content["others"]
-        if any(_table_of(run, table) != digest for table, digest in others.items()):
+        companions = {table: _beside(run, table) for table in others}
+        if any(_digest_of(companions[table], table) != digest for table, digest in others.items()):
             return None
-        companions = [find_companion(run, table.rpartition("/")[0]) for table in others]
-        used = list({each.path: each for each in [run, *companions]}.values())
+        used = list({each.path: each for each in [run, *companions.values()]}.values())
         if any(damaged_tables(each.path, each.provenance) for each in used):
             return None
         return KeptFigure(Image(**content["picture"]), dict(content["files"]), used)
@@ -82,10 +82,13 @@ def _read(file: Path, run: FinishedRun) -> KeptFigure | None:
         return None
 
 
-def _table_of(run: FinishedRun, name: str) -> str:
-    """Digest of a table that stands beside a run."""
-    companion, _, table = name.rpartition("/")
-    return str(find_companion(run, companion).provenance["tables"][table]["sha256"])
+def _beside(run: FinishedRun, name: str) -> FinishedRun:
+    """The run of which `experiment/table` is a table."""
+    return find_companion(run, name.rpartition("/")[0])
+
+
+def _digest_of(run: FinishedRun, name: str) -> str:
+    return str(run.provenance["tables"][name.rpartition("/")[2]]["sha256"])
 
 
 def _tables(run: FinishedRun) -> Any:

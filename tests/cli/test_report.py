@@ -143,7 +143,7 @@ def test_a_figure_is_drawn_once_for_the_same_tables(lqrpg, tmp_path, kept, monke
     lqrpg(*RUN)
     first = page(lqrpg, tmp_path)
     assert len(list(kept.iterdir())) == first.count('<img src="data:image/') == 2
-    monkeypatch.setattr(report, "drawn", None)  # whoever calls it fails
+    monkeypatch.setattr(report, "drawn", None)  # a call of it fails
     assert page(lqrpg, tmp_path) == first
 
 
