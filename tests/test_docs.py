@@ -143,7 +143,7 @@ def job(*overrides: str) -> Job:
     for item in parsed:
         if item.key_or_group not in GROUPS:
             OmegaConf.update(config, item.key_or_group, item.value())  # refuses a key that is not there
-    return job_from(config)
+    return job_from(config, dict)
 
 
 def first_of_each(overrides: Iterable[str]) -> list[str]:

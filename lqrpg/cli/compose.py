@@ -44,6 +44,9 @@ GROUPS = ("experiment", "system")
 OWN_SYSTEMS = ("custom", "custom_family")
 """Systems that a user describes."""
 
+_WITH_SYSTEM = "shootout"
+"""An experiment that any system may be chosen for."""
+
 T = TypeVar("T")
 
 
@@ -134,7 +137,7 @@ def request(overrides: Sequence[str]) -> Request:
         _check_keys(chosen, _compose(_plain_words(chosen)))  # an unknown key is a better reason
         raise
     _check_keys(chosen, config)
-    job = _computable(overrides, lambda: job_from(config))
+    job = _computable(overrides, lambda: job_from(config, _own_system))
     return Request(job, _run_name(job, chosen), tuple(overrides))
 
 
@@ -149,6 +152,12 @@ def default_settings(choice: str, scale: str) -> dict[str, Any]:
     return known_defaults[choice, scale]
 
 
+def _own_system(name: str) -> dict[str, Any]:
+    """The settings of a system of the user's own by its name; a refusal if there is none."""
+    content: Any = OmegaConf.to_container(_compose([f"experiment={_WITH_SYSTEM}", f"system={name}"]).system)
+    return dict(content)
+
+
 def _plain_words(chosen: Mapping[str, str]) -> list[str]:
     """What chooses the YAML files."""
     return [f"{group}={chosen[group]}" for group in GROUPS if group in chosen]
@@ -160,7 +169,7 @@ def _run_name(job: Job, chosen: Mapping[str, str]) -> str:
         return job.scale
     config = _compose([f"experiment={job.experiment.name}", f"scale={job.scale}"])
     kinds = [(content.get("system") or {}).get("kind") for content in (config, job.settings)]
-    plain = job_from(config) if kinds[0] == kinds[1] else None  # its own checks may take a while
+    plain = job_from(config, _own_system) if kinds[0] == kinds[1] else None  # its own checks may take a while
     return job.scale if plain and job.settings == plain.settings else f"{job.scale}-{job.identity[:8]}"
 
 

@@ -195,6 +195,7 @@ def list_(experiments: tuple[str, ...], results: Path, as_json: bool) -> int:
 
 
 @cli.command()
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT|PAPER]...", shell_complete=complete_experiment)
 @_RESULTS
 @_RUN
 @click.option(
@@ -204,14 +205,16 @@ def list_(experiments: tuple[str, ...], results: Path, as_json: bool) -> int:
     show_default=True,
     help="The page.",
 )
-def report(results: Path, run_name: str | None, out: Path) -> int:
+def report(experiments: tuple[str, ...], results: Path, run_name: str | None, out: Path) -> int:
     """Write one HTML page: figures, claims, parameters, provenance, and what differs from the papers.
+
+    It shows the experiments that are named, or all.
 
     The page holds everything that it shows. Exit code 3: there is no finished run at all.
     """
     from lqrpg.cli import report as command
 
-    return command.report(results, run_name, out)
+    return command.report(experiments, results, run_name, out)
 
 
 @cli.command()

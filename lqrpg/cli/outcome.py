@@ -30,7 +30,8 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     tables = {name: run.table(name) for name in job.experiment.TABLES}
     gains = tables[TABLE]
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
-    lost, own = diverged_methods(gains), _is_own(str(job.settings["system"]["kind"]))
+    lost, system = diverged_methods(gains), job.settings.get("system") or {}
+    own = bool(system) and _is_own(str(system["kind"]))
     what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
     if not lost:
         lines += job.experiment.shortfall(tables)

@@ -23,7 +23,7 @@ from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
 from lqrpg.cli.saved import MISSING_TABLES, command_of
-from lqrpg.cli.selection import SelectedRuns
+from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.cli.verdicts import accepted_text, measured_text
 from lqrpg.cli.verify import check
 from lqrpg.figures.registry import FigureSpec, figures
@@ -71,10 +71,10 @@ class _Entry:
         return own if own is not OTHER else paper_named_in(about(self.text))
 
 
-def report(results: Path, run_name: str | None, out: Path) -> int:
-    """Write the page; return the exit code."""
+def report(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
+    """Write the page of the experiments that words name, or of all; return the exit code."""
     found = _choices()
-    runs = SelectedRuns([*found], results, run_name)
+    runs = SelectedRuns(chosen(experiments, [*found]), results, run_name)
     shown = [selection.experiment for selection, _ in runs]
     runs.warn_missing()
     if not shown:

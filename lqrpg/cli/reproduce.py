@@ -28,6 +28,9 @@ from lqrpg.results.lookup import FULL_SCALE, FinishedRun, MissingRunError, Selec
 from lqrpg.runner.execute import Result
 from lqrpg.runner.settings import Job
 
+BY_NAME = ("benchmark",)
+"""Experiments beyond the papers that take long: computed where they are named."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -91,6 +94,7 @@ def _requests(words: Sequence[str], *, force: bool) -> list[Request]:
     overrides = with_plain_paths([word for word in words if "=" in word], multirun=False)
     named = [word for word in words if "=" not in word]
     names = chosen(named, choices("experiment", own=not named))
+    names = [name for name in names if named or name not in BY_NAME]
     wanted = [requests([f"experiment={name}", *overrides], None, multirun=False)[0] for name in names]
     for request in wanted:
         require_runnable(request, force=force)

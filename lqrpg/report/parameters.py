@@ -90,10 +90,15 @@ def _parameter(
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted keys, values as text; what is of some kind, such as a schedule, is one value."""
+    """Nested settings as dotted keys, values as text; what is of some kind, such as a schedule, is one value.
+
+    Several plants are told by their names.
+    """
     found: dict[str, str] = {}
     for key, value in settings.items():
-        if isinstance(value, Mapping) and value and f"{prefix}{key}" != "system" and _is_of_a_kind(value):
+        if f"{prefix}{key}" == "systems" and isinstance(value, Mapping):
+            found[key] = ", ".join(value)
+        elif isinstance(value, Mapping) and value and f"{prefix}{key}" != "system" and _is_of_a_kind(value):
             taken = ", ".join(f"{name} {_text(part)}" for name, part in value.items() if part is not None)
             found[f"{prefix}{key}"] = taken.removeprefix("kind ")
         elif isinstance(value, Mapping) and value:

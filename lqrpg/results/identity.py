@@ -39,8 +39,8 @@ def sources_digest(modules: Iterable[str]) -> str:
 def sources_of(settings: Mapping[str, Any]) -> str:
     """Digest of the sources behind settings: modules of the experiment, its system, its methods, and their imports."""
     modules = [module_of("experiments", str(settings["name"]))]
-    if settings.get("system"):
-        modules.append(module_of("systems", str(settings["system"]["kind"])))
+    systems = [settings["system"]] if settings.get("system") else (settings.get("systems") or {}).values()
+    modules += dict.fromkeys(module_of("systems", str(system["kind"])) for system in systems)
     modules += [module_of("methods", str(name)) for name in settings.get("methods") or ()]
     return sources_digest([module for module in modules if module])
 

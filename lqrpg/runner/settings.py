@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ from lqrpg.results.identity import identity, sources_of
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment
 from lqrpg.runner.registry import experiment_class, suggestion, system_class
+from lqrpg.systems.by_name import contents
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
@@ -158,8 +160,13 @@ class Job:
         return identity(self.experiment.name, self.settings, self.sources)
 
 
-def job_from(config: DictConfig) -> Job:
+def job_from(config: DictConfig, others: Callable[[str], Mapping[str, Any]]) -> Job:
     """Check a composed configuration and build its job.
+
+    Parameters
+    ----------
+    config : what was composed.
+    others : from the name of a system, one of several, that is in no package to its settings.
 
     Raises
     ------
@@ -182,12 +189,22 @@ def job_from(config: DictConfig) -> Job:
         require(isinstance(system, dict) and "kind" in system, "system", system, "the name of a system")
         plant = system_class(str(system["kind"]))
         extra["system"] = _build(plant, plant.expand(system), "system.")
+    if "systems" in content:
+        extra["systems"] = contents(_names("systems", content.pop("systems")), others)
     cls = experiment_class(str(content.get("name")))
     keys = automatic.open_keys(cls.FINDERS, content)
     experiment = _build(cls, automatic.with_placeholders(cls.FINDERS, content, keys), "", **extra)
     experiment = automatic.found(cls.FINDERS, experiment, keys)
     _require_ranks(experiment, runner)
     return Job(experiment, runner, scale, expected_s)
+
+
+def _names(key: str, value: Any) -> list[str]:
+    """A list of names, or a refusal that shows how one is written."""
+    right = isinstance(value, list) and len(value) > 0 and all(isinstance(name, str) and name for name in value)
+    if not right:
+        raise SettingError(f"{key}={_as_typed(value)}: expected {_list_words(str, value)}")
+    return list(value)
 
 
 def _choose_plant(config: DictConfig) -> None:

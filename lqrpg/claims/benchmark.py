@@ -1,0 +1,150 @@
+"""What the literature says of learning methods for the linear quadratic regulator, on the plants of the benchmark.
+
+Each source was read before its claim was written; what is said here is in our words.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lqrpg.claims.needs import distinct
+from lqrpg.claims.registry import Interval, Need, Tables, claim
+from lqrpg.results.prices import middle, prices, ratios
+
+_FAR = 0.001
+_WITH_MODEL = ("policy_iteration", "natural_gradient", "exact_gradient")
+_INTERVAL = "geometric mean over plants, and a 95 % interval: plants drawn anew 2000 times"
+_PLANTS = distinct("systems", "system", 20, "plants", "an interval over plants is wide for fewer")
+_RUNS = distinct("final", "replicate", 5, "runs of each method", "prices are medians over them")
+
+
+def _both(dear: str, cheap: str) -> Need:
+    """Five plants on which two methods reach a target."""
+
+    def lacking(tables: Tables) -> str:
+        count = ratios(tables, dear, cheap).index.get_level_values("system").nunique()
+        return "" if count >= _LEAST else f"{dear} and {cheap} both reach a target on {count} plants"
+
+    return Need(f"{_LEAST} such plants are needed for an interval", lacking)
+
+
+_LEAST = 5
+
+
+def _ratio(tables: Tables, dear: str, cheap: str) -> Interval:
+    found = ratios(tables, dear, cheap)
+    plants = found.index.get_level_values("system").nunique()
+    return Interval(*middle(found), note=f"{plants} plants, {len(found)} targets that both reach; {_INTERVAL}")
+
+
+@claim(
+    "benchmark_exact_order",
+    "benchmark",
+    "Fazel, Ge, Kakade and Mesbahi 2018, Theorem 7 and the text after eq. (7)",
+    "With the model, the Gauss-Newton method (policy iteration) has the strongest guarantee, gradient descent the "
+    "weakest, and the natural gradient one in between.",
+    measures="part of the plants on which iterations to a relative gap of 0.001 are in that order, ties included",
+    accepted=(1.0, 1.0),
+    because="the paper orders guarantees; that iterations are in the same order on every plant is our test of it",
+    caveat="steps of both gradients are chosen by pilot runs; a target that is not reached counts as infinitely late",
+    needs=(_PLANTS,),
+)
+def exact_order(tables: Tables) -> float:
+    """Part of the plants in that order."""
+    found = prices(tables, "iteration").xs(_FAR, level="target")
+    newton, natural, plain = (found.xs(name, level="method").sort_index() for name in _WITH_MODEL)
+    return float(np.mean((newton <= natural) & (natural <= plain)))
+
+
+@claim(
+    "benchmark_direct_needs_more",
+    "benchmark",
+    "beyond P4, Section V.C",
+    "Direct methods (zeroth order) need substantially more data than indirect ones, which learn a model first.",
+    measures="samples of two-point descent over those of the indirect gradient to the same relative gap",
+    accepted=(10.0, math.inf),
+    because="'substantially more' is read as ten times [chosen]",
+    needs=(_PLANTS, _RUNS, _both("two_point", "indirect")),
+)
+def direct_needs_more(tables: Tables) -> Interval:
+    """The ratio of samples."""
+    return _ratio(tables, "two_point", "indirect")
+
+
+@claim(
+    "benchmark_two_points_need_less",
+    "benchmark",
+    "Malik, Pananjady, Bhatia, Khamaru, Bartlett and Wainwright 2019, Table 1",
+    "To an accuracy e, estimates from one point need of the order of 1/e^2 evaluations, those from two points 1/e.",
+    measures="samples of one-point descent over those of two-point descent to the same relative gap",
+    accepted=(1.0, math.inf),
+    because="the orders differ, so that one point has to need more; its runs reach large gaps only, which leaves no "
+    "slope to measure",
+    caveat="one point has the mean of the other rollouts' costs subtracted, which the paper does not do; it favours it",
+    needs=(_PLANTS, _RUNS, _both("one_point", "two_point")),
+)
+def two_points_need_less(tables: Tables) -> Interval:
+    """The ratio of samples."""
+    return _ratio(tables, "one_point", "two_point")
+
+
+@claim(
+    "benchmark_natural_from_data",
+    "benchmark",
+    "Fazel, Ge, Kakade and Mesbahi 2018, Theorems 7 and 9",
+    "The natural gradient has a stronger guarantee than the gradient; it can be estimated from rollouts, too.",
+    measures="samples of two-point descent over those of its natural variant to the same relative gap",
+    accepted=(1.0, math.inf),
+    because="above 1 the natural direction pays; the paper has no rates for the methods from data to compare with",
+    needs=(_PLANTS, _RUNS, _both("two_point", "natural_two_point")),
+)
+def natural_from_data(tables: Tables) -> Interval:
+    """The ratio of samples."""
+    return _ratio(tables, "two_point", "natural_two_point")
+
+
+@claim(
+    "benchmark_deterministic_probing",
+    "benchmark",
+    "beyond P3, Section 1: deterministic against random probing",
+    "With a deterministic probing signal, convergence is faster than stochastic approximation allows.",
+    measures="samples of two-point descent with random directions over those with a deterministic basis in turn",
+    accepted=(1.0, math.inf),
+    because="above 1 deterministic directions pay",
+    caveat="P3 states it for functions without noise; here rollouts are noisy, only the directions are deterministic",
+    needs=(_PLANTS, _RUNS, _both("two_point", "deterministic_probing")),
+)
+def deterministic_probing(tables: Tables) -> Interval:
+    """The ratio of samples."""
+    return _ratio(tables, "two_point", "deterministic_probing")
+
+
+@claim(
+    "benchmark_plug_in_evaluation",
+    "benchmark",
+    "Tu and Recht 2019, Theorems 2.1 and 2.2",
+    "For the value of a policy, T times the mean squared error is of order n^2 for the plug-in estimate, and at least "
+    "of order n^3 for LSTD: the ratio grows with the number of states.",
+    measures="slope, over log n from 4 states on, of the log of the ratio of mean squared errors, LSTD over plug-in",
+    accepted=(0.0, math.inf),
+    because="the ratio grows if the slope is positive; in the limit of many states it is at least 1",
+    needs=(distinct("evaluation", "states", 4, "numbers of states", "a slope over fewer says little"),),
+)
+def plug_in_evaluation(tables: Tables) -> Interval:
+    """The slope, with its interval over trajectories drawn anew."""
+    rows = tables["evaluation"][tables["evaluation"]["states"] >= 4]
+    groups = [(math.log(n), own[["plug_in", "lstd"]].to_numpy()) for n, own in rows.groupby("states")]
+    x = np.array([place for place, _ in groups])
+    rng = np.random.default_rng(0)
+
+    def slope(pick: bool) -> float:
+        means = [own[rng.integers(0, len(own), len(own))] if pick else own for _, own in groups]
+        y = [math.log(mean[1] / mean[0]) for mean in (own.mean(axis=0) for own in means)]
+        return float(np.polyfit(x, y, 1)[0])
+
+    low, high = np.quantile([slope(True) for _ in range(1000)], [0.025, 0.975])
+    last = groups[-1][1].mean(axis=0)
+    note = f"the ratio is {last[1] / last[0]:.2g} at {math.exp(x[-1]):.0f} states; trajectories drawn anew 1000 times"
+    return Interval(float(low), slope(False), float(high), note)

@@ -1,0 +1,246 @@
+"""The benchmark of the field: methods on plants, with budgets, step sizes and limits by one rule for all.
+
+A trial is a method on a plant: its pilot runs, then its replicates. `lqrpg.experiments.benchmark_plant` has the rules
+by which settings follow from a plant. What counts as a sample is said in `lqrpg.experiments.shootout`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
+from lqrpg.experiments.benchmark_scaling import evaluation_errors
+from lqrpg.experiments.benchmark_tables import method_on_plant
+from lqrpg.experiments.gains import GAINS
+from lqrpg.experiments.sgd_settings import BASELINES, Points
+from lqrpg.experiments.shootout_methods import METHODS, known, method_spec
+from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
+from lqrpg.results.rows import Columns, Rows
+from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated
+from lqrpg.runner.registry import system_class
+from lqrpg.systems.system import System
+
+_EVALUATION = 0.5
+"""Expected microseconds of a trajectory over n^4: as many samples as n^2, each with some n^2 numbers."""
+_RUN = ("system", "method", "replicate")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run is, for each kind of method.
+
+    Attributes
+    ----------
+    gradient, newton : iterations of methods that are given the model, as in `shootout`.
+    rollouts : samples of rollouts, in units of n m L.
+    trajectory : samples of one trajectory, in the same unit.
+    """
+
+    gradient: Annotated[int, Range(1, 10**8)]
+    newton: Annotated[int, Range(1, 1000)]
+    rollouts: Annotated[float, Range(1e-3, 1e9)]
+    trajectory: Annotated[float, Range(1e-3, 1e9)]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a method may take on a plant.
+
+    Attributes
+    ----------
+    seconds : of expected processor time, for all its runs, pilot runs included.
+    gigabytes : of memory, for a run.
+    """
+
+    seconds: Positive
+    gigabytes: Positive
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The study of how the evaluation of a policy grows with the number of states.
+
+    Attributes
+    ----------
+    states : numbers of states.
+    samples : of a trajectory, in units of n^2.
+    replicates : trajectories for each.
+    """
+
+    states: Annotated[list[Annotated[int, Range(1, 40)]], Entries(distinct=True)]
+    samples: Annotated[int, Range(10, 10**6)]
+    replicates: Annotated[int, Range(1, 10_000)]
+
+
+@dataclass(frozen=True)
+class Benchmark(Experiment):
+    """Settings of the experiment `benchmark`; `conf/experiment/benchmark.yaml` says what each key is."""
+
+    systems: Mapping[str, Any]
+    methods: Annotated[list[str], Entries(distinct=True)]
+    replicates: Annotated[int, Range(1, 10_000)]
+    pilots: Annotated[int, Range(1, 1000)]
+    points: Points
+    targets: Annotated[list[Fraction], Entries(distinct=True)]
+    budget: Budget
+    limits: Limits
+    baseline: Annotated[str, OneOf(BASELINES)]
+    samples_per_step: Annotated[int, Range(1, 10**6)]
+    sinusoids: Annotated[int, Range(1, 1000)]
+    scaling: Scaling
+
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "systems": (
+            "place",
+            "system",
+            "states",
+            "inputs",
+            "spectral_radius",
+            "optimal_cost",
+            "first_gap",
+            "length",
+            "rollouts",
+            "point_radius",
+            "pair_radius",
+            "start_samples",
+            "samples_per_policy",
+            "excitation",
+            "rollout_samples",
+            "trajectory_samples",
+        ),
+        "methods": ("place", "method", "label", "given", "budget", "compiled"),
+        "paths": (*_RUN, "iteration", "samples", "gap"),
+        "targets": (*_RUN, "target", "reached", "iteration", "samples", "seconds"),
+        "final": (*_RUN, "gap", "iterations", "samples", "status"),
+        "gains": ("system", *GAINS),
+        "tuning": ("system", "method", "step_size", "runs", "lost", "score", "chosen", "samples"),
+        "runtime": (
+            "system",
+            "method",
+            "seconds_per_iteration",
+            "expected_per_iteration",
+            "seconds",
+            "total",
+            "device",
+        ),
+        "evaluation": ("states", "replicate", "samples", "plug_in", "lstd"),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = known()
+        require(set(self.methods) <= set(names), "methods", self.methods, "distinct names from " + ", ".join(names))
+
+    @cached_property
+    def plants(self) -> dict[str, System]:
+        """The plants by name, checked; the first use takes a while for large ones."""
+        found = {}
+        for name, content in self.systems.items():
+            with _of(name):
+                plant = system_class(str(content["kind"]))
+                found[name] = plant(**plant.expand(content))
+        return found
+
+    @cached_property
+    def comparisons(self) -> dict[str, OnPlant]:
+        """What follows from each plant."""
+        found = {}
+        for name, system in self.plants.items():
+            with _of(name):
+                found[name] = on_plant(self, system)
+        return found
+
+    def trials(self) -> list[Trial]:
+        """A trial for each method on each plant, and one for each number of states of the study."""
+        methods = [
+            Trial(
+                f"{place:03d}-{re.sub(r'[^0-9A-Za-z_-]', '_', system)}-{method}",
+                {"system": system, "method": method},
+                cost=self._cost(comparison, method),
+            )
+            for place, (system, comparison) in enumerate(self.comparisons.items())
+            for method in self.methods
+        ]
+        studies = [
+            Trial(
+                f"evaluation-{n}", {"states": n}, cost=_EVALUATION * self.scaling.replicates * n**4, kind="evaluation"
+            )
+            for n in self.scaling.states
+        ]
+        return [*methods, *studies]
+
+    def _cost(self, comparison: OnPlant, method: str) -> float:
+        """Expected microseconds of all runs."""
+        if comparison.hindrance(method):
+            return 1.0
+        return float(comparison.runs(method) * comparison.marks(method)[-1] * comparison.microseconds(method))
+
+    def compile(self) -> None:
+        """Compile every loop for every size of a plant."""
+        sizes = {comparison.sizes: comparison for comparison in self.comparisons.values()}
+        for comparison in sizes.values():
+            comparison.compile()
+
+    def run(self, trial: Trial) -> Rows:
+        """The method's runs on the plant, or trajectories of the study."""
+        if trial.kind == "evaluation":
+            return {"evaluation": self._evaluations(trial.values["states"])}
+        system, method = trial.values["system"], trial.values["method"]
+        rows = method_on_plant(self.comparisons[system], system, method)
+        if method == self.methods[0]:
+            rows["systems"] = repeated(
+                1, place=list(self.systems).index(system), system=system, **self.comparisons[system].described()
+            )
+        return rows
+
+    def _evaluations(self, n: int) -> Columns:
+        """Rows of a number of states."""
+        count, samples = self.scaling.replicates, self.scaling.samples * n**2
+        streams = [generator(self.seed, self.name, "evaluation", n, number) for number in range(count)]
+        errors = np.array([evaluation_errors(n, samples, rng) for rng in streams])
+        return repeated(
+            count, states=n, replicate=np.arange(count), samples=samples, plug_in=errors[:, 0], lstd=errors[:, 1]
+        )
+
+    def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
+        """All tables."""
+        keys = {"systems": ("place",), "paths": (*_RUN, "iteration"), "targets": _RUN, "final": _RUN}
+        keys |= {"gains": ("system", *GAINS[:4]), "tuning": _RUN[:2], "runtime": _RUN[:2]}
+        keys |= {"evaluation": ("states", "replicate")}
+        tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
+        tables["methods"] = self._method_table()
+        return {name: tables[name] for name in self.TABLES}
+
+    def _method_table(self) -> pd.DataFrame:
+        places = list(dict.fromkeys([*METHODS, *known()]))
+        comparison = next(iter(self.comparisons.values()))
+        rows = []
+        for name in sorted(self.methods, key=places.index):
+            spec = method_spec(name, comparison)
+            method = spec.make(1.0)
+            rows.append((places.index(name), name, spec.label, method.given, spec.budget, method.compiled))
+        return pd.DataFrame(rows, columns=list(self.TABLES["methods"]))
+
+
+@contextmanager
+def _of(name: str) -> Iterator[None]:
+    """Say of which plant a refusal is; what is found for it without being given is in the tables."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SettingWarning)
+            yield
+    except SettingError as error:
+        raise SettingError(f"systems: {name}: {error}") from None
+
+
+EXPERIMENT = Benchmark

@@ -1,0 +1,227 @@
+"""The benchmark on one of its plants: a shootout whose settings follow from the plant, by the same rules for all.
+
+With n states and m inputs, the gain has n m entries; L is the length of a rollout, in which the slowest mode of the
+loops of K0 and K* decays (`automatic.rollout_length`). An iteration of rollouts has two pairs for each entry; budgets
+are multiples of n m L; the first model has 4 L samples; a policy is evaluated from L samples, or ten for each unknown
+of its value if that is more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lqrpg.checks import SettingError
+from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.plants import user_plant
+from lqrpg.experiments.sgd_settings import start_of
+from lqrpg.experiments.shootout import BUDGETS, Iterations, Shootout
+from lqrpg.experiments.shootout_methods import require_price
+from lqrpg.experiments.shootout_tables import Run
+from lqrpg.lqr.discrete import optimal_gain, spectral_radius
+from lqrpg.lqr.plant import Array
+from lqrpg.methods.base import Marks, Status
+from lqrpg.methods.tuning import Pilot, chosen, pilots
+from lqrpg.runner import automatic
+from lqrpg.systems.system import System
+
+LANES = 16
+"""Rollouts of an iteration come in whole vectors of pairs."""
+PER_ENTRY = 4
+"""Of the gain, so many rollouts: two pairs."""
+FIRST_MODEL = 4
+"""Rollout lengths that the samples of the first model make."""
+SAMPLES_PER_UNKNOWN = 10
+"""Of a policy's value, at least."""
+TYPICAL_SIZES = 12
+"""Step sizes that pilot runs try, for the expected time of a method."""
+OF_THREE_STATES = 18.0
+"""n (n + m) of the plant for which the expected times of methods are those of their classes."""
+OUT_OF_TIME, OUT_OF_MEMORY, REFUSED = "out of time", "out of memory", "refused"
+"""How a run stands that was shorter than its budget, or could not be made."""
+
+
+@dataclass(frozen=True)
+class OnPlant(Shootout):
+    """A shootout within limits, in which every method takes part.
+
+    Attributes
+    ----------
+    seconds : of expected processor time for all runs of a method, pilot runs included.
+    memory : bytes that a run may take.
+    """
+
+    seconds: float
+    memory: float
+
+    @property
+    def present(self) -> list[str]:
+        """All methods: what hinders one is told by `hindrance`."""
+        return list(self.methods)
+
+    def _require_methods(self) -> None:
+        plant, _, _ = start_of(self.system)
+        if not (plant.Q.any() and plant.Sigma.any()):
+            raise SettingError("the optimal cost is 0, and every gap is relative to it: expected Q, noise > 0")
+        for name in self.methods:
+            with self._naming(name):
+                require_price(self._spec(name), BUDGETS)
+
+    def hindrance(self, name: str) -> str:
+        """Why a method cannot run at all; empty if it can."""
+        plant = start_of(self.system)[0]
+        try:
+            method = self._method(name, 1.0)
+            if method.memory(plant) > self.memory:
+                return OUT_OF_MEMORY
+            method.require_fit(plant)
+        except SettingError as error:
+            return f"{REFUSED}: {error}"
+        return OUT_OF_TIME if self._steps(name) < 1 else ""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of states and inputs."""
+        n, m = start_of(self.system)[0].B.shape
+        return n, m
+
+    def microseconds(self, name: str) -> float:
+        """Expected of an iteration, by the size of the plant: a rule, so that all machines do the same."""
+        n, m = self.sizes
+        spec = self._spec(name)
+        is_model_based = spec.budget in ("gradient", "newton")
+        growth = (n / 3.0) ** 3 if is_model_based else n * (n + m) / OF_THREE_STATES
+        return spec.microseconds * max(1.0, growth)
+
+    def runs(self, name: str) -> int:
+        """Runs of a method, pilot runs included, at a typical number of step sizes."""
+        return self.replicates + (TYPICAL_SIZES * self.pilots if self._has_step(name) else 0)
+
+    def budgeted(self, name: str) -> int:
+        """Iterations that the budget allows."""
+        return super()._steps(name)
+
+    def _steps(self, name: str) -> int:
+        """The same within the limit of time; 0 if not even one iteration is."""
+        allowed = 1e6 * self.seconds / (self.runs(name) * self.microseconds(name))
+        return int(min(self.budgeted(name), allowed))
+
+    def compile(self) -> None:
+        """Compile every loop by one iteration."""
+        for name in self.methods:
+            if not self.hindrance(name):
+                self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
+
+    def tuned(self, name: str) -> list[Pilot]:
+        """Pilot runs of a method, if it has a step size."""
+        return pilots(lambda size: self._pilot_gaps(name, size), self._reference(name)) if self._has_step(name) else []
+
+    def replicated(self, name: str, tried: Sequence[Pilot]) -> list[Run]:
+        """The runs of a method at the size that pilot runs chose, after one that loads what is compiled."""
+        step_size = chosen(list(tried)).step_size if tried else 1.0
+        self._runs(name, step_size, 1, 1, "warm up")
+        return self._runs(name, step_size, self._steps(name), self.replicates, "run")
+
+    def marks(self, name: str) -> Marks:
+        """The iterations of a run that are recorded."""
+        return self._marks(self._steps(name))
+
+    def samples(self, name: str, iterations: Marks) -> Marks:
+        """Samples of the plant until then."""
+        return self._method(name, 1.0).samples_at(iterations)
+
+    def status(self, name: str, ended: Status) -> str:
+        """How a run stands: one that made all iterations it was allowed may have had a larger budget."""
+        if ended is Status.COMPLETED and self._steps(name) < self.budgeted(name):
+            return OUT_OF_TIME
+        return str(ended)
+
+    @property
+    def optimum(self) -> Array:
+        """K*, (m, n)."""
+        return self._optimum.gain
+
+    def described(self) -> dict[str, Any]:
+        """What the rules made of the plant: a row of the table `systems`."""
+        (n, m), plant = self.sizes, user_plant(self.system)
+        first = float(self._optimum.excess(np.array([self.system.initial_gain()]))[0])
+        return {
+            "states": n,
+            "inputs": m,
+            "spectral_radius": spectral_radius(plant.A),
+            "optimal_cost": self._optimum.cost,
+            "first_gap": first / self._optimum.cost,
+            "length": self.rollout_length,
+            "rollouts": self.rollouts,
+            "point_radius": self.point_radius,
+            "pair_radius": self.pair_radius,
+            "start_samples": self.start_samples,
+            "samples_per_policy": self.samples_per_policy,
+            "excitation": self.excitation,
+            "rollout_samples": self.iterations.rollout_samples,
+            "trajectory_samples": self.iterations.trajectory_samples,
+        }
+
+
+def on_plant(settings: Any, system: System) -> OnPlant:
+    """The benchmark on a plant.
+
+    Parameters
+    ----------
+    settings : those of `Benchmark`.
+    system : the plant.
+
+    Raises
+    ------
+    SettingError
+        If it is not in discrete time, has no optimum, or a cost of zero.
+    """
+    plant, _, gain = start_of(system)
+    n, m = plant.B.shape
+    length = min(automatic.LONGEST, automatic.rollout_length(plant, (gain, optimal_gain(plant))))
+    unknowns = (n + m) * (n + m + 1) // 2 + 1
+    price = n * m * length
+    return OnPlant(
+        name=settings.name,
+        seed=settings.seed,
+        methods=list(settings.methods),
+        replicates=settings.replicates,
+        pilots=settings.pilots,
+        points=settings.points,
+        targets=list(settings.targets),
+        iterations=Iterations(
+            gradient=settings.budget.gradient,
+            newton=settings.budget.newton,
+            rollout_samples=math.ceil(settings.budget.rollouts * price),
+            trajectory_samples=math.ceil(settings.budget.trajectory * price),
+        ),
+        rollouts=LANES * math.ceil(PER_ENTRY * n * m / LANES),
+        length=length,
+        radius=None,
+        baseline=settings.baseline,
+        start_samples=max(FIRST_MODEL * length, FIRST_MODEL * (n + m)),
+        samples_per_step=settings.samples_per_step,
+        samples_per_policy=max(length, SAMPLES_PER_UNKNOWN * unknowns),
+        excitation=sgd_automatic.dither(_Of(system)),
+        sinusoids=settings.sinusoids,
+        system=system,
+        seconds=settings.limits.seconds,
+        memory=1e9 * settings.limits.gigabytes,
+    )
+
+
+@dataclass(frozen=True)
+class _Of:
+    """As much of settings as it takes to find the excitation."""
+
+    system: System
+
+
+def seconds_per_iteration(runs: Sequence[Run]) -> float:
+    """Median processor time of an iteration."""
+    paces = [spent / max(1, result.state.iteration) for result, _, spent in runs]
+    return float(np.median(paces))

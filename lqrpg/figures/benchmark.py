@@ -1,0 +1,235 @@
+"""Methods on plants: how many targets are reached for how many samples, what 1 % costs, curves, kinds of probing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lqrpg.figures.registry import Tables, figure
+from lqrpg.figures.style import (
+    BAND,
+    canvas,
+    heading,
+    label_first,
+    legend_outside,
+    look_of,
+    note,
+    panel_letters,
+    panels,
+    small,
+)
+from lqrpg.results.prices import entries, middle, prices, ratios, sampling_methods
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PER_ENTRY = "plant samples / (n m)"
+MAPPED = 0.01
+"""The target of the map."""
+PANEL = 1.55
+"""Width of a panel of the curves, in inches."""
+LEAST = 1e-6
+"""Gaps below it are not drawn."""
+KINDS = {"rollout_samples": "methods on rollouts", "trajectory_samples": "methods on one trajectory"}
+
+
+def _labels(tables: Tables) -> dict[str, str]:
+    methods = tables["methods"]
+    return {name: label.partition(" (")[0] for name, label in zip(methods["method"], methods["label"], strict=True)}
+
+
+def _looks(tables: Tables) -> dict[str, dict[str, Any]]:
+    methods = tables["methods"]
+    return {name: look_of(int(place)) for name, place in zip(methods["method"], methods["place"], strict=True)}
+
+
+@figure("benchmark_profiles", "benchmark", "part of the plants' targets that is reached, against samples")
+def profiles(tables: Tables) -> Figure:
+    """Runtime profiles: every relative gap of `targets` on every plant counts once, for each of the runs.
+
+    Lines are means over the runs, bands their range. Methods on rollouts have the larger budget; a run that is lost
+    reaches nothing. The horizontal axis is that of samples over the number n m of entries of the gain.
+    """
+    drawn, axes = panels(2, 8.6, 4.3, sharey=True)
+    labels, looks = _labels(tables), _looks(tables)
+    sizes, methods = entries(tables), tables["methods"].set_index("method")
+    handles = {}
+    for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
+        for name in methods.index[methods["budget"] == kind]:
+            rows = tables["targets"][tables["targets"]["method"] == name]
+            x, fractions = _profile(rows, sizes)
+            if len(x) == 0:
+                continue
+            mean = fractions.mean(axis=0)
+            (handles[labels[name]],) = axis.plot(
+                x, mean, drawstyle="steps-post", markevery=max(1, len(x) // 6), ms=4, **looks[name]
+            )
+            axis.fill_between(
+                x,
+                fractions.min(axis=0),
+                fractions.max(axis=0),
+                step="post",
+                color=looks[name]["color"],
+                alpha=BAND,
+                lw=0,
+            )
+        axis.set(xscale="log", xlabel=PER_ENTRY, ylabel="part of plants and targets reached", title=title)
+        axis.set_ylim(0.0, 1.0)
+    panel_letters(axes)
+    count, targets = tables["systems"]["system"].nunique(), tables["targets"]["target"].nunique()
+    runs = tables["targets"]["replicate"].nunique()
+    title = f"{count} plants, {targets} targets each; means and ranges of {runs} runs"
+    legend_outside(drawn, [*handles.values()], [*handles], "lower", 4, title)
+    label_first(axes)
+    return drawn
+
+
+def _profile(rows: pd.DataFrame, sizes: pd.Series[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Samples over n m at which some run reaches a target, and the part that each run has reached by then."""
+    paid = rows["samples"].to_numpy(float) / sizes[rows["system"]].to_numpy(float)
+    reached, replicate = rows["reached"].to_numpy(bool), rows["replicate"].to_numpy()
+    x = np.unique(paid[reached])
+    counts = [
+        np.searchsorted(np.sort(paid[reached & (replicate == run)]), x, side="right") for run in np.unique(replicate)
+    ]
+    return x, np.array(counts) / max(1, int((replicate == replicate[0]).sum()))
+
+
+@figure("benchmark_map", "benchmark", "samples to a gap of 1 %, methods on plants, with diverged runs")
+def price_map(tables: Tables) -> Figure:
+    """What a relative gap of 1 % costs in samples over n m, as a power of ten: medians over the runs.
+
+    A cross marks cells in which some run diverged. Letters stand where half the runs do not reach 1 %: b for the
+    budget, t for the limit of time, d for divergence, m for memory, r for a method that refuses the plant.
+    """
+    names, systems = sampling_methods(tables), list(tables["systems"].sort_values(["states", "inputs"])["system"])
+    if MAPPED not in set(tables["targets"]["target"]) or not names:
+        return _empty(f"the map is of the target {MAPPED:g} and of methods that use samples, and the run has none")
+    sizes, found, labels = entries(tables), prices(tables), _labels(tables)
+    values = np.full((len(systems), len(names)), np.nan)
+    for row, system in enumerate(systems):
+        for column, name in enumerate(names):
+            values[row, column] = math.log10(max(found[system, name, MAPPED], 1.0) / sizes[system])
+    values[~np.isfinite(values)] = np.nan
+    drawn = canvas(7.0, 2.9 + 0.2 * len(systems))
+    axis = drawn.subplots()
+    span = (np.nanmin(values), np.nanmax(values)) if np.isfinite(values).any() else (0.0, 1.0)
+    image = axis.imshow(values, cmap="Greys", aspect="auto", vmin=span[0] - 0.3, vmax=span[1] + 1.5)
+    ends = _ends(tables)
+    size = small() * (0.85 if len(names) > 6 else 1.0)
+    for row, system in enumerate(systems):
+        for column, name in enumerate(names):
+            value, (letter, lost) = values[row, column], ends[system, name]
+            text = letter if np.isnan(value) else f"{value:.1f}" + ("×" if lost else "")
+            dark = not np.isnan(value) and value > span[0] + 0.75 * (span[1] - span[0])
+            axis.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
+    table = tables["systems"].set_index("system")
+    rows = [f"{name.replace('_', ' ')} ({table.loc[name, 'states']}, {table.loc[name, 'inputs']})" for name in systems]
+    axis.set_yticks(range(len(systems)), rows, fontsize=size)
+    axis.set_xticks(range(len(names)), [labels[name] for name in names], rotation=60, ha="right", fontsize=size)
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    bar = drawn.colorbar(image, ax=axis, fraction=0.03, pad=0.02)
+    bar.set_label(f"log10 of samples / (n m) to {MAPPED:.0%}", fontsize=size)
+    note(
+        drawn,
+        "(n, m) behind each plant. × some run diverged. Not reached within b: budget, t: time, m: memory; "
+        "d: half the runs diverged; r: refused",
+    )
+    return drawn
+
+
+def _ends(tables: Tables) -> dict[tuple[str, str], tuple[str, bool]]:
+    """By system and method: the letter for how most runs ended, and whether one was lost."""
+    found = {}
+    for key, statuses in tables["final"].groupby(["system", "method"])["status"]:
+        letters = [_letter(str(status)) for status in statuses]
+        found[key] = max(dict.fromkeys(letters), key=letters.count), "d" in letters
+    return found
+
+
+def _letter(status: str) -> str:
+    known = {"completed": "b", "out of time": "t", "out of memory": "m"}
+    return known.get(status, "r" if status.startswith("refused") else "d")
+
+
+@figure("benchmark_curves", "benchmark", "the relative gap against samples, plant by plant")
+def curves(tables: Tables) -> Figure:
+    """Medians over the runs that are left; a line ends where half of them are lost."""
+    systems, names = list(tables["systems"]["system"]), sampling_methods(tables)
+    labels, looks = _labels(tables), _looks(tables)
+    columns = min(len(systems), max(2, int(canvas(12.0, 1.0).get_figwidth() / PANEL)))
+    rows = -(-len(systems) // columns)
+    drawn = canvas(12.0, 1.4 + 1.35 * rows)
+    grid = drawn.subplots(rows, columns, squeeze=False, sharey=True)
+    handles = {}
+    for axis, system in zip(grid.flat, systems, strict=False):
+        own = tables["paths"][tables["paths"]["system"] == system]
+        for name in names:
+            x, middle_gap = _median_path(own[own["method"] == name], tables["targets"]["replicate"].nunique())
+            look = {key: value for key, value in looks[name].items() if key != "marker"}
+            (handles[labels[name]],) = axis.plot(x, middle_gap, lw=1.0, **look)
+        axis.set(xscale="log", yscale="log")
+        axis.set_ylim(LEAST, 3.0)
+        axis.set_title(system.replace("_", " "), fontsize=small(), loc="left", pad=2)
+        axis.tick_params(labelsize=small() * 0.85)
+    for axis in list(grid.flat)[len(systems) :]:
+        axis.remove()
+    drawn.supylabel("(f(K) − f*) / (f(K0) − f*), median", fontsize=small())
+    legend_outside(drawn, [*handles.values()], [*handles], "lower", 5, "horizontal axes: plant samples")
+    return drawn
+
+
+def _median_path(rows: pd.DataFrame, runs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples, and the median gap over all runs, lost ones infinite, as far as it is finite."""
+    if len(rows) == 0:
+        return np.zeros(0), np.zeros(0)
+    wide = rows.pivot_table(index="samples", columns="replicate", values="gap", aggfunc="last").to_numpy(float)
+    full = np.full((len(wide), max(runs, wide.shape[1])), np.inf)
+    full[:, : wide.shape[1]] = np.where(np.isnan(wide), np.inf, wide)
+    found = np.percentile(full, 50, axis=1, method="higher")
+    samples = np.unique(rows["samples"].to_numpy(float))
+    kept = np.isfinite(found) & (samples > 0)
+    return samples[kept], np.maximum(found[kept], LEAST / 10)
+
+
+@figure("benchmark_probing", "benchmark", "samples of random over those of deterministic probing directions")
+def probing(tables: Tables) -> Figure:
+    """The same two-point estimates, with directions that are random or a deterministic basis in turn, both tuned.
+
+    Above 1, deterministic directions need fewer samples. Each iteration has equally many rollouts of both kinds.
+    """
+    found = ratios(tables, "two_point", "deterministic_probing")
+    if len(found) == 0:
+        return _empty("no plant on which two_point and deterministic_probing both reach a target")
+    systems = [each for each in tables["systems"].sort_values(["states", "inputs"])["system"] if each in found.index]
+    targets = sorted(found.index.get_level_values("target").unique(), reverse=True)
+    drawn = canvas(7.0, 1.6 + 0.2 * len(systems))
+    axis: Axes = drawn.subplots()
+    for place, target in enumerate(targets):
+        rows = found[found.index.get_level_values("target") == target].droplevel("target")
+        kept = [each for each in systems if each in rows.index]
+        look = {**look_of(place), "ls": "none"}
+        axis.plot([rows[each] for each in kept], [systems.index(each) for each in kept], label=f"{target:g}", **look)
+    low, mean, high = middle(found)
+    axis.axvspan(low, high, color="#BBBBBB", alpha=0.4, lw=0)
+    axis.axvline(mean, color="#555555", lw=1.0, ls="--")
+    axis.axvline(1.0, color="black", lw=0.8)
+    axis.set_yticks(range(len(systems)), [each.replace("_", " ") for each in systems], fontsize=small())
+    axis.set(xscale="log", xlabel="samples with random directions / samples with deterministic ones")
+    axis.set_ylim(len(systems) - 0.5, -0.5)
+    handles, labels = axis.get_legend_handles_labels()
+    legend_outside(drawn, handles, labels, "lower", 6, "relative gap")
+    heading(drawn, f"geometric mean {mean:.2f}, 95 % interval {low:.2f} to {high:.2f} over plants (shaded)")
+    return drawn
+
+
+def _empty(text: str) -> Figure:
+    """A figure that says why nothing is drawn."""
+    drawn = canvas(7.0, 1.2)
+    heading(drawn, text)
+    return drawn

@@ -1,0 +1,76 @@
+"""What a target costs, from the tables of the benchmark: medians over the runs of a method on a plant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tables = Mapping[str, "pd.DataFrame"]
+KEYS = ["system", "method"]
+
+
+def sampling_methods(tables: Tables) -> list[str]:
+    """The methods that use samples of the plant, by their places."""
+    methods = tables["methods"]
+    return list(methods.loc[methods["budget"].str.endswith("_samples"), "method"])
+
+
+def entries(tables: Tables) -> pd.Series[int]:
+    """n m of each plant, the number of entries of its gain."""
+    systems = tables["systems"].set_index("system")
+    return systems["states"] * systems["inputs"]
+
+
+def prices(tables: Tables, column: str = "samples") -> pd.Series[float]:
+    """Median price of each target, by system, method and target; infinite where half of the runs do not reach it.
+
+    Parameters
+    ----------
+    tables : `targets` among them.
+    column : `samples`, `iteration` or `seconds`.
+    """
+    rows = tables["targets"]
+    paid = rows[column].astype(np.float64).where(rows["reached"], np.inf)
+    grouped = paid.groupby([rows[key] for key in (*KEYS, "target")], sort=False)
+    return grouped.quantile(0.5, interpolation="higher")
+
+
+def ratios(tables: Tables, dear: str, cheap: str, column: str = "samples") -> pd.Series[float]:
+    """Price of one method over that of another, by system and target, where both reach the target.
+
+    Parameters
+    ----------
+    tables : `targets` among them.
+    dear, cheap : names of the methods.
+    column : as of `prices`.
+    """
+    found = prices(tables, column)
+    found = found[np.isfinite(found) & (found > 0.0)]
+    above, below = (found[found.index.get_level_values("method") == name].droplevel("method") for name in (dear, cheap))
+    shared = above.index.intersection(below.index)
+    return above[shared] / below[shared]
+
+
+def middle(values: pd.Series[float], draws: int = 2000) -> tuple[float, float, float]:
+    """Geometric mean of ratios by system and target, and a 95 % interval: plants are drawn anew, with replacement.
+
+    Parameters
+    ----------
+    values : ratios, by system and target.
+    draws : resamples of the plants.
+
+    Returns
+    -------
+    Low end, mean, high end; all NaN where there are no ratios.
+    """
+    logs = np.log(values).groupby(level="system").mean().to_numpy()
+    if logs.size == 0:
+        return np.nan, np.nan, np.nan
+    picked = np.random.default_rng(0).integers(0, logs.size, (draws, logs.size))
+    low, high = np.quantile(logs[picked].mean(axis=1), [0.025, 0.975])
+    return float(np.exp(low)), float(np.exp(logs.mean())), float(np.exp(high))
