@@ -97,6 +97,12 @@ RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
         ("wall_clock", "throughput_speedup"): [without_reference("wall_clock", "replicate", "repeat")],
         **GAINS,
     },
+    "benchmark": {
+        ("final", "gap"): [lambda tables: tables["final"]["status"] != "completed"],
+        ("tuning", "score"): [censored("tuning")],
+        ("runtime", ANY): [censored("runtime"), lambda tables: tables["runtime"]["status"] != "completed"],
+        **GAINS,
+    },
     "dr_lqr": {
         ("final", ANY): [failed("final")],
         ("curves", ANY): [_too_few_stable],

@@ -108,6 +108,7 @@ class Benchmark(Experiment):
             "spectral_radius",
             "optimal_cost",
             "first_gap",
+            "newton_rate",
             "length",
             "rollouts",
             "point_radius",
@@ -120,18 +121,21 @@ class Benchmark(Experiment):
         ),
         "methods": ("place", "method", "label", "given", "budget", "compiled"),
         "paths": (*_RUN, "iteration", "samples", "gap"),
-        "targets": (*_RUN, "target", "reached", "iteration", "samples", "seconds"),
+        "targets": (*_RUN, "target", "iteration", "samples", "censored"),
         "final": (*_RUN, "gap", "iterations", "samples", "status"),
         "gains": ("system", *GAINS),
-        "tuning": ("system", "method", "step_size", "runs", "lost", "score", "chosen", "samples"),
+        "tuning": ("system", "method", "step_size", "runs", "lost", "score", "chosen", "samples", "censored"),
         "runtime": (
             "system",
             "method",
+            "target",
+            "seconds",
+            "censored",
             "seconds_per_iteration",
             "expected_per_iteration",
-            "seconds",
             "total",
             "device",
+            "status",
         ),
         "evaluation": ("states", "replicate", "samples", "plug_in", "lstd"),
     }
@@ -218,14 +222,15 @@ class Benchmark(Experiment):
         keys |= {"gains": ("system", *GAINS[:4]), "tuning": _RUN[:2], "runtime": _RUN[:2]}
         keys |= {"evaluation": ("states", "replicate")}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
-        tables["methods"] = self._method_table()
+        tables["methods"] = self._method_table(set(tables["final"]["method"]))
         return {name: tables[name] for name in self.TABLES}
 
-    def _method_table(self) -> pd.DataFrame:
+    def _method_table(self, present: set[str]) -> pd.DataFrame:
+        """The methods that have rows, by their places among all."""
         places = list(dict.fromkeys([*METHODS, *known()]))
         comparison = next(iter(self.comparisons.values()))
         rows = []
-        for name in sorted(self.methods, key=places.index):
+        for name in sorted(present, key=places.index):
             spec = method_spec(name, comparison)
             method = spec.make(1.0)
             rows.append((places.index(name), name, spec.label, method.given, spec.budget, method.compiled))

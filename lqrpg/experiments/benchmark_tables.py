@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lqrpg.experiments.benchmark_plant import OnPlant, seconds_per_iteration
-from lqrpg.experiments.gains import gain_rows
+from lqrpg.experiments.gains import COMPLETED, gain_rows
 from lqrpg.experiments.shootout_tables import Run
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Status
-from lqrpg.methods.tuning import Pilot
+from lqrpg.methods.tuning import Pilot, chosen
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner.experiment import repeated
@@ -37,7 +38,7 @@ def method_on_plant(comparison: OnPlant, system: str, name: str) -> Rows:
         "final": _final_rows(comparison, system, name, hindrance, gaps, runs),
         "gains": _gain_rows(comparison, system, name, runs),
         "tuning": _tuning_rows(comparison, system, name, tried),
-        "runtime": _runtime_rows(comparison, system, name, runs, spent),
+        "runtime": _runtime_rows(comparison, system, name, hindrance, marks, gaps, runs, spent),
     }
 
 
@@ -66,27 +67,36 @@ def _target_rows(
     gaps: Sequence[Array],
     runs: Sequence[Run],
 ) -> Columns:
-    """The first recorded iteration of each run at or below each target; a run that was lost reaches none."""
-    targets = np.array(sorted(comparison.targets, reverse=True))
+    """The first recorded iteration of each run at or below each target."""
+    targets, reached, first = _reached(comparison, gaps, runs)
     count = comparison.replicates
-    reached, first = np.zeros((count, len(targets)), dtype=bool), np.zeros((count, len(targets)), dtype=np.int64)
-    for number, (gap, run) in enumerate(zip(gaps, runs, strict=True)):
-        if run[0].status is Status.COMPLETED:
-            below = gap[:, None] <= targets
-            reached[number], first[number] = below.any(axis=0), below.argmax(axis=0)
-    pace = seconds_per_iteration(runs) if runs else np.nan
-    iteration = np.where(reached, marks[first], NEVER)
     return repeated(
         count * len(targets),
         system=_named(system),
         method=_named(name),
         replicate=np.repeat(np.arange(count), len(targets)),
         target=np.tile(targets, count),
-        reached=reached.ravel(),
-        iteration=iteration.ravel(),
+        iteration=np.where(reached, marks[first], NEVER).ravel(),
         samples=np.where(reached, samples[first], NEVER).ravel(),
-        seconds=np.where(reached, iteration * pace, np.nan).ravel(),
+        censored=~reached.ravel(),
     )
+
+
+def _reached(
+    comparison: OnPlant, gaps: Sequence[Array], runs: Sequence[Run]
+) -> tuple[Array, NDArray[np.bool_], NDArray[np.int64]]:
+    """The targets, (count,); which of them each run reaches, and at which record, (replicates, count).
+
+    A run that was lost reaches none, and so does one that was not made.
+    """
+    targets = np.array(sorted(comparison.targets, reverse=True))
+    reached = np.zeros((comparison.replicates, len(targets)), dtype=np.bool_)
+    first = np.zeros(reached.shape, dtype=np.int64)
+    for number, (gap, run) in enumerate(zip(gaps, runs, strict=True)):
+        if run[0].status is Status.COMPLETED:
+            below = gap[:, None] <= targets
+            reached[number], first[number] = below.any(axis=0), below.argmax(axis=0)
+    return targets, reached, first
 
 
 def _final_rows(
@@ -122,7 +132,7 @@ def _gain_rows(comparison: OnPlant, system: str, name: str, runs: Sequence[Run])
 
 def _tuning_rows(comparison: OnPlant, system: str, name: str, tried: Sequence[Pilot]) -> Columns:
     """The step sizes that were tried, largest first, with the samples that their pilot runs took."""
-    best = min(tried, key=lambda pilot: (pilot.lost > 0, pilot.score, pilot.step_size)) if tried else None
+    best = chosen(list(tried)) if tried else None
     steps = comparison.marks(name)[-1:] if tried else np.zeros(1, dtype=np.int64)
     samples = int(comparison.samples(name, steps)[0]) if tried else 0
     return repeated(
@@ -135,20 +145,41 @@ def _tuning_rows(comparison: OnPlant, system: str, name: str, tried: Sequence[Pi
         score=np.array([pilot.score if np.isfinite(pilot.score) else np.nan for pilot in tried]),
         chosen=np.array([pilot is best for pilot in tried], dtype=np.bool_),
         samples=comparison.pilots * samples,
+        censored=np.array([pilot.lost > 0 for pilot in tried], dtype=np.bool_),
     )
 
 
-def _runtime_rows(comparison: OnPlant, system: str, name: str, runs: Sequence[Run], spent: float) -> Columns:
-    """Processor times, measured and expected; the total includes pilot runs and evaluations of the gap."""
+def _runtime_rows(
+    comparison: OnPlant,
+    system: str,
+    name: str,
+    hindrance: str,
+    marks: Marks,
+    gaps: Sequence[Array],
+    runs: Sequence[Run],
+    spent: float,
+) -> Columns:
+    """Processor time to each target, a median over the runs, with that of an iteration, measured and expected.
+
+    The total includes pilot runs and evaluations of the gap.
+    """
+    targets, reached, first = _reached(comparison, gaps, runs)
+    iterations = np.where(reached, marks[first], np.inf)
+    middle = np.percentile(iterations, 50, axis=0, method="higher")
+    censored = ~np.isfinite(middle)
+    pace = seconds_per_iteration(runs) if runs else np.nan
     return repeated(
-        1,
+        len(targets),
         system=_named(system),
         method=_named(name),
-        seconds_per_iteration=seconds_per_iteration(runs) if runs else np.nan,
+        target=targets,
+        seconds=np.where(censored, np.nan, pace * np.where(censored, 0.0, middle)),
+        censored=censored,
+        seconds_per_iteration=pace,
         expected_per_iteration=1e-6 * comparison.microseconds(name),
-        seconds=float(np.median([seconds for _, _, seconds in runs])) if runs else np.nan,
         total=spent,
         device=processor(),
+        status=_named(hindrance or COMPLETED),
     )
 
 

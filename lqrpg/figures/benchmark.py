@@ -91,7 +91,7 @@ def profiles(tables: Tables) -> Figure:
 def _profile(rows: pd.DataFrame, sizes: pd.Series[int]) -> tuple[np.ndarray, np.ndarray]:
     """Samples over n m at which some run reaches a target, and the part that each run has reached by then."""
     paid = rows["samples"].to_numpy(float) / sizes[rows["system"]].to_numpy(float)
-    reached, replicate = rows["reached"].to_numpy(bool), rows["replicate"].to_numpy()
+    reached, replicate = ~rows["censored"].to_numpy(bool), rows["replicate"].to_numpy()
     x = np.unique(paid[reached])
     counts = [
         np.searchsorted(np.sort(paid[reached & (replicate == run)]), x, side="right") for run in np.unique(replicate)
@@ -106,7 +106,7 @@ def price_map(tables: Tables) -> Figure:
     A cross marks cells in which some run diverged. Letters stand where half the runs do not reach 1 %: b for the
     budget, t for the limit of time, d for divergence, m for memory, r for a method that refuses the plant.
     """
-    names, systems = sampling_methods(tables), list(tables["systems"].sort_values(["states", "inputs"])["system"])
+    names, systems = _by_kind(tables), list(tables["systems"].sort_values(["states", "inputs"])["system"])
     if MAPPED not in set(tables["targets"]["target"]) or not names:
         return _empty(f"the map is of the target {MAPPED:g} and of methods that use samples, and the run has none")
     sizes, found, labels = entries(tables), prices(tables), _labels(tables)
@@ -143,6 +143,12 @@ def price_map(tables: Tables) -> Figure:
     return drawn
 
 
+def _by_kind(tables: Tables) -> list[str]:
+    """The methods that use samples, those on one trajectory first."""
+    kinds = tables["methods"].set_index("method")["budget"]
+    return sorted(sampling_methods(tables), key=lambda name: kinds[name] != "trajectory_samples")
+
+
 def _ends(tables: Tables) -> dict[tuple[str, str], tuple[str, bool]]:
     """By system and method: the letter for how most runs ended, and whether one was lost."""
     found = {}
@@ -165,20 +171,22 @@ def curves(tables: Tables) -> Figure:
     columns = min(len(systems), max(2, int(canvas(12.0, 1.0).get_figwidth() / PANEL)))
     rows = -(-len(systems) // columns)
     drawn = canvas(12.0, 1.4 + 1.35 * rows)
-    grid = drawn.subplots(rows, columns, squeeze=False, sharey=True)
+    grid = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     handles = {}
     for axis, system in zip(grid.flat, systems, strict=False):
         own = tables["paths"][tables["paths"]["system"] == system]
         for name in names:
             x, middle_gap = _median_path(own[own["method"] == name], tables["targets"]["replicate"].nunique())
-            look = {key: value for key, value in looks[name].items() if key != "marker"}
-            (handles[labels[name]],) = axis.plot(x, middle_gap, lw=1.0, **look)
+            every = max(1, len(x) // 3)
+            (handles[labels[name]],) = axis.plot(x, middle_gap, lw=0.9, ms=2.5, markevery=every, **looks[name])
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
         axis.set_title(system.replace("_", " "), fontsize=small(), loc="left", pad=2)
         axis.tick_params(labelsize=small() * 0.85)
-    for axis in list(grid.flat)[len(systems) :]:
-        axis.remove()
+    for spare in list(grid.flat)[len(systems) :]:
+        spare.remove()
+    for above in list(grid.flat)[max(0, len(systems) - columns) : len(systems)]:
+        above.tick_params(labelbottom=True)
     drawn.supylabel("(f(K) − f*) / (f(K0) − f*), median", fontsize=small())
     legend_outside(drawn, [*handles.values()], [*handles], "lower", 5, "horizontal axes: plant samples")
     return drawn
@@ -207,6 +215,8 @@ def probing(tables: Tables) -> Figure:
     if len(found) == 0:
         return _empty("no plant on which two_point and deterministic_probing both reach a target")
     systems = [each for each in tables["systems"].sort_values(["states", "inputs"])["system"] if each in found.index]
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     targets = sorted(found.index.get_level_values("target").unique(), reverse=True)
     drawn = canvas(7.0, 1.6 + 0.2 * len(systems))
     axis: Axes = drawn.subplots()
@@ -221,6 +231,9 @@ def probing(tables: Tables) -> Figure:
     axis.axvline(1.0, color="black", lw=0.8)
     axis.set_yticks(range(len(systems)), [each.replace("_", " ") for each in systems], fontsize=small())
     axis.set(xscale="log", xlabel="samples with random directions / samples with deterministic ones")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_ylim(len(systems) - 0.5, -0.5)
     handles, labels = axis.get_legend_handles_labels()
     legend_outside(drawn, handles, labels, "lower", 6, "relative gap")

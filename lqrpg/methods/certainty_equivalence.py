@@ -77,7 +77,7 @@ class CertaintyEquivalence(Method):
     @classmethod
     def expected_microseconds(cls, settings: Any) -> float:
         """Expected of an iteration in a comparison with these settings."""
-        return float(1000.0 + 0.5 * settings.samples_per_policy)
+        return float(500.0 + 0.25 * settings.samples_per_policy)
 
     def _identification(self) -> IndirectGradient:
         """The method that takes the same samples; its step size is of no account."""

@@ -85,7 +85,7 @@ class SampledRollouts(Method):
     @classmethod
     def expected_microseconds(cls, settings: Any) -> float:
         """Expected of an iteration in a comparison with these settings."""
-        return float(200.0 + 0.05 * settings.rollouts * settings.rollout_length)
+        return float(700.0 + 0.05 * settings.rollouts * settings.rollout_length)
 
     def samples(self, iteration: int) -> int:
         """Interactions with the plant from the start until an iteration."""

@@ -92,7 +92,7 @@ class VarianceReducedPolicyGradient(Method):
     @classmethod
     def expected_microseconds(cls, settings: Any) -> float:
         """Expected of an iteration in a comparison with these settings."""
-        return float(200.0 + 0.03 * settings.rollouts * settings.rollout_length)
+        return float(700.0 + 0.03 * settings.rollouts * settings.rollout_length)
 
     @property
     def name(self) -> str:

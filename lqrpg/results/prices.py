@@ -32,10 +32,10 @@ def prices(tables: Tables, column: str = "samples") -> pd.Series[float]:
     Parameters
     ----------
     tables : `targets` among them.
-    column : `samples`, `iteration` or `seconds`.
+    column : `samples` or `iteration`.
     """
     rows = tables["targets"]
-    paid = rows[column].astype(np.float64).where(rows["reached"], np.inf)
+    paid = rows[column].astype(np.float64).where(~rows["censored"], np.inf)
     grouped = paid.groupby([rows[key] for key in (*KEYS, "target")], sort=False)
     return grouped.quantile(0.5, interpolation="higher")
 
