@@ -6,6 +6,7 @@ Each source was read before its claim was written; what is said here is in our w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,9 @@ _ROUNDED = 1e-8
 """Relative gaps below it may be rounding on a plant of many digits."""
 _INTERVAL = "geometric mean over plants, and a 95 % interval: plants drawn anew 2000 times"
 _PLANTS = distinct("systems", "system", 20, "plants", "an interval over plants is wide for fewer")
+_FROM = 4
+"""States from which slopes are fitted."""
+_STATES = distinct("scaling", "states", 4, "numbers of states", "a slope over fewer says little")
 _RUNS = distinct("final", "replicate", 5, "runs of each method", "prices are medians over them")
 
 
@@ -91,9 +95,9 @@ def natural_before_plain(tables: Tables) -> float:
     because="as for the natural gradient and the gradient",
     caveat="the step of the natural gradient is chosen by pilot runs; that of policy iteration is 1",
     needs=(_PLANTS,),
-    discrepancy="a step size that is tuned is worth more than the better direction: with one input R + B'PB is a number "
-    "and both go the same way, and the steps that pilot runs choose are longer than the one of policy iteration; the order "
-    "of the guarantees is for step sizes that are safe everywhere",
+    discrepancy="a step size that is tuned is worth more than the better direction: with one input R + B'PB is a "
+    "number and both go the same way, and pilot runs choose longer steps than the 1 of policy iteration; the order of "
+    "the guarantees is for step sizes that are safe everywhere",
 )
 def newton_first(tables: Tables) -> float:
     """Part of the plants in that order."""
@@ -110,7 +114,7 @@ def _in_order(tables: Tables, first: str, second: str) -> float:
 @claim(
     "benchmark_direct_needs_more",
     "benchmark",
-    "beyond P4, Section V.C",
+    "Song, Weissmann, Staudigl and Iannelli 2026, Section V.C",
     "Direct methods (zeroth order) need substantially more data than indirect ones, which learn a model first.",
     measures="samples of two-point descent over those of the indirect gradient to the same relative gap",
     accepted=(10.0, math.inf),
@@ -157,12 +161,12 @@ def natural_from_data(tables: Tables) -> Interval:
 @claim(
     "benchmark_deterministic_probing",
     "benchmark",
-    "beyond P3, Section 1: deterministic against random probing",
+    "Chen, Devraj, Bernstein and Meyn 2020, Section 1",
     "With a deterministic probing signal, convergence is faster than stochastic approximation allows.",
     measures="samples of two-point descent with random directions over those with a deterministic basis in turn",
     accepted=(1.0, math.inf),
     because="above 1 deterministic directions pay",
-    caveat="P3 states it for functions without noise; here rollouts are noisy, only the directions are deterministic",
+    caveat="stated for functions without noise; here rollouts are noisy, only the directions are deterministic",
     needs=(_PLANTS, _RUNS, _both("two_point", "deterministic_probing")),
 )
 def deterministic_probing(tables: Tables) -> Interval:
@@ -179,21 +183,43 @@ def deterministic_probing(tables: Tables) -> Interval:
     measures="slope, over log n from 4 states on, of the log of the ratio of mean squared errors, LSTD over plug-in",
     accepted=(0.0, math.inf),
     because="the ratio grows if the slope is positive; in the limit of many states it is at least 1",
-    needs=(distinct("evaluation", "states", 4, "numbers of states", "a slope over fewer says little"),),
+    needs=(_STATES,),
 )
 def plug_in_evaluation(tables: Tables) -> Interval:
-    """The slope, with its interval over trajectories drawn anew."""
-    rows = tables["evaluation"][tables["evaluation"]["states"] >= 4]
-    groups = [(math.log(n), own[["plug_in", "lstd"]].to_numpy()) for n, own in rows.groupby("states")]
+    """The slope of the ratio."""
+    return _slope(tables, "lstd", over="plug_in")
+
+
+@claim(
+    "benchmark_pair_along",
+    "benchmark",
+    "Mohammadi, Soltanolkotabi and Jovanovic 2020, Theorem 1 and the text after it",
+    "A number of pairs that grows like the number of states, up to logarithms, suffices for an iteration, since their "
+    "estimate is concentrated along the gradient.",
+    measures="slope, over log n from 4 states on, of the log of the variance of a pair's estimate along the gradient",
+    accepted=(-math.inf, 1.0),
+    because="pairs in proportion to that variance keep that part near 1; in proportion to the n^2 entries would be 2",
+    caveat="in discrete time, where the paper is in continuous time",
+    needs=(_STATES,),
+)
+def pair_along(tables: Tables) -> Interval:
+    """The slope of the variance along the gradient."""
+    return _slope(tables, "pair_along")
+
+
+def _slope(tables: Tables, column: str, over: str = "") -> Interval:
+    """Slope of the log of a mean, or of a ratio of means, over log n, with its interval over replicates drawn anew."""
+    columns = [column, over] if over else [column]
+    rows = tables["scaling"][tables["scaling"]["states"] >= _FROM]
+    groups = [(math.log(n), own[columns].to_numpy()) for n, own in rows.groupby("states")]
     x = np.array([place for place, _ in groups])
     rng = np.random.default_rng(0)
 
-    def slope(pick: bool) -> float:
-        means = [own[rng.integers(0, len(own), len(own))] if pick else own for _, own in groups]
-        y = [math.log(mean[1] / mean[0]) for mean in (own.mean(axis=0) for own in means)]
-        return float(np.polyfit(x, y, 1)[0])
+    def slope(picked: Sequence[np.ndarray]) -> float:
+        means = np.array([own.mean(axis=0) for own in picked])
+        return float(np.polyfit(x, np.log(means[:, 0] / (means[:, 1] if over else 1.0)), 1)[0])
 
-    low, high = np.quantile([slope(True) for _ in range(1000)], [0.025, 0.975])
-    last = groups[-1][1].mean(axis=0)
-    note = f"the ratio is {last[1] / last[0]:.2g} at {math.exp(x[-1]):.0f} states; trajectories drawn anew 1000 times"
-    return Interval(float(low), slope(False), float(high), note)
+    drawn = [slope([own[rng.integers(0, len(own), len(own))] for _, own in groups]) for _ in range(1000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    note = f"{_FROM} to {math.exp(x[-1]):.0f} states; 95 % interval: replicates drawn anew 1000 times"
+    return Interval(float(low), slope([own for _, own in groups]), float(high), note)

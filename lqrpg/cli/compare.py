@@ -17,12 +17,19 @@ from lqrpg.results.comparison import (
     differing_settings,
     differing_tables,
     differing_versions,
+    table_difference,
 )
-from lqrpg.results.lookup import Differing, FinishedRun, open_run
+from lqrpg.results.lookup import Differing, FinishedRun, differing, open_run
+from lqrpg.results.tables import read_table
 
 
 def compare(path_a: Path, path_b: Path, figures: Path | None) -> int:
-    """Print how the runs differ, and with a folder draw their figures into it; return the exit code."""
+    """Print how the runs differ, and with a folder draw their figures into it; return the exit code.
+
+    In the place of the second one a single table will do.
+    """
+    if path_b.suffix == ".parquet":
+        return _compare_table(_open(path_a), path_b)
     a, b = _open(path_a), _open(path_b)
     if a.provenance["experiment"] != b.provenance["experiment"]:
         names = " and ".join(str(run.provenance["experiment"]) for run in (a, b))
@@ -41,6 +48,26 @@ def compare(path_a: Path, path_b: Path, figures: Path | None) -> int:
 
         draw(a, b, figures)
     return 1 if settings or any(each.table not in TIMINGS for each in tables) else 0
+
+
+def _compare_table(run: FinishedRun, file: Path) -> int:
+    """The same for a table that came alone, against that of a run; it carries the settings of its own run."""
+    try:
+        table = read_table(file, None)
+        own = run.table(file.stem) if file.stem in run.provenance["tables"] else None
+    except DamagedFileError as error:
+        raise SettingError(str(error)) from None
+    settings, experiment = table.attrs.get("settings"), run.provenance["experiment"]
+    if own is None or table.attrs.get("experiment") != experiment or not isinstance(settings, dict):
+        names = ", ".join(f"{name}.parquet" for name in sorted(run.provenance["tables"]))
+        raise SettingError(f"{file}: expected a table of a run of {experiment}, under its own name: {names}")
+    differing_ones = differing(run.provenance["settings"], settings)
+    difference = table_difference(file.stem, own, table)
+    echo(f"A: {run.path}, finished {run.provenance['finished']}")
+    echo(f"B: {file}, {len(table)} rows")
+    _print_values("parameters", differing_ones)
+    _print_tables([difference] if difference.differs else [])
+    return 1 if differing_ones or (difference.differs and file.stem not in TIMINGS) else 0
 
 
 def _open(path: Path) -> FinishedRun:

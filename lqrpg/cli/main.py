@@ -231,6 +231,8 @@ def report(experiments: tuple[str, ...], results: Path, run_name: str | None, ou
 def compare(run_a: Path, run_b: Path, figures: bool, out: Path) -> int:
     """Show how two runs of an experiment differ: lqrpg compare results/azopg/paper results/azopg/paper.previous.
 
+    RUN_B may be a single table of a run, such as targets.parquet.
+
     Exit codes: 0 parameters and tables are equal (versions may differ, and so may tables of timings), 1 they differ.
     """
     from lqrpg.cli import compare as command

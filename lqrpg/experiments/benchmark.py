@@ -19,7 +19,7 @@ import pandas as pd
 
 from lqrpg.checks import SettingError, SettingWarning, require
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
-from lqrpg.experiments.benchmark_scaling import evaluation_errors
+from lqrpg.experiments.benchmark_scaling import evaluation_errors, pair_estimates
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.gains import GAINS
 from lqrpg.experiments.sgd_settings import BASELINES, Points
@@ -68,17 +68,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Scaling:
-    """The study of how the evaluation of a policy grows with the number of states.
+    """The study of how the value of a policy and estimates of the gradient grow with the number of states.
 
     Attributes
     ----------
     states : numbers of states.
     samples : of a trajectory, in units of n^2.
+    pairs : estimates of the gradient, for each trajectory.
     replicates : trajectories for each.
     """
 
     states: Annotated[list[Annotated[int, Range(1, 40)]], Entries(distinct=True)]
     samples: Annotated[int, Range(10, 10**6)]
+    pairs: Annotated[int, Range(1, 10**6)]
     replicates: Annotated[int, Range(1, 10_000)]
 
 
@@ -137,7 +139,7 @@ class Benchmark(Experiment):
             "device",
             "status",
         ),
-        "evaluation": ("states", "replicate", "samples", "plug_in", "lstd"),
+        "scaling": ("states", "replicate", "samples", "plug_in", "lstd", "pairs", "pair_error", "pair_along"),
     }
 
     def __post_init__(self) -> None:
@@ -176,9 +178,7 @@ class Benchmark(Experiment):
             for method in self.methods
         ]
         studies = [
-            Trial(
-                f"evaluation-{n}", {"states": n}, cost=_EVALUATION * self.scaling.replicates * n**4, kind="evaluation"
-            )
+            Trial(f"scaling-{n}", {"states": n}, cost=_EVALUATION * self.scaling.replicates * n**4, kind="scaling")
             for n in self.scaling.states
         ]
         return [*methods, *studies]
@@ -197,8 +197,8 @@ class Benchmark(Experiment):
 
     def run(self, trial: Trial) -> Rows:
         """The method's runs on the plant, or trajectories of the study."""
-        if trial.kind == "evaluation":
-            return {"evaluation": self._evaluations(trial.values["states"])}
+        if trial.kind == "scaling":
+            return {"scaling": self._scaling_rows(trial.values["states"])}
         system, method = trial.values["system"], trial.values["method"]
         rows = method_on_plant(self.comparisons[system], system, method)
         if method == self.methods[0]:
@@ -207,20 +207,29 @@ class Benchmark(Experiment):
             )
         return rows
 
-    def _evaluations(self, n: int) -> Columns:
+    def _scaling_rows(self, n: int) -> Columns:
         """Rows of a number of states."""
         count, samples = self.scaling.replicates, self.scaling.samples * n**2
-        streams = [generator(self.seed, self.name, "evaluation", n, number) for number in range(count)]
+        streams = [generator(self.seed, self.name, "scaling", n, number) for number in range(count)]
         errors = np.array([evaluation_errors(n, samples, rng) for rng in streams])
+        pairs = np.array([pair_estimates(n, self.scaling.pairs, rng) for rng in streams])
         return repeated(
-            count, states=n, replicate=np.arange(count), samples=samples, plug_in=errors[:, 0], lstd=errors[:, 1]
+            count,
+            states=n,
+            replicate=np.arange(count),
+            samples=samples,
+            plug_in=errors[:, 0],
+            lstd=errors[:, 1],
+            pairs=self.scaling.pairs,
+            pair_error=pairs[:, 0],
+            pair_along=pairs[:, 1],
         )
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""
         keys = {"systems": ("place",), "paths": (*_RUN, "iteration"), "targets": _RUN, "final": _RUN}
         keys |= {"gains": ("system", *GAINS[:4]), "tuning": _RUN[:2], "runtime": _RUN[:2]}
-        keys |= {"evaluation": ("states", "replicate")}
+        keys |= {"scaling": ("states", "replicate")}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
         tables["methods"] = self._method_table(set(tables["final"]["method"]))
         return {name: tables[name] for name in self.TABLES}

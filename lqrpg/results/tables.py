@@ -43,8 +43,13 @@ def write_table(path: Path, table: pd.DataFrame, description: Mapping[str, Any])
     return hashlib.sha256(content).hexdigest()
 
 
-def read_table(path: Path, digest: str) -> pd.DataFrame:
-    """Read a table whose digest is known; `attrs` holds its description (experiment, settings, ...).
+def read_table(path: Path, digest: str | None) -> pd.DataFrame:
+    """Read a table; `attrs` holds its description (experiment, settings, ...).
+
+    Parameters
+    ----------
+    path : of the file.
+    digest : its own; None for a file that came alone.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def read_table(path: Path, digest: str) -> pd.DataFrame:
         content = read_regular(path)
     except FileNotFoundError:
         raise DamagedFileError(f"{path} is missing") from None
-    if hashlib.sha256(content).hexdigest() != digest:
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise DamagedFileError(f"{path} is damaged")
     try:
         return _table(content)

@@ -23,6 +23,19 @@ def test_equal_runs_compare_equal_whatever_their_folder(lqrpg):
     assert ended.out.splitlines()[2:] == ["parameters: equal", "versions: equal", "tables: equal"]
 
 
+def test_a_single_table_is_compared_with_that_of_a_run(lqrpg, tmp_path):
+    one, other = run_path(lqrpg(*RUN)), run_path(lqrpg(*RUN, "seed=1"))
+    name = next((tmp_path / one).glob("*.parquet")).name
+    for run, code, said in ((one, 0, "tables: equal"), (other, 1, "tables: 1 differ")):
+        (tmp_path / name).write_bytes((tmp_path / run / name).read_bytes())
+        ended = lqrpg("compare", one, name)
+        assert (ended.code, said in ended.out) == (code, True)
+    for content, called in ((b"", name), (b"PAR1", name), ((tmp_path / one / name).read_bytes(), "other.parquet")):
+        (tmp_path / called).write_bytes(content)
+        ended = lqrpg("compare", one, called)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+
+
 @pytest.mark.slow
 def test_parameters_and_tables_that_differ_are_named_and_figures_drawn(lqrpg, tmp_path):
     one, other = run_path(lqrpg(*RUN)), run_path(lqrpg(*RUN, "seed=1"))

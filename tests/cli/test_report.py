@@ -46,6 +46,16 @@ def test_the_page_holds_figures_claims_parameters_and_what_is_missing(lqrpg, tmp
     assert all(f"arxiv.org/abs/{papers()[key].arxiv}" in text for key in used)
 
 
+def test_the_page_of_named_experiments_holds_these_alone(lqrpg, tmp_path):
+    lqrpg(*RUN)
+    text = page(lqrpg, tmp_path, "qsa_monte_carlo")
+    shown = set(re.findall(r'id="claim-(\w+)"', text))
+    assert shown == {claim.name for claim in claims() if claim.experiment == "qsa_monte_carlo"}
+    unknown = lqrpg("report", "qsa_montecarlo")
+    assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+    assert "qsa_monte_carlo" in unknown.err
+
+
 def test_the_page_loads_and_runs_nothing(lqrpg, tmp_path):
     lqrpg(*RUN)
     text = page(lqrpg, tmp_path)

@@ -311,6 +311,34 @@ def test_the_error_of_the_plug_in_estimate_is_that_of_the_delta_method():
     assert abs(errors.mean() - expected) < 4 * errors.std() / 20 + 0.05 * expected
 
 
+def test_an_estimate_from_two_points_is_a_difference_of_costs():
+    """The limit of a small radius, by central differences of the cost from a first state."""
+    n, rng = 3, np.random.default_rng(2)
+    loop = loop_of(n, np.random.default_rng(2))
+    x, U = rng.standard_normal(n), rng.standard_normal((n, n))
+
+    def cost(gain):
+        closed = loop - gain
+        return x @ solve_discrete_lyapunov(closed.T, np.eye(n) + gain.T @ gain) @ x
+
+    slope = (cost(1e-5 * U) - cost(-1e-5 * U)) / 2e-5
+    gradient = -2.0 * value_of(loop) @ loop @ solve_discrete_lyapunov(loop, np.outer(x, x))
+    assert math.isclose(np.sum(gradient * U), slope, rel_tol=1e-6)
+
+
+def test_the_moments_of_an_estimate_from_two_points_are_those_of_the_sphere(monkeypatch):
+    """For L = gamma I, from the fourth moments of a direction on the sphere and of a normal first state."""
+    from lqrpg.experiments import benchmark_scaling as study
+
+    monkeypatch.setattr(study, "loop_of", lambda n, rng: 0.4 * np.eye(n))
+    for n in (1, 4):
+        D = n * n
+        found = np.array([study.pair_estimates(n, 1000, np.random.default_rng(seed)) for seed in range(12)])
+        expected = D * (n + 2) - 1, D / (D + 2) * (n + 4 + 4 / n) - 1
+        for own, value in zip(found.T, expected, strict=True):
+            assert abs(own.mean() - value) < 4 * own.std(ddof=1) / math.sqrt(len(own))
+
+
 def test_figures_say_so_where_there_is_nothing_to_draw(scalar):
     _, tables = scalar
     without = {**tables, "methods": tables["methods"].iloc[:0], "targets": tables["targets"].iloc[:0]}
