@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,10 +106,14 @@ class OnPlant(Shootout):
         """Iterations that the budget allows."""
         return super()._steps(name)
 
-    def _steps(self, name: str) -> int:
+    @cached_property
+    def _allowed(self) -> dict[str, int]:
         """The same within the limit of time; 0 if not even one iteration is."""
-        allowed = 1e6 * self.seconds / (self.runs(name) * self.microseconds(name))
-        return int(min(self.budgeted(name), allowed))
+        limits = {name: 1e6 * self.seconds / (self.runs(name) * self.microseconds(name)) for name in self.methods}
+        return {name: int(min(self.budgeted(name), allowed)) for name, allowed in limits.items()}
+
+    def _steps(self, name: str) -> int:
+        return self._allowed[name]
 
     def compile(self) -> None:
         """Compile every loop by one iteration."""

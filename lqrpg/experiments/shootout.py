@@ -37,7 +37,7 @@ from lqrpg.experiments.shootout_tables import (
     target_rows,
 )
 from lqrpg.lqr.discrete import optimal_gain
-from lqrpg.lqr.plant import Array
+from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.minimise import Optimum, Result, minimise
@@ -189,8 +189,13 @@ class Shootout(Experiment):
         )
 
     @cached_property
+    def _start(self) -> tuple[Plant, Array, Array]:
+        """The plant, the first gain, and the covariance of a rollout's first state."""
+        return user_plant(self.system), self.system.initial_gain(), self.system.initial_covariance()
+
+    @cached_property
     def _optimum(self) -> Optimum:
-        return Optimum(user_plant(self.system))
+        return Optimum(self._start[0])
 
     @cached_property
     def _wanted_length(self) -> int:
@@ -233,8 +238,12 @@ class Shootout(Experiment):
         """
         return self.point_radius * PAIR_SHARE if self.radius is None else self.radius
 
+    @cached_property
+    def _specs(self) -> dict[str, MethodSpec]:
+        return {name: method_spec(name, self) for name in self.methods}
+
     def _spec(self, name: str) -> MethodSpec:
-        return method_spec(name, self)
+        return self._specs[name]
 
     def _method(self, name: str, step_size: float) -> Method:
         """A method at a step size, which policy iteration does not have."""
@@ -312,7 +321,7 @@ class Shootout(Experiment):
 
     def _runs(self, name: str, step_size: float, steps: int, count: int, purpose: str) -> list[Run]:
         """Runs of a method: each with its relative gaps at all marks, infinite from where it was lost, and its time."""
-        plant, gain, covariance = user_plant(self.system), self.system.initial_gain(), start_of(self.system)[1]
+        plant, gain, covariance = self._start
         method, marks = self._method(name, step_size), self._marks(steps)
         found = []
         for number in range(count):
