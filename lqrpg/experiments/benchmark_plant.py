@@ -95,7 +95,7 @@ class OnPlant(Shootout):
         n, m = self.sizes
         spec = self._spec(name)
         is_model_based = spec.budget in ("gradient", "newton")
-        growth = (n / 3.0) ** 2.2 if is_model_based else (n * (n + m) / OF_THREE_STATES) ** 0.8
+        growth = 0.4 * (n / 3.0) ** 2.2 if is_model_based else (n * (n + m) / OF_THREE_STATES) ** 0.8
         return float(spec.microseconds * max(1.0, growth))
 
     def runs(self, name: str) -> int:
