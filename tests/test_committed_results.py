@@ -13,6 +13,10 @@ from lqrpg.plugins import choices
 ROOT = Path(__file__).resolve().parent.parent
 
 
+OPEN = ("benchmark_natural_from_data", "benchmark_deterministic_probing")
+"""Claims that their intervals over the plants of the collection leave open."""
+
+
 def is_recomputed() -> bool:
     """Whether the times of DR and SA are those of this machine, as after `make figures`, and not the committed ones."""
     command = ["git", "diff", "--quiet", "HEAD", "--", "results/dr_lqr"]
@@ -41,6 +45,8 @@ def test_every_claim_is_tested_on_them_with_the_outcome_that_it_documents(lqrpg)
     rows = json.loads(ended.out)["claims"]
     assert len(rows) == len(claims())
     untested = {row["name"]: row["reason"] for row in rows if row["outcome"] == "not tested"}
+    for name in OPEN:
+        assert "the interval" in untested.pop(name)
     if is_recomputed():  # times that a busy machine has measured may not decide
         assert "the interval" in untested.pop("dr_lqr_runtime", "the interval")
     assert untested == {}

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PER_ENTRY = "plant samples / (n m)"
 MAPPED = 0.01
 """The target of the map."""
-PANEL = 1.55
-"""Width of a panel of the curves, in inches."""
+PANEL, FEWEST = 1.55, 3
+"""Width of a panel of the curves, in inches, and columns of them in a narrow figure."""
 LEAST = 1e-6
 """Gaps below it are not drawn."""
 KINDS = {"rollout_samples": "methods on rollouts", "trajectory_samples": "methods on one trajectory"}
@@ -166,11 +166,14 @@ def _letter(status: str) -> str:
 @figure("benchmark_curves", "benchmark", "the relative gap against samples, plant by plant")
 def curves(tables: Tables) -> Figure:
     """Medians over the runs that are left; a line ends where half of them are lost."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     systems, names = list(tables["systems"]["system"]), sampling_methods(tables)
     labels, looks = _labels(tables), _looks(tables)
-    columns = min(len(systems), max(2, int(canvas(12.0, 1.0).get_figwidth() / PANEL)))
+    wide = canvas(12.0, 1.0).get_figwidth()
+    columns = min(len(systems), max(FEWEST, int(wide / PANEL)))
     rows = -(-len(systems) // columns)
-    drawn = canvas(12.0, 1.4 + 1.35 * rows)
+    drawn = canvas(12.0, 1.4 + (1.35 if columns > FEWEST else 0.8) * rows)
     grid = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     handles = {}
     for axis, system in zip(grid.flat, systems, strict=False):
@@ -181,7 +184,10 @@ def curves(tables: Tables) -> Figure:
             (handles[labels[name]],) = axis.plot(x, middle_gap, lw=0.9, ms=2.5, markevery=every, **looks[name])
         axis.set(xscale="log", yscale="log")
         axis.set_ylim(LEAST, 3.0)
-        axis.set_title(system.replace("_", " "), fontsize=small(), loc="left", pad=2)
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(numticks=4))
+            side.set_minor_locator(NullLocator())
+        axis.set_title(system.replace("_", " "), fontsize=0.85 * small(), loc="left", pad=2)
         axis.tick_params(labelsize=small() * 0.85)
     for spare in list(grid.flat)[len(systems) :]:
         spare.remove()
@@ -230,7 +236,7 @@ def probing(tables: Tables) -> Figure:
     axis.axvline(mean, color="#555555", lw=1.0, ls="--")
     axis.axvline(1.0, color="black", lw=0.8)
     axis.set_yticks(range(len(systems)), [each.replace("_", " ") for each in systems], fontsize=small())
-    axis.set(xscale="log", xlabel="samples with random directions / samples with deterministic ones")
+    axis.set(xscale="log", xlabel="samples: random / deterministic directions")
     axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())

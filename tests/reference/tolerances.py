@@ -69,6 +69,8 @@ GAPS: Mapping[str, tuple[str, ...]] = {
     "shootout/curves": ("p25", "median", "p75"),
     "shootout/summary": ("p25", "median", "p75"),
     "shootout/final": ("gap",),
+    "benchmark/paths": ("gap",),
+    "benchmark/final": ("gap",),
 }
 
 
