@@ -121,6 +121,21 @@ def test_a_method_of_another_package_is_listed_run_drawn_and_outdated_by_its_cod
 
 
 @pytest.mark.slow
+def test_a_method_of_another_package_takes_part_in_the_benchmark_and_its_plant_is_refused_in_one_line(elsewhere):
+    words = ("run", "benchmark", "scale=smoke", "methods=[halfway,policy_iteration]", "scaling.states=[2]")
+    ended = elsewhere(*words, "backend=serial")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = (elsewhere.folder / "results/benchmark").iterdir()
+    final = pd.read_parquet(run / "final.parquet").set_index("method")
+    assert set(final.loc["halfway", "status"]) == {"completed"}
+    assert final.loc["halfway", "gap"].lt(1e-6).all()
+    assert elsewhere("plot", "benchmark", "--run", run.name).returncode == 0
+    refused = elsewhere(*words, "systems=[spring]", "backend=serial")  # it has no plant
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "systems: spring: " in refused.stderr
+
+
+@pytest.mark.slow
 def test_a_method_that_will_not_do_is_refused_in_one_line(elsewhere):
     refused = elsewhere("run", "experiment=shootout", "scale=smoke", "methods=[halfwya]")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -1,36 +1,47 @@
 """What the literature says of learning methods for the linear quadratic regulator, on the plants of the benchmark.
 
-Each source was read before its claim was written; what is said here is in our words.
+What is said here is in our words. The texts at hand have lost some of their formulas: what a claim needs of these is
+marked as inferred.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from lqrpg.claims.needs import distinct
+from lqrpg.claims.needs import distinct, present
 from lqrpg.claims.registry import Interval, Need, Tables, claim
-from lqrpg.results.prices import middle, prices, ratios
+from lqrpg.results.prices import middle, prices, ratios, reached
 
 _FAR = 0.001
 _ROUNDED = 1e-8
 """Relative gaps below it may be rounding on a plant of many digits."""
 _INTERVAL = "geometric mean over plants, and a 95 % interval: plants drawn anew 2000 times"
+_AT = present("targets", "target", [_FAR], "target")
 _PLANTS = distinct("systems", "system", 20, "plants", "an interval over plants is wide for fewer")
 _FROM = 4
 """States from which slopes are fitted."""
-_STATES = distinct("scaling", "states", 4, "numbers of states", "a slope over fewer says little")
+
+
+def _few_states(tables: Tables) -> str:
+    count = len({n for n in tables["scaling"]["states"] if n >= _FROM})
+    return "" if count >= _SLOPE else f"the run has {count} numbers of states from {_FROM} on"
+
+
+_SLOPE = 3
+_STATES = Need(f"{_SLOPE} are needed: a slope over fewer says little", _few_states)
 _RUNS = distinct("final", "replicate", 5, "runs of each method", "prices are medians over them")
 
 
-def _both(dear: str, cheap: str) -> Need:
+def _both(slower: str, faster: str) -> Need:
     """Five plants on which two methods reach a target."""
 
     def lacking(tables: Tables) -> str:
-        count = ratios(tables, dear, cheap).index.get_level_values("system").nunique()
-        return "" if count >= _LEAST else f"{dear} and {cheap} both reach a target on {count} plants"
+        count = ratios(tables, slower, faster).index.get_level_values("system").nunique()
+        return "" if count >= _LEAST else f"{slower} and {faster} both reach a target on {count} plants"
 
     return Need(f"{_LEAST} such plants are needed for an interval", lacking)
 
@@ -38,10 +49,15 @@ def _both(dear: str, cheap: str) -> Need:
 _LEAST = 5
 
 
-def _ratio(tables: Tables, dear: str, cheap: str) -> Interval:
-    found = ratios(tables, dear, cheap)
+def _ratio(tables: Tables, slower: str, faster: str) -> Interval:
+    found = ratios(tables, slower, faster)
     plants = found.index.get_level_values("system").nunique()
-    return Interval(*middle(found), note=f"{plants} plants, {len(found)} targets that both reach; {_INTERVAL}")
+    alone = [len(reached(tables, name)) - len(found) for name in (slower, faster)]
+    note = (
+        f"{plants} plants, {len(found)} targets that both reach; {alone[0]} more that only {slower} reaches, "
+        f"{alone[1]} that only {faster} does; {_INTERVAL}"
+    )
+    return Interval(*middle(found), note=note)
 
 
 @claim(
@@ -53,8 +69,9 @@ def _ratio(tables: Tables, dear: str, cheap: str) -> Interval:
     measures="largest part that a step left, over that bound, on all plants, for gaps above 1e-8 of the first",
     accepted=(0.0, 1.0),
     because="it is a bound on every step",
-    caveat="the covariance of the noise takes the place of that of the first state, as the cost is an average",
-    needs=(_PLANTS,),
+    caveat="s_min(Sigma_0) is inferred, as the formula of that constant could not be read; the covariance of the noise "
+    "takes the place of Sigma_0, as the cost is an average; on most plants the bound is above 0.9 and says little",
+    needs=(_PLANTS, present("final", "method", ["policy_iteration"], "method")),
 )
 def newton_contraction(tables: Tables) -> float:
     """The largest ratio."""
@@ -64,7 +81,7 @@ def newton_contraction(tables: Tables) -> float:
     for (system, _), own in rows.groupby(["system", "replicate"]):
         gaps, steps = own["gap"].to_numpy(), np.diff(own["iteration"].to_numpy())
         kept = gaps[1:] > _ROUNDED
-        left = (gaps[1:] / gaps[:-1])[kept] ** (1.0 / steps[kept])
+        left = (gaps[1:][kept] / gaps[:-1][kept]) ** (1.0 / steps[kept])
         worst = max(worst, float(np.max(left / rates[system], initial=0.0)))
     return worst
 
@@ -77,10 +94,10 @@ def newton_contraction(tables: Tables) -> float:
     measures="part of the plants on which it needs no more iterations to a relative gap of 0.001",
     accepted=(1.0, 1.0),
     because="the paper orders guarantees; that iterations are in the same order on every plant is our test of it",
-    caveat="steps of both are chosen by pilot runs; a target that is not reached counts as infinitely late",
-    needs=(_PLANTS,),
+    caveat="steps of both are chosen by pilot runs; plants on which neither gets there are left out",
+    needs=(_PLANTS, _AT, present("final", "method", ["natural_gradient", "exact_gradient"], "method")),
 )
-def natural_before_plain(tables: Tables) -> float:
+def natural_before_plain(tables: Tables) -> Interval:
     """Part of the plants in that order."""
     return _in_order(tables, "natural_gradient", "exact_gradient")
 
@@ -94,21 +111,24 @@ def natural_before_plain(tables: Tables) -> float:
     accepted=(1.0, 1.0),
     because="as for the natural gradient and the gradient",
     caveat="the step of the natural gradient is chosen by pilot runs; that of policy iteration is 1",
-    needs=(_PLANTS,),
-    discrepancy="a step size that is tuned is worth more than the better direction: with one input R + B'PB is a "
-    "number and both go the same way, and pilot runs choose longer steps than the 1 of policy iteration; the order of "
-    "the guarantees is for step sizes that are safe everywhere",
+    needs=(_PLANTS, _AT, present("final", "method", ["natural_gradient", "policy_iteration"], "method")),
+    discrepancy="with a step size that is tuned to the plant the natural gradient is often faster by one iteration; "
+    "with one input R + B'PB is a number and both go the same way, so that a step longer than 1 is a gain; the order "
+    "of the guarantees is for step sizes that are safe everywhere",
 )
-def newton_first(tables: Tables) -> float:
+def newton_first(tables: Tables) -> Interval:
     """Part of the plants in that order."""
     return _in_order(tables, "policy_iteration", "natural_gradient")
 
 
-def _in_order(tables: Tables, first: str, second: str) -> float:
-    """Part of the plants on which the first method needs no more iterations than the second."""
+def _in_order(tables: Tables, first: str, second: str) -> Interval:
+    """Part of the plants, of those on which either gets there, on which the first needs no more iterations."""
     found = prices(tables, "iteration").xs(_FAR, level="target")
     fast, slow = (found.xs(name, level="method").sort_index() for name in (first, second))
-    return float(np.mean(fast <= slow))
+    either = np.isfinite(fast) | np.isfinite(slow)
+    good = int((fast <= slow)[either].sum())
+    part = good / max(1, int(either.sum()))
+    return Interval(part, part, part, f"{good} of {int(either.sum())} plants")
 
 
 @claim(
@@ -187,7 +207,9 @@ def deterministic_probing(tables: Tables) -> Interval:
 )
 def plug_in_evaluation(tables: Tables) -> Interval:
     """The slope of the ratio."""
-    return _slope(tables, "lstd", over="plug_in")
+    found, single = _slope(tables, "lstd", over="plug_in"), [_slope(tables, name) for name in ("plug_in", "lstd")]
+    slopes = f"slopes of the errors themselves: plug-in {single[0].value:.2f}, LSTD {single[1].value:.2f}"
+    return replace(found, note=f"{found.note}; {slopes}, so that these sizes are not yet large")
 
 
 @claim(
@@ -198,7 +220,7 @@ def plug_in_evaluation(tables: Tables) -> Interval:
     "estimate is concentrated along the gradient.",
     measures="slope, over log n from 4 states on, of the log of the variance of a pair's estimate along the gradient",
     accepted=(-math.inf, 1.0),
-    because="pairs in proportion to that variance keep that part near 1; in proportion to the n^2 entries would be 2",
+    because="with a slope of 1 pairs in proportion to n suffice; a slope of 2 would ask for n^2 of them",
     caveat="in discrete time, where the paper is in continuous time",
     needs=(_STATES,),
 )

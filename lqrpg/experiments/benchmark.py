@@ -17,13 +17,14 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import SettingError, SettingWarning, require
+from lqrpg.checks import SettingError, SettingWarning, require, warn
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
 from lqrpg.experiments.benchmark_scaling import evaluation_errors, pair_estimates
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.gains import GAINS
 from lqrpg.experiments.sgd_settings import BASELINES, Points
 from lqrpg.experiments.shootout_methods import METHODS, known, method_spec
+from lqrpg.plugins import COLLECTION, choices
 from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated
@@ -42,14 +43,14 @@ class Budget:
     Attributes
     ----------
     gradient, newton : iterations of methods that are given the model, as in `shootout`.
-    rollouts : samples of rollouts, in units of n m L.
-    trajectory : samples of one trajectory, in the same unit.
+    rollouts : iterations of rollouts, each a pair for each entry of the gain, that a run's samples pay.
+    trajectory : samples of one trajectory, over those of rollouts.
     """
 
     gradient: Annotated[int, Range(1, 10**8)]
     newton: Annotated[int, Range(1, 1000)]
-    rollouts: Annotated[float, Range(1e-3, 1e9)]
-    trajectory: Annotated[float, Range(1e-3, 1e9)]
+    rollouts: Annotated[int, Range(1, 10**6)]
+    trajectory: Annotated[float, Range(1e-6, 1e6)]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Benchmark(Experiment):
             "optimal_cost",
             "first_gap",
             "newton_rate",
+            "wanted_length",
             "length",
             "rollouts",
             "point_radius",
@@ -125,7 +127,7 @@ class Benchmark(Experiment):
         "paths": (*_RUN, "iteration", "samples", "gap"),
         "targets": (*_RUN, "target", "iteration", "samples", "censored"),
         "final": (*_RUN, "gap", "iterations", "samples", "status"),
-        "gains": ("system", *GAINS),
+        "gains": ("system", *GAINS, "first"),
         "tuning": ("system", "method", "step_size", "runs", "lost", "score", "chosen", "samples", "censored"),
         "runtime": (
             "system",
@@ -163,7 +165,7 @@ class Benchmark(Experiment):
         found = {}
         for name, system in self.plants.items():
             with _of(name):
-                found[name] = on_plant(self, system)
+                found[name] = on_plant(self, name, system)
         return found
 
     def trials(self) -> list[Trial]:
@@ -185,15 +187,18 @@ class Benchmark(Experiment):
 
     def _cost(self, comparison: OnPlant, method: str) -> float:
         """Expected microseconds of all runs."""
-        if comparison.hindrance(method):
+        if comparison.obstacle(method):
             return 1.0
         return float(comparison.runs(method) * comparison.marks(method)[-1] * comparison.microseconds(method))
 
     def compile(self) -> None:
         """Compile every loop for every size of a plant."""
-        sizes = {comparison.sizes: comparison for comparison in self.comparisons.values()}
-        for comparison in sizes.values():
-            comparison.compile()
+        done: set[tuple[Any, ...]] = set()
+        for comparison in self.comparisons.values():
+            able = [name for name in self.methods if not comparison.obstacle(name)]
+            new = [name for name in able if (name, *comparison.sizes) not in done]
+            done |= {(name, *comparison.sizes) for name in new}
+            comparison.compile(new)
 
     def run(self, trial: Trial) -> Rows:
         """The method's runs on the plant, or trajectories of the study."""
@@ -248,13 +253,19 @@ class Benchmark(Experiment):
 
 @contextmanager
 def _of(name: str) -> Iterator[None]:
-    """Say of which plant a refusal is; what is found for it without being given is in the tables."""
+    """Say of which plant a refusal or a note is; a first gain that is found for one of the collection is no news."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SettingWarning)
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
             yield
+        for note in notes:
+            if not (issubclass(note.category, SettingWarning) and name in choices(f"system/{COLLECTION}")):
+                warn(f"systems: {name}: {note.message}")
     except SettingError as error:
         raise SettingError(f"systems: {name}: {error}") from None
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:  # a plant of another package
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SettingError(f"systems: {name}: cannot be computed with: {reason}") from None
 
 
 EXPERIMENT = Benchmark

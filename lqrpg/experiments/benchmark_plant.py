@@ -1,18 +1,17 @@
 """The benchmark on one of its plants: a shootout whose settings follow from the plant, by the same rules for all.
 
 With n states and m inputs, the gain has n m entries; L is the length of a rollout, in which the slowest mode of the
-loops of K0 and K* decays (`automatic.rollout_length`). An iteration of rollouts has a pair for each entry; budgets
-are multiples of n m L; the first model has 4 L samples; a policy is evaluated from L samples, or ten for each unknown
-of its value if that is more.
+loops of K0 and K* decays to 0.05. An iteration of rollouts has a pair for each entry of the gain, and four pairs at
+least. A run on rollouts has a number of such iterations, a run on one trajectory a share of these samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,20 +29,35 @@ from lqrpg.methods.tuning import Pilot, chosen, pilots
 from lqrpg.runner import automatic
 from lqrpg.systems.system import System
 
-LANES = 16
-"""Rollouts of an iteration come in whole vectors of pairs."""
-PER_ENTRY = 2
-"""Of the gain, so many rollouts: a pair."""
-FIRST_MODEL = 4
-"""Rollout lengths that the samples of the first model make."""
+FEWEST_ROLLOUTS = 8
+"""Of an iteration: estimates from fewer are mostly noise."""
+SHORTEST = 10
+"""Steps of a rollout, which come in tens."""
 SAMPLES_PER_UNKNOWN = 10
-"""Of a policy's value, at least."""
+"""Samples of a policy for each unknown of its value, at least."""
+LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
+"""A trajectory's samples are at least so many times those of the first model, and so many policies."""
 TYPICAL_SIZES = 12
 """Step sizes that pilot runs try, for the expected time of a method."""
 OF_THREE_STATES = 18.0
 """n (n + m) of the plant for which the expected times of methods are those of their classes."""
+CALIBRATION: Mapping[str, float] = {"policy_iteration": 15.0, "qsa_policy_iteration": 4.0, "two_point": 2.0}
+"""Measured over expected times, as medians over the collection, where they are far from 1."""
 OUT_OF_TIME, OUT_OF_MEMORY, REFUSED = "out of time", "out of memory", "refused"
-"""How a run stands that was shorter than its budget, or could not be made."""
+"""Status of a run that was cut short or not started."""
+
+
+class Tuned(NamedTuple):
+    """Pilot runs at one step size.
+
+    Attributes
+    ----------
+    pilot : the size, with its score.
+    samples : interactions with the plant that they took.
+    """
+
+    pilot: Pilot
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class OnPlant(Shootout):
 
     @property
     def present(self) -> list[str]:
-        """All methods: what hinders one is told by `hindrance`."""
+        """All methods: what prevents one is told by `obstacle`."""
         return list(self.methods)
 
     def _require_methods(self) -> None:
@@ -72,7 +86,7 @@ class OnPlant(Shootout):
             with self._naming(name):
                 require_price(self._spec(name), BUDGETS)
 
-    def hindrance(self, name: str) -> str:
+    def obstacle(self, name: str) -> str:
         """Why a method cannot run at all; empty if it can."""
         plant = start_of(self.system)[0]
         try:
@@ -96,15 +110,17 @@ class OnPlant(Shootout):
         spec = self._spec(name)
         is_model_based = spec.budget in ("gradient", "newton")
         growth = 0.4 * (n / 3.0) ** 2.2 if is_model_based else (n * (n + m) / OF_THREE_STATES) ** 0.8
-        return float(spec.microseconds * max(1.0, growth))
+        return float(spec.microseconds * CALIBRATION.get(name, 1.0) * max(1.0, growth))
 
     def runs(self, name: str) -> int:
         """Runs of a method, pilot runs included, at a typical number of step sizes."""
         return self.replicates + (TYPICAL_SIZES * self.pilots if self._has_step(name) else 0)
 
     def budgeted(self, name: str) -> int:
-        """Iterations that the budget allows."""
-        return super()._steps(name)
+        """Iterations that the budget allows, one at least."""
+        method = self._method(name, 1.0)
+        budget, each = int(getattr(self.iterations, self._spec(name).budget)), method.samples_each
+        return max(1, (budget - method.samples(0)) // each) if each else budget
 
     @cached_property
     def _allowed(self) -> dict[str, int]:
@@ -115,21 +131,29 @@ class OnPlant(Shootout):
     def _steps(self, name: str) -> int:
         return self._allowed[name]
 
-    def compile(self) -> None:
-        """Compile every loop by one iteration."""
-        for name in self.methods:
-            if not self.hindrance(name):
-                self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
+    def compile(self, methods: Sequence[str] | None = None) -> None:
+        """Compile the loops of some methods, or of all, by one iteration."""
+        for name in self.methods if methods is None else methods:
+            self._runs(name, 1e-12 * self._reference(name), 1, 1, "compile")
 
-    def tuned(self, name: str) -> list[Pilot]:
+    def tuned(self, name: str) -> list[Tuned]:
         """Pilot runs of a method, if it has a step size."""
-        return pilots(lambda size: self._pilot_gaps(name, size), self._reference(name)) if self._has_step(name) else []
+        samples: list[int] = []
 
-    def replicated(self, name: str, tried: Sequence[Pilot]) -> list[Run]:
-        """The runs of a method at the size that pilot runs chose, after one that loads what is compiled."""
-        step_size = chosen(list(tried)).step_size if tried else 1.0
-        self._runs(name, step_size, 1, 1, "warm up")
-        return self._runs(name, step_size, self._steps(name), self.replicates, "run")
+        def gaps(size: float) -> list[Array]:
+            runs = self._runs(name, size, self._steps(name), self.pilots, "pilot")
+            samples.append(sum(result.state.samples for result, _, _ in runs))
+            return [path for _, path, _ in runs]
+
+        found = pilots(gaps, self._reference(name)) if self._has_step(name) else []
+        return [Tuned(pilot, count) for pilot, count in zip(found, samples, strict=True)]
+
+    def replicated(self, name: str, tried: Sequence[Tuned]) -> tuple[list[Run], float]:
+        """The runs of a method at the size that pilot runs chose, and the seconds of a run of one iteration."""
+        step_size = chosen([each.pilot for each in tried]).step_size if tried else 1.0
+        self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code
+        ((_, _, single),) = self._runs(name, step_size, 1, 1, "warm up")
+        return self._runs(name, step_size, self._steps(name), self.replicates, "run"), single
 
     def marks(self, name: str) -> Marks:
         """The iterations of a run that are recorded."""
@@ -140,7 +164,7 @@ class OnPlant(Shootout):
         return self._method(name, 1.0).samples_at(iterations)
 
     def status(self, name: str, ended: Status) -> str:
-        """How a run stands: one that made all iterations it was allowed may have had a larger budget."""
+        """Status of a run: one that made all iterations within the limit of time may have had a larger budget."""
         if ended is Status.COMPLETED and self._steps(name) < self.budgeted(name):
             return OUT_OF_TIME
         return str(ended)
@@ -171,6 +195,7 @@ class OnPlant(Shootout):
             "optimal_cost": self._optimum.cost,
             "first_gap": first / self._optimum.cost,
             "newton_rate": self._newton_rate(),
+            "wanted_length": decay_steps(self.system),
             "length": self.rollout_length,
             "rollouts": self.rollouts,
             "point_radius": self.point_radius,
@@ -183,12 +208,21 @@ class OnPlant(Shootout):
         }
 
 
-def on_plant(settings: Any, system: System) -> OnPlant:
+def decay_steps(system: System) -> int:
+    """Steps, in whole tens, in which the slowest mode of the loops of K0 and K* decays to 0.05."""
+    plant, _, gain = start_of(system)
+    slowest = max(spectral_radius(plant.closed_loop(each)) for each in (gain, optimal_gain(plant)))
+    steps = math.log(automatic.DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
+    return SHORTEST * math.ceil(steps / SHORTEST)
+
+
+def on_plant(settings: Any, name: str, system: System) -> OnPlant:
     """The benchmark on a plant.
 
     Parameters
     ----------
     settings : those of `Benchmark`.
+    name : of the plant; it enters the random streams.
     system : the plant.
 
     Raises
@@ -196,13 +230,16 @@ def on_plant(settings: Any, system: System) -> OnPlant:
     SettingError
         If it is not in discrete time, has no optimum, or a cost of zero.
     """
-    plant, _, gain = start_of(system)
-    n, m = plant.B.shape
-    length = min(automatic.LONGEST, automatic.rollout_length(plant, (gain, optimal_gain(plant))))
+    n, m = start_of(system)[0].B.shape
+    length = min(automatic.LONGEST, decay_steps(system))
+    rollouts = max(FEWEST_ROLLOUTS, 2 * n * m)
+    start = max(length, 4 * (n + m))
     unknowns = (n + m) * (n + m + 1) // 2 + 1
-    price = n * m * length
+    policy = max(length, SAMPLES_PER_UNKNOWN * unknowns)
+    rollout_samples = settings.budget.rollouts * rollouts * length
+    share = math.ceil(settings.budget.trajectory * rollout_samples)
     return OnPlant(
-        name=settings.name,
+        name=f"{settings.name} {name}",
         seed=settings.seed,
         methods=list(settings.methods),
         replicates=settings.replicates,
@@ -212,16 +249,16 @@ def on_plant(settings: Any, system: System) -> OnPlant:
         iterations=Iterations(
             gradient=settings.budget.gradient,
             newton=settings.budget.newton,
-            rollout_samples=math.ceil(settings.budget.rollouts * price),
-            trajectory_samples=math.ceil(settings.budget.trajectory * price),
+            rollout_samples=rollout_samples,
+            trajectory_samples=max(share, LEAST_TRAJECTORY * start, LEAST_POLICIES * policy),
         ),
-        rollouts=LANES * math.ceil(PER_ENTRY * n * m / LANES),
+        rollouts=rollouts,
         length=length,
         radius=None,
         baseline=settings.baseline,
-        start_samples=max(FIRST_MODEL * length, FIRST_MODEL * (n + m)),
+        start_samples=start,
         samples_per_step=settings.samples_per_step,
-        samples_per_policy=max(length, SAMPLES_PER_UNKNOWN * unknowns),
+        samples_per_policy=policy,
         excitation=sgd_automatic.dither(_Of(system)),
         sinusoids=settings.sinusoids,
         system=system,
@@ -237,7 +274,11 @@ class _Of:
     system: System
 
 
-def seconds_per_iteration(runs: Sequence[Run]) -> float:
-    """Median processor time of an iteration."""
-    paces = [spent / max(1, result.state.iteration) for result, _, spent in runs]
+def seconds_per_iteration(runs: Sequence[Run], single: float) -> float:
+    """Median processor time of an iteration behind the first, which a run of a `single` one has with all set-up."""
+    paces = []
+    for result, _, spent in runs:
+        count = max(1, result.state.iteration)
+        beyond = spent - single
+        paces.append(beyond / (count - 1) if count > 1 and beyond > 0.0 else spent / count)
     return float(np.median(paces))

@@ -20,7 +20,7 @@ from lqrpg.figures.style import (
     panels,
     small,
 )
-from lqrpg.results.prices import entries, middle, prices, ratios, sampling_methods
+from lqrpg.results.prices import KEYS, entries, middle, prices, ratios, sampling_methods
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,9 @@ def _looks(tables: Tables) -> dict[str, dict[str, Any]]:
 def profiles(tables: Tables) -> Figure:
     """Runtime profiles: every relative gap of `targets` on every plant counts once, for each of the runs.
 
-    Lines are means over the runs, bands their range. Methods on rollouts have the larger budget; a run that is lost
-    reaches nothing. The horizontal axis is that of samples over the number n m of entries of the gain.
+    Lines are means over the runs, bands their range. Methods on rollouts have the larger budget; a target counts where
+    a run first reaches it, whatever becomes of the run. The horizontal axis has samples over the number n m of entries
+    of the gain.
     """
     drawn, axes = panels(2, 8.6, 4.3, sharey=True)
     labels, looks = _labels(tables), _looks(tables)
@@ -62,8 +63,6 @@ def profiles(tables: Tables) -> Figure:
         for name in methods.index[methods["budget"] == kind]:
             rows = tables["targets"][tables["targets"]["method"] == name]
             x, fractions = _profile(rows, sizes)
-            if len(x) == 0:
-                continue
             mean = fractions.mean(axis=0)
             (handles[labels[name]],) = axis.plot(
                 x, mean, drawstyle="steps-post", markevery=max(1, len(x) // 6), ms=4, **looks[name]
@@ -96,15 +95,18 @@ def _profile(rows: pd.DataFrame, sizes: pd.Series[int]) -> tuple[np.ndarray, np.
     counts = [
         np.searchsorted(np.sort(paid[reached & (replicate == run)]), x, side="right") for run in np.unique(replicate)
     ]
-    return x, np.array(counts) / max(1, int((replicate == replicate[0]).sum()))
+    if len(x) == 0:
+        return np.array([1.0]), np.zeros((1, 1))
+    return x, np.array(counts) / int((replicate == replicate[0]).sum())
 
 
 @figure("benchmark_map", "benchmark", "samples to a gap of 1 %, methods on plants, with diverged runs")
 def price_map(tables: Tables) -> Figure:
     """What a relative gap of 1 % costs in samples over n m, as a power of ten: medians over the runs.
 
-    A cross marks cells in which some run diverged. Letters stand where half the runs do not reach 1 %: b for the
-    budget, t for the limit of time, d for divergence, m for memory, r for a method that refuses the plant.
+    A cross marks cells in which some run diverged. Letters stand where fewer than half of the runs reach 1 %, for how
+    most of those that do not ended: b with the budget, t by the limit of time, d by divergence, m for want of memory, r
+    as the method refuses the plant.
     """
     names, systems = _by_kind(tables), list(tables["systems"].sort_values(["states", "inputs"])["system"])
     if MAPPED not in set(tables["targets"]["target"]) or not names:
@@ -124,7 +126,7 @@ def price_map(tables: Tables) -> Figure:
     for row, system in enumerate(systems):
         for column, name in enumerate(names):
             value, (letter, lost) = values[row, column], ends[system, name]
-            text = letter if np.isnan(value) else f"{value:.1f}" + ("×" if lost else "")
+            text = (letter if np.isnan(value) else f"{value:.1f}") + ("×" if lost else "")
             dark = not np.isnan(value) and value > span[0] + 0.75 * (span[1] - span[0])
             axis.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
     table = tables["systems"].set_index("system")
@@ -137,8 +139,8 @@ def price_map(tables: Tables) -> Figure:
     bar.set_label(f"log10 of samples / (n m) to {MAPPED:.0%}", fontsize=size)
     note(
         drawn,
-        "(n, m) behind each plant. × some run diverged. Not reached within b: budget, t: time, m: memory; "
-        "d: half the runs diverged; r: refused",
+        "(n, m) behind each plant. × some run diverged. Not reached: b with the budget, t in the time, m in the memory "
+        "allowed, d as runs diverged, r refused",
     )
     return drawn
 
@@ -150,11 +152,13 @@ def _by_kind(tables: Tables) -> list[str]:
 
 
 def _ends(tables: Tables) -> dict[tuple[str, str], tuple[str, bool]]:
-    """By system and method: the letter for how most runs ended, and whether one was lost."""
+    """By system and method: the letter for how most runs that miss the target ended, and whether one was lost."""
+    missed = tables["targets"].query("target == @MAPPED and censored").set_index([*KEYS, "replicate"]).index
+    final = tables["final"].set_index([*KEYS, "replicate"])["status"].map(_letter)
     found = {}
-    for key, statuses in tables["final"].groupby(["system", "method"])["status"]:
-        letters = [_letter(str(status)) for status in statuses]
-        found[key] = max(dict.fromkeys(letters), key=letters.count), "d" in letters
+    for key, letters in final.groupby(level=KEYS, sort=False):
+        late = letters[letters.index.isin(missed)].tolist() or letters.tolist()
+        found[key] = max(dict.fromkeys(late), key=late.count), "d" in letters.tolist()
     return found
 
 
@@ -232,7 +236,8 @@ def probing(tables: Tables) -> Figure:
         look = {**look_of(place), "ls": "none"}
         axis.plot([rows[each] for each in kept], [systems.index(each) for each in kept], label=f"{target:g}", **look)
     low, mean, high = middle(found)
-    axis.axvspan(low, high, color="#BBBBBB", alpha=0.4, lw=0)
+    if len(systems) > 1:
+        axis.axvspan(low, high, color="#BBBBBB", alpha=0.4, lw=0)
     axis.axvline(mean, color="#555555", lw=1.0, ls="--")
     axis.axvline(1.0, color="black", lw=0.8)
     axis.set_yticks(range(len(systems)), [each.replace("_", " ") for each in systems], fontsize=small())
@@ -243,7 +248,8 @@ def probing(tables: Tables) -> Figure:
     axis.set_ylim(len(systems) - 0.5, -0.5)
     handles, labels = axis.get_legend_handles_labels()
     legend_outside(drawn, handles, labels, "lower", 6, "relative gap")
-    heading(drawn, f"geometric mean {mean:.2f}, 95 % interval {low:.2f} to {high:.2f} over plants (shaded)")
+    interval = f", 95 % interval {low:.2f} to {high:.2f} over plants (shaded)" if len(systems) > 1 else ""
+    heading(drawn, f"geometric mean {mean:.2f}{interval}")
     return drawn
 
 

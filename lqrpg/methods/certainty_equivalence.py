@@ -59,7 +59,7 @@ class CertaintyEquivalence(Method):
     given: ClassVar[str] = "one trajectory"
     label: ClassVar[str] = "certainty equivalence"
     budget: ClassVar[str] = "trajectory_samples"
-    settings_used: ClassVar[str] = "start_samples, samples_per_policy, excitation"
+    settings_used: ClassVar[str] = "start_samples, excitation"
 
     start_samples: int = 50
     samples_per_step: int = 100
@@ -71,13 +71,15 @@ class CertaintyEquivalence(Method):
 
     @classmethod
     def for_comparison(cls, step_size: float, settings: Any) -> CertaintyEquivalence:
-        """With the first samples, the samples between two gains and the excitation of a comparison."""
-        return cls(settings.start_samples, settings.samples_per_policy, settings.excitation)
+        """With the excitation of a comparison, and a gain after each quarter of the samples of its first model."""
+        least = sum(settings.system.plant().B.shape)
+        batch = max(least, settings.start_samples // 4)
+        return cls(batch, batch, settings.excitation)
 
     @classmethod
     def expected_microseconds(cls, settings: Any) -> float:
         """Expected of an iteration in a comparison with these settings."""
-        return float(500.0 + 0.25 * settings.samples_per_policy)
+        return float(500.0 + 0.25 * settings.start_samples)
 
     def _identification(self) -> IndirectGradient:
         """The method that takes the same samples; its step size is of no account."""

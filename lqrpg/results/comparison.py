@@ -78,22 +78,35 @@ def _table(name: str, a: FinishedRun, b: FinishedRun) -> TableDifference:
 
 
 def table_difference(name: str, a: pd.DataFrame, b: pd.DataFrame) -> TableDifference:
-    """Two tables, row against row; if one has more rows, those are compared that both have, if that is clear."""
+    """Two tables, row against row; where they have rows for different things, those that both have are compared."""
     notes = [f"column {column} only in A" for column in a.columns if column not in b]
     notes += [f"column {column} only in B" for column in b.columns if column not in a]
     shared = [column for column in a.columns if column in b]
-    if len(a) != len(b):
+    keys = _keys(a[shared], b[shared])
+    names = [key for key in keys if a[key].dtype.kind != "f"]
+    if len(a) != len(b) or any(np.any(a[name].to_numpy() != b[name].to_numpy()) for name in names):
         notes.append(f"{len(a)} rows against {len(b)}")
-        a, b = _common_rows(a[shared], b[shared])
+        a, b = _common_rows(a[shared], b[shared], keys)
         notes.append(f"the {len(a)} common ones compared" if len(a) else "which belong together is not clear")
     columns = (column_difference(column, a[column], b[column]) for column in shared)
     return TableDifference(name, tuple(notes), tuple(each for each in columns if each.rows))
 
 
-def _common_rows(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows that agree in all columns that hold no floats, if these tell the rows of each table apart."""
-    keys = [column for column in a.columns if a[column].dtype.kind != "f" and a[column].dtype == b[column].dtype]
-    if not keys or a.duplicated(keys).any() or b.duplicated(keys).any():
+def _keys(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
+    """The first columns of tables, as few as tell the rows of each apart; none where no columns do."""
+    columns = list(a.columns)
+    for count in range(1, len(columns) + 1):
+        keys = columns[:count]
+        if any(a[key].dtype != b[key].dtype for key in keys):
+            return []
+        if not (a.duplicated(keys).any() or b.duplicated(keys).any()):
+            return keys
+    return []
+
+
+def _common_rows(a: pd.DataFrame, b: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that agree in some columns."""
+    if not keys:
         return a.iloc[:0], b.iloc[:0]
     common = a[keys].merge(b[keys], on=keys)
     return common.merge(a, on=keys), common.merge(b, on=keys)

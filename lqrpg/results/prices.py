@@ -1,4 +1,4 @@
-"""What a target costs, from the tables of the benchmark: medians over the runs of a method on a plant."""
+"""Samples to a target, from the tables of the benchmark: medians over the runs of a method on a plant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def entries(tables: Tables) -> pd.Series[int]:
 
 
 def prices(tables: Tables, column: str = "samples") -> pd.Series[float]:
-    """Median price of each target, by system, method and target; infinite where half of the runs do not reach it.
+    """Median of what runs need for a target, by system, method and target; infinite unless half of them reach it.
 
     Parameters
     ----------
@@ -37,21 +37,25 @@ def prices(tables: Tables, column: str = "samples") -> pd.Series[float]:
     rows = tables["targets"]
     paid = rows[column].astype(np.float64).where(~rows["censored"], np.inf)
     grouped = paid.groupby([rows[key] for key in (*KEYS, "target")], sort=False)
-    return grouped.quantile(0.5, interpolation="higher")
+    return grouped.quantile(0.5, interpolation="lower")
 
 
-def ratios(tables: Tables, dear: str, cheap: str, column: str = "samples") -> pd.Series[float]:
-    """Price of one method over that of another, by system and target, where both reach the target.
+def reached(tables: Tables, method: str) -> pd.Series[float]:
+    """Samples of a method to each target that half of its runs reach, by system and target."""
+    found = prices(tables)
+    found = found[np.isfinite(found) & (found > 0.0)]
+    return found[found.index.get_level_values("method") == method].droplevel("method")
+
+
+def ratios(tables: Tables, slower: str, faster: str) -> pd.Series[float]:
+    """Samples of one method over those of another, by system and target, where both reach the target.
 
     Parameters
     ----------
     tables : `targets` among them.
-    dear, cheap : names of the methods.
-    column : as of `prices`.
+    slower, faster : names of the methods.
     """
-    found = prices(tables, column)
-    found = found[np.isfinite(found) & (found > 0.0)]
-    above, below = (found[found.index.get_level_values("method") == name].droplevel("method") for name in (dear, cheap))
+    above, below = reached(tables, slower), reached(tables, faster)
     shared = above.index.intersection(below.index)
     return above[shared] / below[shared]
 

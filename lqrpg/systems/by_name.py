@@ -41,7 +41,7 @@ def contents(names: Sequence[str], others: Callable[[str], Mapping[str, Any]]) -
     """
     found: dict[str, Content] = {}
     for name in names:
-        short = PurePath(name).stem if _is_file(name) else name.removeprefix(_FOLDER)
+        short = PurePath(name).name if _is_file(name) else name.removeprefix(_FOLDER)
         require(short not in found, "systems", list(names), f"distinct plants: {short} is among them twice")
         try:
             found[short] = _complete(short, _content(name, others))
