@@ -155,7 +155,7 @@ def default_settings(choice: str, scale: str) -> dict[str, Any]:
 def _own_system(name: str) -> dict[str, Any]:
     """The settings of a system of the user's own by its name; a refusal if there is none."""
     if name not in _options("system", name):
-        known = [*choices(f"system/{COLLECTION}"), *_options("system")]
+        known = sorted({*choices(f"system/{COLLECTION}"), *_options("system")})
         raise SettingError(f"unknown system: {suggestion(name, known)}; or a plant's file, such as plant.mat")
     content: Any = OmegaConf.to_container(_compose([f"experiment={_WITH_SYSTEM}", f"system={name}"]).system)
     return dict(content)

@@ -31,7 +31,7 @@ from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator
 from lqrpg.runner.registry import system_class
 from lqrpg.systems.system import System
 
-_EVALUATION = 0.5
+_EVALUATION = 25.0
 """Expected microseconds of a trajectory over n^4: as many samples as n^2, each with some n^2 numbers."""
 _RUN = ("system", "method", "replicate")
 
