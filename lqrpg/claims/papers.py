@@ -43,7 +43,7 @@ class Paper:
         return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
 
 
-OTHER = Paper("", "", "Other experiments, and the literature", "")
+OTHER = Paper("", "", "Other experiments, literature", "")
 """Where experiments go that belong to none of the papers."""
 
 
