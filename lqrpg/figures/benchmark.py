@@ -254,7 +254,8 @@ def probing(tables: Tables) -> Figure:
 
 
 def _empty(text: str) -> Figure:
-    """A figure that says why nothing is drawn."""
-    drawn = canvas(7.0, 1.2)
+    """An empty panel, and why nothing is drawn."""
+    drawn = canvas(7.0, 2.0)
+    drawn.subplots()
     heading(drawn, text)
     return drawn

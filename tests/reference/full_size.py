@@ -25,6 +25,9 @@ KEYS: Mapping[str, Sequence[str]] = {
     "azopg/events": ("case", "worker", "ticket"),
     "azopg/scaling": ("batch_size", "workers", "replicate"),
     "azopg/barrier": ("scheme", "case", "workers"),
+    "benchmark/final": ("system", "method", "replicate"),
+    "benchmark/paths": ("system", "method", "replicate", "iteration"),
+    "benchmark/targets": ("system", "method", "replicate", "target"),
     "dr_lqr/curves": ("method", "batch_size", "step"),
     "dr_lqr/final": ("method", "batch_size", "replicate"),
     "dr_lqr/optimum": ("quadrature_nodes",),
@@ -129,6 +132,12 @@ SAMPLES = (
             "timeline",
         ),
         {"curves": ALL, "speedup": ALL, "events": ALL, "scaling": ALL, "barrier": ALL},
+    ),
+    Sample(
+        ("experiment=benchmark",),
+        ("000-three_state-*",),
+        {"final": ALL, "paths": ALL, "targets": ALL},
+        ("systems=[three_state]", "methods=[policy_iteration,indirect,certainty_equivalence]"),
     ),
     Sample(
         ("experiment=dr_lqr",),
