@@ -78,15 +78,13 @@ def _table(name: str, a: FinishedRun, b: FinishedRun) -> TableDifference:
 
 
 def table_difference(name: str, a: pd.DataFrame, b: pd.DataFrame) -> TableDifference:
-    """Two tables, row against row; where they have rows for different things, those that both have are compared."""
+    """Two tables, row against row; if one has more rows, those are compared that both have, if that is clear."""
     notes = [f"column {column} only in A" for column in a.columns if column not in b]
     notes += [f"column {column} only in B" for column in b.columns if column not in a]
     shared = [column for column in a.columns if column in b]
-    keys = _keys(a[shared], b[shared])
-    names = [key for key in keys if a[key].dtype.kind != "f"]
-    if len(a) != len(b) or any(np.any(a[name].to_numpy() != b[name].to_numpy()) for name in names):
+    if len(a) != len(b):
         notes.append(f"{len(a)} rows against {len(b)}")
-        a, b = _common_rows(a[shared], b[shared], keys)
+        a, b = _common_rows(a[shared], b[shared], _keys(a[shared], b[shared]))
         notes.append(f"the {len(a)} common ones compared" if len(a) else "which belong together is not clear")
     columns = (column_difference(column, a[column], b[column]) for column in shared)
     return TableDifference(name, tuple(notes), tuple(each for each in columns if each.rows))
