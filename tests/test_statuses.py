@@ -21,7 +21,7 @@ LARGE = "{kind: constant, value: 50.0, exponent: null, period: null}"
 HOSTILE = {
     "azopg, step too large": ("azopg", "step_size=1.0", "max_updates=30"),
     "azopg, never there": ("azopg", "max_updates=3"),
-    "benchmark, nearly no samples": ("benchmark", "budget.trajectory=0.01", "budget.rollouts=0.01", "replicates=2"),
+    "benchmark, nearly no samples": ("benchmark", "budget.trajectory=1e-6", "budget.rollouts=1", "replicates=2"),
     "benchmark, no time": ("benchmark", "limits.seconds=1e-3", "systems=[double_integrator]"),
     "dr_lqr, step too large": ("dr_lqr", "step_size=1e-3"),
     "dr_lqr, some runs lost": ("dr_lqr", "step_size=3e-6", "compared=1"),
