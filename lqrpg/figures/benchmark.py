@@ -47,7 +47,7 @@ def _looks(tables: Tables) -> dict[str, dict[str, Any]]:
     return {name: look_of(int(place)) for name, place in zip(methods["method"], methods["place"], strict=True)}
 
 
-@figure("benchmark_profiles", "benchmark", "part of the plants' targets that is reached, against samples")
+@figure("benchmark_profiles", "benchmark", "fraction of targets that are reached on all plants, against samples")
 def profiles(tables: Tables) -> Figure:
     """Runtime profiles: every relative gap of `targets` on every plant counts once, for each of the runs.
 
@@ -76,7 +76,7 @@ def profiles(tables: Tables) -> Figure:
                 alpha=BAND,
                 lw=0,
             )
-        axis.set(xscale="log", xlabel=PER_ENTRY, ylabel="part of plants and targets reached", title=title)
+        axis.set(xscale="log", xlabel=PER_ENTRY, ylabel="fraction of targets reached", title=title)
         axis.set_ylim(0.0, 1.0)
     panel_letters(axes)
     count, targets = tables["systems"]["system"].nunique(), tables["targets"]["target"].nunique()
