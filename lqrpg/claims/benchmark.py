@@ -19,7 +19,7 @@ from lqrpg.results.prices import middle, prices, ratios, reached
 _FAR = 0.001
 _ROUNDED = 1e-8
 """Relative gaps below it may be rounding on a plant of many digits."""
-_INTERVAL = "geometric mean over plants, and a 95 % interval: plants drawn anew 2000 times"
+_INTERVAL = "geometric mean over plants, and a 95 % interval by bootstrap over plants, 2000 draws"
 _AT = present("targets", "target", [_FAR], "target")
 _PLANTS = distinct("systems", "system", 20, "plants", "an interval over plants is wide for fewer")
 _FROM = 4
@@ -47,6 +47,18 @@ def _both(slower: str, faster: str) -> Need:
 
 
 _LEAST = 5
+
+
+def _claim_on_samples(
+    name: str, paper: str, says: str, slower: str, faster: str, accepted: tuple[float, float], **texts: str
+) -> None:
+    """Declare a claim on the samples of one method over those of another, to the same relative gap."""
+
+    def measure(tables: Tables) -> Interval:
+        return _ratio(tables, slower, faster)
+
+    needs = (_PLANTS, _RUNS, _both(slower, faster))
+    claim(name, "benchmark", paper, says, accepted=accepted, needs=needs, **texts)(measure)
 
 
 def _ratio(tables: Tables, slower: str, faster: str) -> Interval:
@@ -131,67 +143,55 @@ def _in_order(tables: Tables, first: str, second: str) -> Interval:
     return Interval(part, part, part, f"{good} of {int(either.sum())} plants")
 
 
-@claim(
+_claim_on_samples(
     "benchmark_direct_needs_more",
-    "benchmark",
     "Song, Weissmann, Staudigl and Iannelli 2026, Section V.C",
     "Direct methods (zeroth order) need substantially more data than indirect ones, which learn a model first.",
+    "two_point",
+    "indirect",
+    (10.0, math.inf),
     measures="samples of two-point descent over those of the indirect gradient to the same relative gap",
-    accepted=(10.0, math.inf),
     because="'substantially more' is read as ten times [chosen]",
-    needs=(_PLANTS, _RUNS, _both("two_point", "indirect")),
 )
-def direct_needs_more(tables: Tables) -> Interval:
-    """The ratio of samples."""
-    return _ratio(tables, "two_point", "indirect")
 
 
-@claim(
+_claim_on_samples(
     "benchmark_two_points_need_less",
-    "benchmark",
     "Malik, Pananjady, Bhatia, Khamaru, Bartlett and Wainwright 2019, Table 1",
     "To an accuracy e, estimates from one point need of the order of 1/e^2 evaluations, those from two points 1/e.",
+    "one_point",
+    "two_point",
+    (1.0, math.inf),
     measures="samples of one-point descent over those of two-point descent to the same relative gap",
-    accepted=(1.0, math.inf),
     because="the orders differ, so that one point has to need more; its runs reach large gaps only, which leaves no "
     "slope to measure",
     caveat="one point has the mean of the other rollouts' costs subtracted, which the paper does not do; it favours it",
-    needs=(_PLANTS, _RUNS, _both("one_point", "two_point")),
 )
-def two_points_need_less(tables: Tables) -> Interval:
-    """The ratio of samples."""
-    return _ratio(tables, "one_point", "two_point")
 
 
-@claim(
+_claim_on_samples(
     "benchmark_natural_from_data",
-    "benchmark",
     "Fazel, Ge, Kakade and Mesbahi 2018, Theorems 7 and 9",
     "The natural gradient has a stronger guarantee than the gradient; it can be estimated from rollouts, too.",
+    "two_point",
+    "natural_two_point",
+    (1.0, math.inf),
     measures="samples of two-point descent over those of its natural variant to the same relative gap",
-    accepted=(1.0, math.inf),
     because="above 1 the natural direction pays; the paper has no rates for the methods from data to compare with",
-    needs=(_PLANTS, _RUNS, _both("two_point", "natural_two_point")),
 )
-def natural_from_data(tables: Tables) -> Interval:
-    """The ratio of samples."""
-    return _ratio(tables, "two_point", "natural_two_point")
 
 
-@claim(
+_claim_on_samples(
     "benchmark_deterministic_probing",
-    "benchmark",
     "Chen, Devraj, Bernstein and Meyn 2020, Section 1",
     "With a deterministic probing signal, convergence is faster than stochastic approximation allows.",
+    "two_point",
+    "deterministic_probing",
+    (1.0, math.inf),
     measures="samples of two-point descent with random directions over those with a deterministic basis in turn",
-    accepted=(1.0, math.inf),
     because="above 1 deterministic directions pay",
     caveat="stated for functions without noise; here rollouts are noisy, only the directions are deterministic",
-    needs=(_PLANTS, _RUNS, _both("two_point", "deterministic_probing")),
 )
-def deterministic_probing(tables: Tables) -> Interval:
-    """The ratio of samples."""
-    return _ratio(tables, "two_point", "deterministic_probing")
 
 
 @claim(
@@ -230,7 +230,7 @@ def pair_along(tables: Tables) -> Interval:
 
 
 def _slope(tables: Tables, column: str, over: str = "") -> Interval:
-    """Slope of the log of a mean, or of a ratio of means, over log n, with its interval over replicates drawn anew."""
+    """Slope of the log of a mean, or of a ratio of means, over log n, with its bootstrap interval over replicates."""
     columns = [column, over] if over else [column]
     rows = tables["scaling"][tables["scaling"]["states"] >= _FROM]
     groups = [(math.log(n), own[columns].to_numpy()) for n, own in rows.groupby("states")]
@@ -243,5 +243,5 @@ def _slope(tables: Tables, column: str, over: str = "") -> Interval:
 
     drawn = [slope([own[rng.integers(0, len(own), len(own))] for _, own in groups]) for _ in range(1000)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    note = f"{_FROM} to {math.exp(x[-1]):.0f} states; 95 % interval: replicates drawn anew 1000 times"
+    note = f"{_FROM} to {math.exp(x[-1]):.0f} states; 95 % interval by bootstrap over replicates, 1000 draws"
     return Interval(float(low), slope([own for _, own in groups]), float(high), note)

@@ -61,7 +61,7 @@ def ratios(tables: Tables, slower: str, faster: str) -> pd.Series[float]:
 
 
 def middle(values: pd.Series[float], draws: int = 2000) -> tuple[float, float, float]:
-    """Geometric mean of ratios by system and target, and a 95 % interval: plants are drawn anew, with replacement.
+    """Geometric mean of ratios by system and target, and a 95 % interval by bootstrap over plants.
 
     Parameters
     ----------

@@ -25,7 +25,6 @@ from lqrpg.results.identity import identity, sources_of
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import Experiment
 from lqrpg.runner.registry import experiment_class, suggestion, system_class
-from lqrpg.systems.by_name import contents
 
 RUNNER_KEYS = ("backend", "chunk", "joblib_backend", "results_dir", "workers")
 """Keys that say how to run; they change no number and are no part of a run's identity."""
@@ -190,6 +189,8 @@ def job_from(config: DictConfig, others: Callable[[str], Mapping[str, Any]]) -> 
         plant = system_class(str(system["kind"]))
         extra["system"] = _build(plant, plant.expand(system), "system.")
     if "systems" in content:
+        from lqrpg.systems.by_name import contents  # reads files with SciPy, which takes a while to import
+
         extra["systems"] = contents(_names("systems", content.pop("systems")), others)
     cls = experiment_class(str(content.get("name")))
     keys = automatic.open_keys(cls.FINDERS, content)
