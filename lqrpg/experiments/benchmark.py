@@ -17,13 +17,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import SettingError, SettingWarning, require, warn
+from lqrpg.checks import SettingError, SettingWarning, warn
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
 from lqrpg.experiments.benchmark_scaling import evaluation_errors, pair_estimates
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.gains import GAINS
 from lqrpg.experiments.sgd_settings import BASELINES, Points
-from lqrpg.experiments.shootout_methods import METHODS, known, method_spec
+from lqrpg.experiments.shootout_methods import known, method_spec, require_known
 from lqrpg.plugins import COLLECTION, choices
 from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
 from lqrpg.results.rows import Columns, Rows
@@ -146,8 +146,7 @@ class Benchmark(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = known()
-        require(set(self.methods) <= set(names), "methods", self.methods, "distinct names from " + ", ".join(names))
+        require_known(self.methods)
 
     @cached_property
     def plants(self) -> dict[str, System]:
@@ -241,7 +240,7 @@ class Benchmark(Experiment):
 
     def _method_table(self, present: set[str]) -> pd.DataFrame:
         """The methods that have rows, by their places among all."""
-        places = list(dict.fromkeys([*METHODS, *known()]))
+        places = known()
         comparison = next(iter(self.comparisons.values()))
         rows = []
         for name in sorted(present, key=places.index):

@@ -19,7 +19,7 @@ from lqrpg.checks import SettingError
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.experiments.shootout import BUDGETS, Iterations, Shootout
+from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, Iterations, Shootout
 from lqrpg.experiments.shootout_methods import require_price
 from lqrpg.experiments.shootout_tables import Run
 from lqrpg.lqr.discrete import optimal_gain, spectral_radius, state_covariance
@@ -35,8 +35,6 @@ SHORTEST = 10
 """Steps of a rollout, which come in tens."""
 SAMPLES_PER_UNKNOWN = 10
 """Samples of a policy for each unknown of its value, at least."""
-LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
-"""A trajectory's samples are at least so many times those of the first model, and so many policies."""
 TYPICAL_SIZES = 12
 """Step sizes that pilot runs try, for the expected time of a method."""
 OF_THREE_STATES = 18.0

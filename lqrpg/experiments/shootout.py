@@ -19,12 +19,12 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lqrpg.checks import SettingError, free_memory, require, warn
+from lqrpg.checks import SettingError, free_memory, warn
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import nearer_start, user_plant, working_gain, working_plant
 from lqrpg.experiments.sgd_settings import BASELINES, Points, require_descent, start_of
-from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, known, method_spec, require_price
+from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, method_spec, require_known, require_price
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
     Run,
@@ -122,8 +122,7 @@ class Shootout(Experiment):
     def __post_init__(self) -> None:
         self._forget_placeholders()
         super().__post_init__()
-        names = known()
-        require(set(self.methods) <= set(names), "methods", self.methods, "distinct names from " + ", ".join(names))
+        require_known(self.methods)
         require_descent(self.system)
         self._require_methods()
 

@@ -78,6 +78,18 @@ def known() -> list[str]:
     return [*METHODS, *(name for name in methods_declared() if name not in METHODS)]
 
 
+def require_known(methods: Sequence[str]) -> None:
+    """Refuse names of methods that are none.
+
+    Raises
+    ------
+    SettingError
+        With the names that there are.
+    """
+    names = known()
+    require(set(methods) <= set(names), "methods", methods, "distinct names from " + ", ".join(names))
+
+
 def method_spec(name: str, settings: Any) -> MethodSpec:
     """The method of that name under the settings of the shootout.
 
