@@ -237,11 +237,12 @@ def _slope(tables: Tables, column: str, over: str = "") -> Interval:
     x = np.array([place for place, _ in groups])
     rng = np.random.default_rng(0)
 
-    def slope(picked: Sequence[np.ndarray]) -> float:
-        means = np.array([own.mean(axis=0) for own in picked])
-        return float(np.polyfit(x, np.log(means[:, 0] / (means[:, 1] if over else 1.0)), 1)[0])
+    def slopes(means: np.ndarray) -> np.ndarray:
+        y = np.log(means[..., 0] / (means[..., 1] if over else 1.0))
+        return np.asarray(y @ (x - x.mean()) / np.sum((x - x.mean()) ** 2))
 
-    drawn = [slope([own[rng.integers(0, len(own), len(own))] for _, own in groups]) for _ in range(1000)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    drawn = [own[rng.integers(0, len(own), (1000, len(own)))].mean(axis=1) for _, own in groups]
+    low, high = np.quantile(slopes(np.stack(drawn, axis=1)), [0.025, 0.975])
+    value = slopes(np.array([own.mean(axis=0) for _, own in groups]))
     note = f"{_FROM} to {math.exp(x[-1]):.0f} states; 95 % interval by bootstrap over replicates, 1000 draws"
-    return Interval(float(low), slope([own for _, own in groups]), float(high), note)
+    return Interval(float(low), float(value), float(high), note)

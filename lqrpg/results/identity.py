@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ _DRAWING = ("figures", "claims")
 _WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING)
 """Parts of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
+_ABSENT = object()
 _WITH_TEXTS = (ast.Module, ast.FunctionDef, ast.ClassDef, ast.JoinedStr)
 
 
@@ -123,32 +124,20 @@ def _is_numerical(module: str) -> bool:
 
 def _canonical(node: object) -> str:
     """A syntax tree as text that is the same for every Python version: empty fields, which versions add, left out."""
-    parts: list[str] = []
-    _write(node, parts.append)
-    return "".join(parts)
-
-
-def _write(node: object, write: Callable[[str], None]) -> None:
-    if isinstance(node, list):
-        mark = "["
-        for each in node:
-            write(mark)
-            _write(each, write)
-            mark = ","
-        write("]" if node else "[]")
-    elif isinstance(node, ast.AST):
+    if isinstance(node, ast.AST):
         told = _told(node) if isinstance(node, _WITH_TEXTS) else {}
-        write(type(node).__name__)
-        mark = "("
+        fields = []
         for name in node._fields:
-            value = told.get(name) if name in told else getattr(node, name, None)
-            if name in told or not (value is None or value == []):
-                write(f"{mark}{name}=")
-                _write(value, write)
-                mark = ","
-        write("()" if mark == "(" else ")")
-    else:
-        write(repr(node))
+            value = told.get(name, _ABSENT)
+            if value is _ABSENT:
+                value = getattr(node, name, None)
+                if value is None or value == []:
+                    continue
+            fields.append(f"{name}={_canonical(value)}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return repr(node)
 
 
 def _told(node: Any) -> dict[str, list[Any]]:

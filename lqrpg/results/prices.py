@@ -42,9 +42,9 @@ def prices(tables: Tables, column: str = "samples") -> pd.Series[float]:
 
 def reached(tables: Tables, method: str) -> pd.Series[float]:
     """Samples of a method to each target that half of its runs reach, by system and target."""
-    found = prices(tables)
-    found = found[np.isfinite(found) & (found > 0.0)]
-    return found[found.index.get_level_values("method") == method].droplevel("method")
+    rows = tables["targets"]
+    found = prices({"targets": rows[rows["method"] == method]})
+    return found[np.isfinite(found) & (found > 0.0)].droplevel("method")
 
 
 def ratios(tables: Tables, slower: str, faster: str) -> pd.Series[float]:
