@@ -7,7 +7,6 @@ marked as inferred.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np

@@ -26,9 +26,9 @@ from lqrpg.experiments.sgd_settings import (
     start_of,
 )
 from lqrpg.experiments.sgd_shortfall import shortfall_lines
+from lqrpg.lqr.stability import unstable_fraction
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.one_point import OnePointZerothOrder
-from lqrpg.methods.oracles.direct import unstable_fraction
 from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
 from lqrpg.methods.schedules import Schedule, cumulated_products
 from lqrpg.methods.surrogate_gradient import SurrogateGradient

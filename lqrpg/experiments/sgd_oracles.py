@@ -15,8 +15,9 @@ from lqrpg.experiments.sgd_settings import BASELINES, require_descent, start_of
 from lqrpg.kernels.discrete_small import gradient, lyapunov_workspace
 from lqrpg.kernels.finite_horizon import rollout_moments
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.stability import unstable_fraction
 from lqrpg.methods.descent import log_spaced
-from lqrpg.methods.oracles.direct import direct_estimates, unstable_fraction
+from lqrpg.methods.oracles.direct import direct_estimates
 from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.ranges import Entries, OneOf, Positive, Range

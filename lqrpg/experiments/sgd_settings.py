@@ -14,8 +14,8 @@ from lqrpg.experiments.plants import require_optimum, require_start, require_tim
 from lqrpg.kernels.discrete_small import cost_to_go
 from lqrpg.lqr.discrete import optimum, spectral_radius
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.lqr.stability import require_stabilising
 from lqrpg.methods.descent import Descent
-from lqrpg.methods.oracles.direct import require_stabilising
 from lqrpg.methods.schedules import KINDS, Schedule, schedule
 from lqrpg.ranges import OneOf, Positive, Range
 from lqrpg.results.rows import Rows

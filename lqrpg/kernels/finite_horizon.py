@@ -248,7 +248,7 @@ def _size(T):
 
 
 @njit
-def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_size):
+def stable_rollout_gradient(plant, Sigma0, K, length, loop, work, out, n_size):
     """C_l; writes its gradient to `out`, for a factorised, stable loop whose P is solved.
 
     `loop.S` and `loop.residual` are filled; `loop.work` and `work`, (12, n, n), are scratch.
@@ -256,6 +256,7 @@ def stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, out, n_s
     With N = F N F' + Sigma - (D - T D T')/l, H = F'H F + P - T'PT and Y = sum_j F^j (D T'P) F^(l-1-j),
     gradient = 2 (R K - B'PF) N + (2/l) B'(H F S - Y').
     """
+    _, B, _, R, Sigma = plant
     n, m = order_of(n_size), B.shape[1]
     F, P, S = loop.closed, loop.P, loop.S
     D, T, G, N, H, Y, left, right = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
@@ -321,7 +322,7 @@ def _average_gradient(plant, Sigma0, K, offsets, length, out):
 @njit
 def _average_of_large(plant, Sigma0, K, offsets, length, loop, out):
     """The same for a large plant: by doubling where a gain stabilises it, which takes log2(l) steps instead of l."""
-    A, B, Q, R, Sigma = plant
+    A, B, Q, R, _ = plant
     m, n = K.shape
     gain, gradient, work = np.empty((m, n)), np.empty((m, n)), np.empty((12, n, n))
     none = np.zeros((1, m, n))
@@ -332,7 +333,7 @@ def _average_of_large(plant, Sigma0, K, offsets, length, loop, out):
             for j in range(n):
                 gain[p, j] = K[p, j] + offsets[sample, p, j]
         if factorise(A, B, Q, R, gain, loop, n):
-            total += stable_rollout_gradient(B, R, Sigma, Sigma0, gain, length, loop, work, gradient, n)
+            total += stable_rollout_gradient(plant, Sigma0, gain, length, loop, work, gradient, n)
         else:
             total += _average_gradient(plant, Sigma0, gain, none, length, gradient)
         products.add(out, gradient)
@@ -376,13 +377,14 @@ def rollout_moments(
     ValueError
         If the gain does not stabilise the plant.
     """
-    A, B, Q, R, Sigma, Sigma0, K = contiguous(*plant.matrices, initial_covariance, gain)
+    model, (Sigma0, K) = contiguous(*plant.matrices), contiguous(initial_covariance, gain)
+    A, B, Q, R, Sigma = model
     n_size = size_of(plant.n_states)
     if not factorise(A, B, Q, R, K, loop, n_size):
         raise ValueError("the gain does not stabilise the plant")
     cost_trace(loop, n_size)
     n, out = plant.n_states, np.empty_like(K)
-    mean = stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, np.empty((12, n, n)), out, n_size)
+    mean = stable_rollout_gradient(model, Sigma0, K, length, loop, np.empty((12, n, n)), out, n_size)
     buffers = np.empty((length + 1, n, n)), np.empty((n, n)), np.empty((2, n, n))
     variance = rollout_variance(loop.closed, loop.weight, Sigma, Sigma0, *buffers)
     return float(mean), float(variance), out

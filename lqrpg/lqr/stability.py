@@ -34,6 +34,8 @@ SURE = 0.1
 """Part of the limit below which a bound, itself rounded, decides."""
 CERTAIN_GROWTH = 1e9
 """Diagonal entry of a power F^k whose square is above the limit by orders of magnitude."""
+LARGE, FEWEST_TRIES = 32, 20
+"""States from which on fewer perturbed gains are tried, and the fewest."""
 LARGEST_BLOCK = 2_000_000
 """Entries of the loops that are looked at together: 16 MB."""
 STEP = 0.25
@@ -79,6 +81,36 @@ def are_stable(A: Array, B: Array, gains: Array, time: str) -> NDArray[np.bool_]
         stable = np.asarray(np.isfinite(closed).all(axis=(1, 2)))
         stable[stable] = (_hurwitz if time == "continuous" else _schur)(closed[stable], size[stable], ROUNDING)
     return stable
+
+
+def tries(most: int, n: int) -> int:
+    """Gains of a plant of n states that are tried: fewer for large ones, each of whose tests takes n^3 operations."""
+    return most if n <= LARGE else max(min(most, FEWEST_TRIES), int(most * (LARGE / n) ** 3))
+
+
+def unstable_fraction(
+    plant: Plant, gain: Array, radius: float, samples: int = 2000, seed: np.random.SeedSequence | int = 0
+) -> float:
+    """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise a discrete plant.
+
+    As many gains are tried as `tries` makes of `samples`.
+    """
+    samples = tries(samples, plant.n_states)
+    directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
+    directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
+    return float(np.mean(~are_stable(plant.A, plant.B, gain + directions, "discrete")))
+
+
+def require_stabilising(plant: Plant, gain: Array) -> None:
+    """Raise ValueError if a gain has the wrong shape, is not finite or does not stabilise a discrete plant."""
+    shape = (plant.n_inputs, plant.n_states)
+    if gain.shape != shape:
+        raise ValueError(f"the initial gain must have shape {shape}, got {gain.shape}")
+    if not np.all(np.isfinite(gain)):
+        raise ValueError("the initial gain has entries that are not finite")
+    if not is_stable(plant, gain, "discrete"):
+        radius = np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))))
+        raise ValueError(f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}")
 
 
 def is_schur(F: Array, size: Array | None = None, uncertainty: float = ROUNDING) -> bool:

@@ -305,8 +305,8 @@ class CompiledMethod(Method):
     compiled: ClassVar[bool] = True
 
     @abstractmethod
-    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
-        """Take updates of a gain, in place, from iteration `first` to `recorder.last`, filling the recorder.
+    def _loop(self, plant: Plant, gain: Array, memory: Any, recorder: Recorder) -> tuple[int, int, Any]:
+        """Take updates of a gain, in place, from iteration `recorder.first` to `recorder.last`, filling the recorder.
 
         Returns the last iteration, how the loop ended, and the new memory; the memory that came in stays as it is.
         """
@@ -314,7 +314,7 @@ class CompiledMethod(Method):
     def run_loop(self, state: State, recorder: Recorder) -> State:
         """The state at the end of the loop, of one on a plant without cross weight; fills the recorder."""
         gain = np.array(state.gain)
-        iteration, ending, memory = self._loop(state.plant, gain, state.memory, state.iteration, recorder)
+        iteration, ending, memory = self._loop(state.plant, gain, state.memory, recorder)
         samples = self.samples(iteration)
         return State(state.plant, _frozen(gain), iteration, samples, STATUSES[ending], memory, self)
 
@@ -325,7 +325,7 @@ class CompiledMethod(Method):
 
     def _advanced(self, state: State, marks: Marks) -> Segment:
         absolute = state.iteration + marks
-        recorder = make_recorder(absolute, int(absolute[-1]), state.gain.shape, None)
+        recorder = make_recorder(absolute, state.iteration, int(absolute[-1]), state.gain.shape, None)
         ended = self.run_loop(state, recorder)
         kept = int(recorder.recorded[0])
         return Segment(recorder.gains[:kept], marks[:kept], ended)

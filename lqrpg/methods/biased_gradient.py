@@ -58,12 +58,10 @@ class BiasedGradient(CompiledMethod):
         """The random numbers of the run."""
         return normal_stream(seed)
 
-    def _loop(
-        self, plant: Plant, gain: Array, memory: NormalStream, first: int, recorder: Recorder
-    ) -> tuple[int, int, Any]:
+    def _loop(self, plant: Plant, gain: Array, memory: NormalStream, recorder: Recorder) -> tuple[int, int, Any]:
         after = copy_stream(memory)
         bias = NO_BIAS if self.bias is None else code_of(self.bias)
         direction = bias_direction(plant.n_inputs, plant.n_states)
         oracle = ExactOracle(False, float(self.deviation), bias, direction, after)
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        return *exact_loop(plant.matrices, gain, first, code_of(self.step_size), oracle, recorder, *work), after
+        return *exact_loop(plant.matrices, gain, code_of(self.step_size), oracle, recorder, *work), after

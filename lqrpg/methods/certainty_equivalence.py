@@ -7,11 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status
 from lqrpg.methods.indirect import IndirectGradient
-from lqrpg.methods.oracles.direct import covariance_root
 from lqrpg.methods.oracles.indirect import Identification
 from lqrpg.methods.oracles.lane_rollouts import excite
 from lqrpg.methods.schedules import Schedule, code_of, schedule_value

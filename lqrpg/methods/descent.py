@@ -78,7 +78,7 @@ def descend(
     """
     steps = _checked_records(records, iterations)
     state = method.start(plant, gain, seed, initial_covariance=initial_covariance)
-    recorder = make_recorder(steps, iterations, gain.shape, reference(plant))
+    recorder = make_recorder(steps, 0, iterations, gain.shape, reference(plant))
     ended = method.run_loop(state, recorder)
     completed = ended.status is Status.RUNNING
     reached = ~np.isnan(recorder.gaps)

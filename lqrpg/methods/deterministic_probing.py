@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import State, Status
-from lqrpg.methods.oracles.zeroth_order import Rollouts
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.sampled_rollouts import PerturbedRollouts, pairs_of
 
 

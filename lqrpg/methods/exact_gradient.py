@@ -54,10 +54,10 @@ class ExactGradient(CompiledMethod):
     def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
         return ExactOracle(False, 0.0, NO_BIAS, bias_direction(plant.n_inputs, plant.n_states), source)
 
-    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
+    def _loop(self, plant: Plant, gain: Array, memory: Any, recorder: Recorder) -> tuple[int, int, Any]:
         oracle = self._oracle(plant, _UNUSED)
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        return *exact_loop(plant.matrices, gain, first, code_of(self.step_size), oracle, recorder, *work), None
+        return *exact_loop(plant.matrices, gain, code_of(self.step_size), oracle, recorder, *work), None
 
 
 METHOD = ExactGradient

@@ -9,12 +9,18 @@ import numpy as np
 
 from lqrpg.checks import require
 from lqrpg.compiler.jit import size_of
-from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import normal_stream
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, require_whole
-from lqrpg.methods.oracles.direct import covariance_root
-from lqrpg.methods.oracles.indirect import Excitation, Identification, identify_first, indirect_loop
+from lqrpg.methods.oracles.indirect import (
+    Excitation,
+    Identification,
+    identify_first,
+    indirect_loop,
+    model_work,
+    unidentified,
+)
 from lqrpg.methods.recorder import Recorder
 from lqrpg.methods.schedules import Schedule, code_of, require_schedules, schedule_value
 
@@ -86,26 +92,19 @@ class IndirectGradient(CompiledMethod):
         self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence
     ) -> Identification:
         """The model that the first samples identify."""
-        n, m = plant.B.shape
-        theta, M = np.empty((n, n + m)), np.empty((n + m, n + m))
-        known = Identification(theta, M, np.empty(n), gain.copy(), normal_stream(seed))
+        known = unidentified(gain, normal_stream(seed))
         roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
         excitation = float(schedule_value(code_of(self.dither), 1)), self.start_samples
-        A, B = plant.matrices[:2]
-        identify_first(A, B, known.initial_gain, *roots, *excitation, known.x, theta, M, known.source, size_of(n))
+        identify_first(plant.matrices, known.initial_gain, *roots, *excitation, known, size_of(plant.n_states))
         return known
 
     def _loop(
-        self, plant: Plant, gain: Array, memory: Identification, first: int, recorder: Recorder
+        self, plant: Plant, gain: Array, memory: Identification, recorder: Recorder
     ) -> tuple[int, int, Identification]:
-        n, m = plant.B.shape
-        after = memory.copy()
-        root = covariance_root(plant.Sigma)
+        after, root = memory.copy(), covariance_root(plant.Sigma)
         excitation = Excitation(self.samples_per_step, bool(self.on_policy), root, code_of(self.dither))
-        work = lyapunov_workspace(n, m), lyapunov_workspace(n, m), size_of(n)
-        step = code_of(self.step_size)
-        ended = indirect_loop(plant.matrices, gain, first, step, excitation, after, recorder, *work)
-        return *ended, after
+        work = model_work(*plant.B.shape), size_of(plant.n_states)
+        return *indirect_loop(plant.matrices, gain, code_of(self.step_size), excitation, after, recorder, *work), after
 
 
 METHOD = IndirectGradient

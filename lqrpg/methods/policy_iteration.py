@@ -58,15 +58,15 @@ def improve(A, B, R, K, loop, curvature, order, size):
 
 
 @njit
-def newton_loop(plant, K, first, recorder, loop, size):
-    """Policy iteration from iteration `first` to `recorder.last`; changes K, `recorder` and `loop`.
+def newton_loop(plant, K, recorder, loop, size):
+    """Policy iteration to `recorder.last`; changes K, `recorder` and `loop`.
 
     Returns the last iteration, and how the loop ended.
     """
     A, B, _, R, _ = plant
     m = B.shape[1]
     curvature, order = np.empty((m, m)), np.empty(m, np.int64)
-    for i in range(first, recorder.last + 1):
+    for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
         if i == recorder.last:
@@ -104,9 +104,9 @@ class PolicyIteration(CompiledMethod):
         """A short name for tables and legends."""
         return "policy iteration"
 
-    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
+    def _loop(self, plant: Plant, gain: Array, memory: Any, recorder: Recorder) -> tuple[int, int, Any]:
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        return *newton_loop(plant.matrices, gain, first, recorder, *work), None
+        return *newton_loop(plant.matrices, gain, recorder, *work), None
 
 
 METHOD = PolicyIteration

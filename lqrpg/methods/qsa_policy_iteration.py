@@ -13,10 +13,10 @@ import numpy as np
 
 from lqrpg.checks import require, require_memory
 from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Method, State, Status, require_positive, require_whole
 from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
-from lqrpg.methods.oracles.direct import covariance_root
 from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import State, Status
-from lqrpg.methods.oracles.zeroth_order import Rollouts
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.sampled_rollouts import Pairs, PerturbedRollouts, first_gradient, normal_directions, pairs_of
 
 

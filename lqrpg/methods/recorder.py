@@ -27,7 +27,7 @@ class Recorder(NamedTuple):
     Attributes
     ----------
     marks : (count,) increasing iterations at which to record.
-    last : iteration at which the loop ends.
+    first, last : iterations at which the loop begins and ends.
     gains : (count, m, n) gains at the marks that were reached.
     gaps : (count,) gaps tr(P_K - P*) / tr(P*) there, nan beyond; all nan if the loop is not watched.
     extremes : (2,) gap of the last gain, and least gap of all iterations; infinite if the loop is not watched.
@@ -37,6 +37,7 @@ class Recorder(NamedTuple):
     """
 
     marks: NDArray[np.int64]
+    first: int
     last: int
     gains: Array
     gaps: Array
@@ -46,11 +47,15 @@ class Recorder(NamedTuple):
     optimum: Reference
 
 
-def make_recorder(marks: NDArray[np.int64], last: int, shape: tuple[int, ...], optimum: Reference | None) -> Recorder:
+def make_recorder(
+    marks: NDArray[np.int64], first: int, last: int, shape: tuple[int, ...], optimum: Reference | None
+) -> Recorder:
     """An empty report on gains of a shape (m, n), of a loop that is watched if there is an optimum."""
     nothing = Reference(1.0, np.zeros((0, 0)), np.zeros((0, 0)))
     gains, gaps, extremes = np.empty((len(marks), *shape)), np.full(len(marks), np.nan), np.full(2, np.inf)
-    return Recorder(marks, last, gains, gaps, extremes, np.zeros(1, np.int64), optimum is not None, optimum or nothing)
+    return Recorder(
+        marks, first, last, gains, gaps, extremes, np.zeros(1, np.int64), optimum is not None, optimum or nothing
+    )
 
 
 @njit

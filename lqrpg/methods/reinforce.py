@@ -10,8 +10,8 @@ import numpy as np
 from lqrpg.checks import require
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import State, Status
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.oracles.lane_rollouts import perturbed_rollouts
-from lqrpg.methods.oracles.zeroth_order import Rollouts
 from lqrpg.methods.sampled_rollouts import SampledRollouts
 from lqrpg.methods.schedules import Schedule
 

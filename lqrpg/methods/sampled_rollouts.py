@@ -7,22 +7,17 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lqrpg.checks import require
-from lqrpg.kernels.normals import LANES, normals, seed_streams
+from lqrpg.kernels.normals import LANES, normals
 from lqrpg.lqr import discrete
 from lqrpg.lqr.cross_weight import working
-from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.base import Marks, Method, State, Status
+from lqrpg.lqr.plant import Array
+from lqrpg.methods.base import State, Status
 from lqrpg.methods.checks import discrete_plant
-from lqrpg.methods.oracles.direct import covariance_root
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.oracles.lane_rollouts import perturbed_rollouts
-from lqrpg.methods.oracles.zeroth_order import Rollouts
+from lqrpg.methods.rollout_method import RolloutMethod
 from lqrpg.methods.schedules import (
-    Code,
     Schedule,
-    code_of,
-    cumulated_products,
-    require_schedules,
     schedule_value,
 )
 
@@ -52,52 +47,15 @@ class Pairs(NamedTuple):
         return np.asarray(total * self.offsets[0].size / (2.0 * np.sum(self.offsets**2)))
 
 
-class SampledRollouts(Method):
-    """A method with a number of rollouts an iteration, of some length; the random streams are its memory.
+class SampledRollouts(RolloutMethod):
+    """A method on rollouts whose updates are not compiled, with `update`; it has pairs unless it says otherwise."""
 
-    All settings are numbers or schedules; numbers of rollouts and lengths are rounded up. A subclass is a dataclass
-    with the fields `step_size`, `rollouts` and `length`, and has `update`.
-    """
-
-    budget: ClassVar[str] = "rollout_samples"
-    settings_used: ClassVar[str] = "rollouts, length, radius"
     paired: ClassVar[bool] = True
-
-    step_size: Schedule | float
-    rollouts: Schedule | int
-    length: Schedule | int
-
-    def require_settings(self, *scales: str) -> None:
-        """Refuse settings that are no positive numbers or schedules, and numbers of rollouts that are not whole.
-
-        Parameters
-        ----------
-        scales : names of the fields besides those of every such method.
-        """
-        settings = {name: getattr(self, name) for name in ("step_size", *scales, "rollouts", "length")}
-        require_schedules(**settings)
-        for name in ("rollouts", "length"):
-            whole = isinstance(settings[name], Schedule) or settings[name] == round(settings[name])
-            require(whole, name, settings[name], "an integer from 1 on, or a schedule")
-        even = not self.paired or isinstance(self.rollouts, Schedule) or self.rollouts % 2 == 0
-        require(even, "rollouts", self.rollouts, "an even number: two a pair")
 
     @classmethod
     def expected_microseconds(cls, settings: Any) -> float:
         """Expected of an iteration in a comparison with these settings."""
         return float(700.0 + 0.05 * settings.rollouts * settings.rollout_length)
-
-    def samples(self, iteration: int) -> int:
-        """Interactions with the plant from the start until an iteration."""
-        return int(self.samples_at(np.array([iteration]))[0])
-
-    def samples_at(self, iterations: Marks) -> Marks:
-        """The same until each of several increasing iterations, (count,)."""
-        return cumulated_products(self._code("rollouts"), self._code("length"), self.paired, iterations)
-
-    def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
-        """The random numbers of rollouts."""
-        return rollouts_of(plant, initial_covariance, seed)
 
     def value(self, name: str, iteration: int) -> float:
         """A setting in the iteration after so many."""
@@ -111,9 +69,6 @@ class SampledRollouts(Method):
     def descended(self, state: State, direction: Array, memory: Any) -> tuple[Array, Any] | Status:
         """A step against a direction, as `update` returns it."""
         return state.gain - self.value("step_size", state.iteration) * direction, memory
-
-    def _code(self, name: str) -> Code:
-        return code_of(getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -135,11 +90,6 @@ class PerturbedRollouts(SampledRollouts):
 
     def __post_init__(self) -> None:
         self.require_settings("radius")
-
-
-def rollouts_of(plant: Plant, initial_covariance: Array, seed: np.random.SeedSequence) -> Rollouts:
-    """How rollouts of a plant start and are disturbed, and the random streams of a run."""
-    return Rollouts(covariance_root(initial_covariance), covariance_root(plant.Sigma), seed_streams(seed))
 
 
 def normal_directions(shape: tuple[int, int], count: int, memory: Rollouts) -> Array:

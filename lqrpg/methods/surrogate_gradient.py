@@ -57,11 +57,11 @@ class SurrogateGradient(OnePointZerothOrder):
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> Any:
         """Random numbers, and a ratio that is not known yet."""
         (start,) = contiguous(initial_covariance)
-        return SurrogateMemory(start, normal_stream(seed), np.array([-1.0, 0.0]))
+        return SurrogateMemory(start, self.refresh, normal_stream(seed), np.array([-1.0, 0.0]))
 
-    def _loop(self, plant: Plant, gain: Array, memory: Any, first: int, recorder: Recorder) -> tuple[int, int, Any]:
+    def _loop(self, plant: Plant, gain: Array, memory: Any, recorder: Recorder) -> tuple[int, int, Any]:
         after = memory.copy()
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         step, design = code_of(self.step_size), self._design()
-        ended = surrogate_loop(plant.matrices, gain, first, step, design, self.refresh, after, recorder, *work)
+        ended = surrogate_loop(plant.matrices, gain, step, design, after, recorder, *work)
         return *ended, after

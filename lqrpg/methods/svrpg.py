@@ -10,9 +10,10 @@ import numpy as np
 from lqrpg.checks import require
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import Marks, Method, State, Status, require_whole
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.oracles.lane_rollouts import perturbed_rollouts
-from lqrpg.methods.oracles.zeroth_order import Rollouts
-from lqrpg.methods.sampled_rollouts import pairs_of, rollouts_of, sphere_directions
+from lqrpg.methods.rollout_method import rollouts_of
+from lqrpg.methods.sampled_rollouts import pairs_of, sphere_directions
 from lqrpg.methods.schedules import Schedule, code_of, require_schedules, schedule_value
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from lqrpg.checks import require
-from lqrpg.methods.oracles.zeroth_order import Design
-from lqrpg.methods.schedules import Schedule
 from lqrpg.methods.zeroth_order import ZerothOrder
 
 
@@ -38,6 +35,7 @@ class TwoPointZerothOrder(ZerothOrder):
     """
 
     given: ClassVar[str] = "a simulator with common random numbers"
+    paired: ClassVar[bool] = True
     label: ClassVar[str] = "two-point zeroth order (common random numbers)"
 
     @classmethod
@@ -45,18 +43,10 @@ class TwoPointZerothOrder(ZerothOrder):
         """With rollouts and the radius of a comparison."""
         return cls(step_size, settings.pair_radius, settings.rollouts, settings.rollout_length)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        even = isinstance(self.rollouts, Schedule) or self.rollouts % 2 == 0
-        require(even, "rollouts", self.rollouts, "an even number: two a pair")
-
     @property
     def name(self) -> str:
         """A short name for tables and legends."""
         return "two-point"
-
-    def _design(self) -> Design:
-        return super()._design()._replace(pairs=True)
 
 
 METHOD = TwoPointZerothOrder

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lqrpg.checks import warn
 from lqrpg.lqr.discrete import spectral_radius
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.oracles.direct import tries, unstable_fraction
+from lqrpg.lqr.stability import tries, unstable_fraction
 
 Settings = TypeVar("Settings")
 

@@ -18,7 +18,7 @@ from lqrpg.lqr import discrete, stability, stability_kernel
 from lqrpg.lqr.plant import Plant, contiguous
 from lqrpg.methods.minimise import Optimum, minimise
 from lqrpg.methods.natural_gradient import NaturalGradient
-from lqrpg.methods.oracles.direct import direct_gradient, make_work
+from lqrpg.methods.oracles.direct import Estimate, Rollouts, direct_gradient, make_work
 from lqrpg.methods.policy_iteration import PolicyIteration
 
 LARGE = [(9, 1), (12, 4), (30, 3)]
@@ -104,12 +104,12 @@ def test_both_kinds_agree_across_the_switch(seed, radius, singular):
 @pytest.mark.slow
 def test_rollouts_of_both_kinds_see_the_same_numbers():
     plant, gain = random_plant(5, 4, 0)
-    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
+    model, (K,) = contiguous(*plant.matrices), contiguous(gain)
     roots, found = (np.eye(5), np.linalg.cholesky(plant.Sigma)), []
     for sizes, baseline in itertools.product(KINDS, (False, True)):
         out = np.empty((4, 5))
-        fixed = (A, B, Q, R, *roots, K, 0.01, 40, 30, baseline, seed_streams(3), make_work(*sizes), out)
-        direct_gradient(*fixed, *sizes)
+        rollouts, estimate = Rollouts(*roots, seed_streams(3)), Estimate(0.01, 40, 30, baseline)
+        direct_gradient(model, K, rollouts, estimate, make_work(*sizes), out, *sizes)
         found.append(out)
     np.testing.assert_allclose(found[2], found[0], rtol=1e-8, atol=1e-9 * np.abs(found[0]).max())
     np.testing.assert_allclose(found[3], found[1], rtol=1e-8, atol=1e-9 * np.abs(found[1]).max())
@@ -118,12 +118,12 @@ def test_rollouts_of_both_kinds_see_the_same_numbers():
 @pytest.mark.slow
 def test_finite_rollouts_of_both_kinds_agree():
     plant, gain = random_plant(5, 4, 1)
-    B, R, Sigma, K = contiguous(plant.B, plant.R, plant.Sigma, gain)
+    model, (K,) = contiguous(*plant.matrices), contiguous(gain)
     found = []
     for workspace, size in ((small.lyapunov_workspace(5, 4), unrolled(5)), (dense.dense_workspace(5, 4), 5)):
         loop, _ = factorised(plant, gain, workspace, size)
         out = np.empty((4, 5))
-        mean = stable_rollout_gradient(B, R, Sigma, np.eye(5), K, 37, loop, np.empty((12, 5, 5)), out, size)
+        mean = stable_rollout_gradient(model, np.eye(5), K, 37, loop, np.empty((12, 5, 5)), out, size)
         found.append(np.append(out.ravel(), mean))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 

@@ -27,10 +27,11 @@ from lqrpg import (
 )
 from lqrpg.compiler.jit import sizes_of
 from lqrpg.kernels.normals import seed_streams
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.discrete import state_covariance
 from lqrpg.lqr.plant import contiguous
 from lqrpg.methods.lstd import evaluate_policy
-from lqrpg.methods.oracles.direct import covariance_root, make_work
+from lqrpg.methods.oracles.direct import Estimate, Rollouts, make_work
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient
 from lqrpg.methods.oracles.zeroth_order import two_point_gradient
 from lqrpg.systems.three_state import ThreeState
@@ -119,12 +120,12 @@ def test_policy_iteration_never_gets_worse_and_converges_quadratically():
 def two_point_estimates(plant, initial_covariance, gain, *, radius, pairs, length, samples, seed):
     """Independent two-point estimates of the gradient, (samples, m, n)."""
     n, m = plant.n_states, plant.n_inputs
-    roots, streams = (covariance_root(initial_covariance), covariance_root(plant.Sigma)), seed_streams(seed)
+    rollouts = Rollouts(covariance_root(initial_covariance), covariance_root(plant.Sigma), seed_streams(seed))
     out, sizes = np.empty((samples, m, n)), sizes_of(n, m)
     work = make_work(*sizes)
     for estimate in out:
-        fixed = (*contiguous(*plant.matrices[:4]), *roots, *contiguous(gain), float(radius))
-        two_point_gradient(*fixed, pairs, length, streams, work, estimate, *sizes)
+        settings = Estimate(float(radius), pairs, length, False)
+        two_point_gradient(plant.matrices, *contiguous(gain), rollouts, settings, work, estimate, *sizes)
     return out
 
 

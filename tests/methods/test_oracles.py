@@ -12,9 +12,11 @@ from scipy import special, stats
 from lqrpg.kernels.discrete_small import gradient
 from lqrpg.kernels.finite_horizon import rollout_gradient
 from lqrpg.kernels.normals import EDGES, next_normal, normal_stream, normals, seed_streams
+from lqrpg.lqr.definite import covariance_root
+from lqrpg.lqr.stability import unstable_fraction
 from lqrpg.methods import schedules
 from lqrpg.methods.least_squares import least_squares
-from lqrpg.methods.oracles.direct import covariance_root, direct_estimates, unstable_fraction
+from lqrpg.methods.oracles.direct import direct_estimates
 from lqrpg.methods.oracles.indirect import indirect_estimates, oracle_moments
 from lqrpg.methods.oracles.short_rollouts import ball_design, smoothed_gradient, smoothed_optimum
 from lqrpg.systems.boeing747 import Boeing747

@@ -20,14 +20,39 @@ from numpy.typing import NDArray
 from lqrpg.compiler.jit import njit, sizes_of
 from lqrpg.compiler.sizes import by_size, order_of
 from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
-from lqrpg.lqr.definite import covariance_root as covariance_root
-from lqrpg.lqr.discrete import is_stabilising
+from lqrpg.kernels.xoshiro import Streams
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import times
-from lqrpg.lqr.stability import are_stable
 
-LARGE, FEWEST_TRIES = 32, 20
-"""States from which on fewer perturbed gains are tried, and the fewest."""
+
+class Rollouts(NamedTuple):
+    """Roots of the covariances of the first state and of the noise, (n, n), and the run's random streams."""
+
+    start_root: Array
+    noise_root: Array
+    streams: Streams
+
+    def copy(self) -> Rollouts:
+        """A copy whose streams go on by themselves."""
+        return self._replace(streams=self.streams.copy())
+
+
+class Estimate(NamedTuple):
+    """Settings of an estimate of the gradient.
+
+    Attributes
+    ----------
+    radius : v, the norm of the perturbations.
+    number : of rollouts, or of pairs.
+    length : l, the steps of a rollout.
+    baseline : whether the mean of the other rollouts is subtracted from each cost; of one-point estimates.
+    """
+
+    radius: float
+    number: int
+    length: int
+    baseline: bool
 
 
 class LaneWork(NamedTuple):
@@ -123,8 +148,10 @@ def perturb(state, words, radius, norms, U):
 
 
 @njit
-def _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size):
+def _close_lanes(plant, K, work, n_size, m_size):
     """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
+    A, B, Q, R, _ = plant
+    U, gains, RK, closed, weight = work.U, work.gains, work.RK, work.closed, work.weight
     n, m = len(n_size), order_of(m_size)
     for p in range(m):
         for j in range(n):
@@ -213,8 +240,10 @@ def _add_products(a, b, costs):
 
 
 @njit
-def _dense_rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):
+def _dense_rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size):
     """The same for any size: no lane's loop is formed, u = -(K + U) x is, and products of matrices serve all lanes."""
+    A, B, Q, R, _ = plant
+    start_root, noise_root, state = rollouts
     words, U, states, costs, _, u, Ru, Bu = work
     x, following, z, other = states[0], states[1], states[2], states[3]
     perturb(state, words, radius, costs, U)
@@ -242,13 +271,13 @@ def _dense_rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, 
 
 
 @by_size(_dense_rollout_costs)
-def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size):
-    """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see
-    `make_work`)."""
-    words, U, gains, RK, closed, weight, states, costs, _ = work
+def rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size):
+    """Mean stage costs of LANES perturbed rollouts; perturbations and costs stay in `work` (see `make_work`)."""
+    start_root, noise_root, state = rollouts
+    words, U, closed, weight, states, costs = work.words, work.U, work.closed, work.weight, work.states, work.costs
     x, following, z, w = states[0], states[1], states[2], states[3]
     perturb(state, words, radius, costs, U)
-    _close_lanes(A, B, Q, R, K, U, gains, RK, closed, weight, n_size, m_size)
+    _close_lanes(plant, K, work, n_size, m_size)
     fill_normals(state, words, z)
     _color(start_root, z, x, n_size)
     costs[:] = 0.0
@@ -264,18 +293,16 @@ def rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, 
 
 
 @njit
-def direct_gradient(
-    A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, work, out, n_size, m_size
-):
-    """out = the estimate (32) from `count` rollouts; with `baseline`, each cost less the mean of the
-    others."""
+def direct_gradient(plant, K, rollouts, estimate, work, out, n_size, m_size):
+    """out = the estimate (32), `estimate.number` rollouts; with a baseline, each cost less the mean of the others."""
+    radius, count, length, baseline = estimate
     n, m = order_of(n_size), order_of(m_size)
     U, costs, plain, directions = work.U, work.costs, work.sums[0], work.sums[1]
     plain[:] = 0.0
     directions[:] = 0.0
     total = 0.0
     for first in range(0, count, LANES):
-        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size)
         used = min(LANES, count - first)
         costs[used:] = 0.0
         for lane in range(used):
@@ -297,38 +324,22 @@ def direct_gradient(
 
 
 @njit
-def _estimates(A, B, Q, R, start_root, noise_root, K, radius, count, length, baseline, state, out, n_size, m_size):
+def _estimates(plant, K, rollouts, estimate, out, n_size, m_size):
     work = make_work(n_size, m_size)
     for sample in range(out.shape[0]):
-        direct_gradient(
-            A,
-            B,
-            Q,
-            R,
-            start_root,
-            noise_root,
-            K,
-            radius,
-            count,
-            length,
-            baseline,
-            state,
-            work,
-            out[sample],
-            n_size,
-            m_size,
-        )
+        direct_gradient(plant, K, rollouts, estimate, work, out[sample], n_size, m_size)
 
 
 @njit
-def _single_rollout_estimates(A, B, Q, R, start_root, noise_root, K, radius, length, state, out, n_size, m_size):
+def _single_rollout_estimates(plant, K, rollouts, estimate, out, n_size, m_size):
     """Estimates from one rollout each: a full set of lanes gives LANES of them."""
+    radius, length = estimate.radius, estimate.length
     n, m = order_of(n_size), order_of(m_size)
     work = make_work(n_size, m_size)
     U, costs = work.U, work.costs
     scale = m * n / (radius * radius)
     for first in range(0, out.shape[0], LANES):
-        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size)
         for lane in range(min(LANES, out.shape[0] - first)):
             for p in range(m):
                 for j in range(n):
@@ -372,44 +383,12 @@ def direct_estimates(
     baseline : "none" as in the paper; "mean" subtracts from each cost the mean of the other rollouts.
     """
     check_direct(rollouts, length, radius, baseline)
-    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
+    model, (K,) = contiguous(*plant.matrices), contiguous(gain)
     start_root = covariance_root(initial_covariance, "the covariance of the first state")
     noise_root = covariance_root(plant.Sigma, "the covariance of the process noise")
     out = np.empty((samples, *K.shape))
-    sizes = sizes_of(plant.n_states, plant.n_inputs)
-    plain = (A, B, Q, R, start_root, noise_root, K, float(radius))
-    if rollouts == 1:
-        _single_rollout_estimates(*plain, length, seed_streams(seed), out, *sizes)
-    else:
-        _estimates(*plain, rollouts, length, baseline == "mean", seed_streams(seed), out, *sizes)
+    made = Rollouts(start_root, noise_root, seed_streams(seed))
+    estimate = Estimate(float(radius), rollouts, length, baseline == "mean")
+    run = _single_rollout_estimates if rollouts == 1 else _estimates
+    run(model, K, made, estimate, out, *sizes_of(plant.n_states, plant.n_inputs))
     return out
-
-
-def tries(most: int, n: int) -> int:
-    """Gains of a plant of n states that are tried: fewer for large ones, each of whose tests takes n^3 operations."""
-    return most if n <= LARGE else max(min(most, FEWEST_TRIES), int(most * (LARGE / n) ** 3))
-
-
-def unstable_fraction(
-    plant: Plant, gain: Array, radius: float, samples: int = 2000, seed: np.random.SeedSequence | int = 0
-) -> float:
-    """Fraction of the gains K + U, U uniform on the sphere of the radius, that do not stabilise the plant.
-
-    As many gains are tried as `tries` makes of `samples`.
-    """
-    samples = tries(samples, plant.n_states)
-    directions = np.random.default_rng(seed).standard_normal((samples, *gain.shape))
-    directions *= radius / np.linalg.norm(directions, axis=(1, 2), keepdims=True)
-    return float(np.mean(~are_stable(plant.A, plant.B, gain + directions, "discrete")))
-
-
-def require_stabilising(plant: Plant, gain: Array) -> None:
-    """Raise ValueError if a gain has the wrong shape, is not finite or does not stabilise the plant."""
-    shape = (plant.n_inputs, plant.n_states)
-    if gain.shape != shape:
-        raise ValueError(f"the initial gain must have shape {shape}, got {gain.shape}")
-    if not np.all(np.isfinite(gain)):
-        raise ValueError("the initial gain has entries that are not finite")
-    if not is_stabilising(plant, gain):
-        radius = np.max(np.abs(np.linalg.eigvals(plant.closed_loop(gain))))
-        raise ValueError(f"the initial gain does not stabilise the plant: spectral radius of A - B K is {radius:.4g}")

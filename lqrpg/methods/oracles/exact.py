@@ -56,14 +56,14 @@ def natural_gradient(B, R, K, loop, out, size):
 
 
 @njit
-def exact_loop(plant, K, first, step, oracle, recorder, loop, size):
-    """Descend from iteration `first` to `recorder.last`; changes K, `recorder`, `loop` and the oracle's source.
+def exact_loop(plant, K, step, oracle, recorder, loop, size):
+    """Descend to `recorder.last`; changes K, `recorder`, `loop` and the oracle's source.
 
     Returns the last iteration, and how the loop ended.
     """
     _, B, _, R, Sigma = plant
     G = np.empty_like(K)
-    for i in range(first, recorder.last + 1):
+    for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
         if i == recorder.last:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from lqrpg.compiler.jit import njit, size_of
 from lqrpg.compiler.sizes import order_of
-from lqrpg.kernels.discrete_small import cost_trace, factorise, lyapunov_workspace, policy_gradient
+from lqrpg.kernels.discrete_small import Loop, cost_trace, factorise, lyapunov_workspace, policy_gradient
 from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal, normal_stream
+from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.stability import require_stabilising
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
-from lqrpg.methods.oracles.direct import covariance_root, require_stabilising
 from lqrpg.methods.recorder import GAIN_LOST, MODEL_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import Code, schedule_value
 
@@ -65,10 +66,37 @@ class Identification(NamedTuple):
         return Identification(*arrays, copy_stream(self.source))
 
 
+class ModelWork(NamedTuple):
+    """Buffers of a loop on an estimated model.
+
+    Attributes
+    ----------
+    A, B : (n, n) and (n, m) estimates.
+    loop, plant_loop : buffers of the loops of the model and of the plant (`lyapunov_workspace`).
+    """
+
+    A: Array
+    B: Array
+    loop: Loop
+    plant_loop: Loop
+
+
+def model_work(n: int, m: int) -> ModelWork:
+    """Buffers for n states and m inputs."""
+    return ModelWork(np.empty((n, n)), np.empty((n, m)), lyapunov_workspace(n, m), lyapunov_workspace(n, m))
+
+
+def unidentified(gain: Array, source: NormalStream) -> Identification:
+    """A run that knows nothing yet, for its first gain, (m, n)."""
+    m, n = gain.shape
+    return Identification(np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), source)
+
+
 @njit
-def sample(A, B, K, root, dither, x, d, following, source, n_size):
-    """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves x."""
-    n, m = order_of(n_size), B.shape[1]
+def sample(plant, K, root, dither, known, d, following, n_size):
+    """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves the state of `known`."""
+    A, B, _, _, _ = plant
+    n, m, x, source = order_of(n_size), B.shape[1], known.x, known.source
     for i in range(n):
         d[i] = x[i]
         following[i] = 0.0
@@ -89,27 +117,27 @@ def sample(A, B, K, root, dither, x, d, following, source, n_size):
 
 
 @njit
-def identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size):
-    """Draw the first state, collect `start` samples and estimate [A B] from them; x is left at the last
-    state."""
-    n, p = order_of(n_size), theta.shape[1]
+def identify_first(plant, K, start_root, root, dither, start, known, n_size):
+    """Draw the first state, collect `start` samples and estimate [A B] from them; the state is left at the last."""
+    n, p, x = order_of(n_size), known.theta.shape[1], known.x
     regressors = np.empty((start, p))
     following = np.empty((start, n))
     x[:] = 0.0
     for j in range(n):
-        z = next_normal(source)
+        z = next_normal(known.source)
         for i in range(j, n):
             x[i] += start_root[i, j] * z
     for t in range(start):
-        sample(A, B, K, root, dither, x, regressors[t], following[t], source, n_size)
+        sample(plant, K, root, dither, known, regressors[t], following[t], n_size)
         x[:] = following[t]
-    batch_start(regressors, following, theta, M)
+    batch_start(regressors, following, known.theta, known.M)
 
 
 @njit
-def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):
-    """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist
-    then)."""
+def model_gradient(plant, theta, K, model, out, n_size):
+    """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist then)."""
+    _, _, Q, R, Sigma = plant
+    Ahat, Bhat, loop = model.A, model.B, model.loop
     n = order_of(n_size)
     for i in range(n):
         for j in range(n):
@@ -124,48 +152,44 @@ def model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out, n_size):
 
 
 @njit
-def indirect_loop(plant, K, first, step, excitation, known, recorder, loop, model, size):
-    """Descend from iteration `first` to `recorder.last` along the gradient of the model (Algorithm 1).
+def indirect_loop(plant, K, step, excitation, known, recorder, model, size):
+    """Descend to `recorder.last` along the gradient of the model (Algorithm 1).
 
-    Changes K, `known`, `recorder`, and the buffers `loop` (of the plant) and `model`. Returns the last iteration, and
-    how the loop ended.
+    Changes K, `known`, `recorder` and the buffers `model`. Returns the last iteration, and how the loop ended.
     """
-    A, B, Q, R, Sigma = plant
-    n, m = B.shape
-    d, following, h = np.empty(n + m), np.empty(n), np.empty(n + m)
-    Ahat, Bhat, G = np.empty((n, n)), np.empty((n, m)), np.empty_like(K)
+    n, m = plant[1].shape
+    d, following, h, G = np.empty(n + m), np.empty(n), np.empty(n + m), np.empty_like(K)
     exciting = K if excitation.on_policy else known.initial_gain
-    for i in range(first, recorder.last + 1):
-        if not observe(plant, K, i, recorder, loop, size):
+    for i in range(recorder.first, recorder.last + 1):
+        if not observe(plant, K, i, recorder, model.plant_loop, size):
             return i, GAIN_LOST
         if i == recorder.last:
             break
-        if not model_gradient(known.theta, Q, R, Sigma, K, Ahat, Bhat, model, G, size):
+        if not model_gradient(plant, known.theta, K, model, G, size):
             return i, MODEL_LOST
         descend(K, schedule_value(step, i + 1), G)
         dither = schedule_value(excitation.dither, i + 1)
         for _ in range(excitation.samples):
-            sample(A, B, exciting, excitation.root, dither, known.x, d, following, known.source, size)
+            sample(plant, exciting, excitation.root, dither, known, d, following, size)
             rls_update(known.theta, known.M, d, following, h)
             known.x[:] = following
     return recorder.last, RUNNING
 
 
 @njit
-def _estimates(A, B, Q, R, Sigma, K, start_root, root, dither, start, records, source, loop, out, n_size):
-    n, m = B.shape
-    theta, M, h = np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n + m)
-    x, d, following = np.empty(n), np.empty(n + m), np.empty(n)
-    Ahat, Bhat = np.empty((n, n)), np.empty((n, m))
-    identify_first(A, B, K, start_root, root, dither, start, x, theta, M, source, n_size)
+def _estimates(plant, K, probing, known, records, model, out, n_size):
+    """Estimates of a run whose first model is known; `probing` has the root of the noise and the dither."""
+    root, dither = probing
+    n, m = plant[1].shape
+    h, d, following = np.empty(n + m), np.empty(n + m), np.empty(n)
     done = 0
     for record in range(records.shape[0]):
         while done < records[record] - 1:
-            sample(A, B, K, root, dither, x, d, following, source, n_size)
-            rls_update(theta, M, d, following, h)
-            x[:] = following
+            sample(plant, K, root, dither, known, d, following, n_size)
+            rls_update(known.theta, known.M, d, following, h)
+            known.x[:] = following
             done += 1
-        if not model_gradient(theta, Q, R, Sigma, K, Ahat, Bhat, loop, out[record], n_size):
+        if not model_gradient(plant, known.theta, K, model, out[record], n_size):
             out[record] = np.nan
 
 
@@ -201,13 +225,14 @@ def indirect_estimates(
     check_start(start, plant.n_states + plant.n_inputs)
     if len(records) and (records[0] < 1 or np.any(np.diff(records) <= 0)):
         raise ValueError("records must be increasing iterations, from 1 on")
-    A, B, Q, R, K = contiguous(*plant.matrices[:4], gain)
-    (Sigma,) = contiguous(plant.Sigma if gradient_covariance is None else gradient_covariance)
-    roots = covariance_root(initial_covariance), covariance_root(plant.Sigma)
-    loop = lyapunov_workspace(plant.n_states, plant.n_inputs)
+    judged = plant if gradient_covariance is None else plant._replace(Sigma=gradient_covariance)
+    model, (K,) = contiguous(*judged.matrices), contiguous(gain)
+    start_root, root = covariance_root(initial_covariance), covariance_root(plant.Sigma)
+    known, size = unidentified(K, normal_stream(seed)), size_of(plant.n_states)
+    identify_first(model, K, start_root, root, float(dither), int(start), known, size)
     out = np.empty((len(records), *K.shape))
-    settings = float(dither), int(start), np.asarray(records, np.int64)
-    _estimates(A, B, Q, R, Sigma, K, *roots, *settings, normal_stream(seed), loop, out, size_of(plant.n_states))
+    at = np.asarray(records, np.int64)
+    _estimates(model, K, (root, float(dither)), known, at, model_work(*plant.B.shape), out, size)
     return out
 
 

@@ -17,8 +17,8 @@ from lqrpg.kernels.normals import LANES, fill_normals
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import times
 from lqrpg.methods.least_squares import rls_update
+from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.oracles.indirect import Identification, sample
-from lqrpg.methods.oracles.zeroth_order import Rollouts
 
 
 class Seen(NamedTuple):
@@ -51,8 +51,11 @@ def _times(a, b, out):
 
 
 @njit
-def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state, costs, scores, moment):
-    """Rollouts of u = -(K + U) x + dither e, one a lane; `moment` gets x x' of the lanes in use."""
+def _lanes(plant, K, rollouts, U, dither, length, used, seen):
+    """Rollouts of u = -(K + U) x + dither e, one a lane; the moment gets x x' of the lanes in use."""
+    A, B, Q, R, _ = plant
+    start_root, noise_root, state = rollouts
+    costs, scores, moment = seen
     m, n = K.shape
     words = np.empty(LANES, np.uint64)
     x, following, z = np.empty((n, LANES)), np.empty((n, LANES)), np.empty((n, LANES))
@@ -104,8 +107,10 @@ def _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state
 
 
 @njit
-def _sets(A, B, Q, R, start_root, noise_root, K, offsets, dither, length, common, state, costs, scores, moment):
+def _sets(plant, K, rollouts, offsets, dither, length, common, seen):
     """Rollouts under K + offsets[s, k]; with `common` those of all s see the same random numbers."""
+    costs, scores, moment = seen
+    state = rollouts.streams
     sets, count, size = offsets.shape
     U, found, score = np.zeros((size, LANES)), np.empty(LANES), np.empty((size, LANES))
     saved = np.empty_like(state)
@@ -120,7 +125,7 @@ def _sets(A, B, Q, R, start_root, noise_root, K, offsets, dither, length, common
                     U[p, lane] = offsets[s, first + lane, p]
                 for lane in range(used, LANES):
                     U[p, lane] = 0.0
-            _lanes(A, B, Q, R, start_root, noise_root, K, U, dither, length, used, state, found, score, moment)
+            _lanes(plant, K, rollouts, U, dither, length, used, Seen(found, score, moment))
             for lane in range(used):
                 costs[s, first + lane] = found[lane] / length
                 for p in range(scores.shape[2]):
@@ -153,32 +158,29 @@ def perturbed_rollouts(
     """
     m, n = gain.shape
     sets, count = offsets.shape[:2]
-    A, B, Q, R, shifts = contiguous(*plant.matrices[:4], offsets.reshape(sets, count, m * n))
-    K = np.array(gain)
+    model, (shifts,) = contiguous(*plant.matrices), contiguous(offsets.reshape(sets, count, m * n))
     seen = Seen(
         np.empty((sets, count)),
         np.empty((sets, count, m * n if dither > 0.0 else 0)),
         np.zeros((n if moment else 0, n)),
     )
-    roots = rollouts.start_root, rollouts.noise_root
-    _sets(A, B, Q, R, *roots, K, shifts, float(dither), int(length), bool(common), rollouts.streams, *seen)
+    _sets(model, np.array(gain), rollouts, shifts, float(dither), int(length), bool(common), seen)
     shape = (sets, count, m, n) if dither > 0.0 else (sets, count, 0, n)
     return Seen(seen.costs, seen.scores.reshape(shape), seen.moment / (sets * count * length))
 
 
 @njit
-def _excite(A, B, K, root, dither, count, x, theta, M, source, size):
-    """Take samples under u = -K x + e into the estimate theta of [A B]; x, theta, M and source go on in place."""
-    n, p = theta.shape
+def _excite(plant, K, root, dither, count, known, size):
+    """Take samples under u = -K x + e into the estimate of [A B]; what is known goes on in place."""
+    n, p = known.theta.shape
     d, following, h = np.empty(p), np.empty(n), np.empty(p)
     for _ in range(count):
-        sample(A, B, K, root, dither, x, d, following, source, size)
-        rls_update(theta, M, d, following, h)
-        x[:] = following
+        sample(plant, K, root, dither, known, d, following, size)
+        rls_update(known.theta, known.M, d, following, h)
+        known.x[:] = following
 
 
 def excite(plant: Plant, gain: Array, noise_root: Array, dither: float, count: int, known: Identification) -> None:
     """Samples of the plant under u = -K x + e, e ~ N(0, dither^2 I), go into what is known, in place."""
-    A, B = contiguous(*plant.matrices[:2])
-    estimate = known.x, known.theta, known.M, known.source
-    _excite(A, B, np.array(gain), noise_root, float(dither), int(count), *estimate, size_of(plant.n_states))
+    size = size_of(plant.n_states)
+    _excite(contiguous(*plant.matrices), np.array(gain), noise_root, float(dither), int(count), known, size)

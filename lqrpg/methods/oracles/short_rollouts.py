@@ -25,7 +25,7 @@ from lqrpg.kernels.discrete_small import relative_gap
 from lqrpg.kernels.finite_horizon import rollout_gradient
 from lqrpg.lqr.discrete import optimal_gain
 from lqrpg.lqr.plant import Array, Plant
-from lqrpg.methods.oracles.direct import tries
+from lqrpg.lqr.stability import tries
 
 RADII = 3
 MOST_DIRECTIONS = 400

@@ -28,11 +28,13 @@ class SurrogateMemory(NamedTuple):
     Attributes
     ----------
     initial_covariance : (n, n) covariance of a rollout's first state.
+    refresh : iterations after which the ratio is computed again.
     source : the run's random numbers.
     ratio : (2,) Var[C]/E[C]^2, negative if it is not known, and the length of the rollouts for which it was computed.
     """
 
     initial_covariance: Array
+    refresh: int
     source: NormalStream
     ratio: Array
 
@@ -42,17 +44,16 @@ class SurrogateMemory(NamedTuple):
 
 
 @njit
-def surrogate_loop(plant, K, first, step, design, refresh, memory, recorder, loop, size):
-    """Descend from iteration `first` to `recorder.last` along estimates of the surrogate: no rollouts.
+def surrogate_loop(plant, K, step, design, memory, recorder, loop, size):
+    """Descend to `recorder.last` along estimates of the surrogate: no rollouts.
 
     Changes K, `memory`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
     """
-    _, B, _, R, Sigma = plant
-    n, m = B.shape
+    n, m = plant[1].shape
     G, work, S, pair = np.empty_like(K), np.empty((12, n, n)), np.empty((n, n)), np.empty((2, n, n))
     Sigma0, ratio = memory.initial_covariance, memory.ratio
     P = np.empty((int(ratio[1]) + 1, n, n))
-    for i in range(first, recorder.last + 1):
+    for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
         if i == recorder.last:
@@ -62,12 +63,12 @@ def surrogate_loop(plant, K, first, step, design, refresh, memory, recorder, loo
         count = int(np.ceil(schedule_value(design.rollouts, i + 1)))
         length = int(np.ceil(schedule_value(design.length, i + 1)))
         v = schedule_value(design.radius, i + 1)
-        mean = stable_rollout_gradient(B, R, Sigma, Sigma0, K, length, loop, work, G, size)
+        mean = stable_rollout_gradient(plant, Sigma0, K, length, loop, work, G, size)
         if ratio[1] != length:
             P = np.empty((length + 1, n, n))
             ratio[0], ratio[1] = -1.0, length
-        if i % refresh == 0 or ratio[0] < 0.0:
-            ratio[0] = rollout_variance(loop.closed, loop.weight, Sigma, Sigma0, P, S, pair) / mean**2
+        if i % memory.refresh == 0 or ratio[0] < 0.0:
+            ratio[0] = rollout_variance(loop.closed, loop.weight, plant[4], Sigma0, P, S, pair) / mean**2
         second = mean * mean * (ratio[0] if design.baseline else 1.0 + ratio[0])
         deviation = np.sqrt(m * n * second / count) / v
         for p in range(m):

@@ -19,9 +19,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels.normals import LANES
-from lqrpg.kernels.xoshiro import Streams
-from lqrpg.lqr.plant import Array
-from lqrpg.methods.oracles.direct import direct_gradient, make_work, rollout_costs
+from lqrpg.methods.oracles.direct import Estimate, direct_gradient, make_work, rollout_costs
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import Code, schedule_value
 
@@ -43,31 +41,20 @@ class Design(NamedTuple):
     baseline: bool
 
 
-class Rollouts(NamedTuple):
-    """Roots of the covariances of the first state and of the noise, (n, n), and the run's random streams."""
-
-    start_root: Array
-    noise_root: Array
-    streams: Streams
-
-    def copy(self) -> Rollouts:
-        """A copy whose streams go on by themselves."""
-        return self._replace(streams=self.streams.copy())
-
-
 @njit
-def two_point_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, length, state, work, out, n_size, m_size):
-    """out = the estimate from `count` pairs; changes the streams `state` and the buffers `work`."""
+def two_point_gradient(plant, K, rollouts, estimate, work, out, n_size, m_size):
+    """out = the estimate from `estimate.number` pairs; changes the streams of `rollouts` and the buffers `work`."""
+    radius, count, length, _ = estimate
     n, m = K.shape[1], K.shape[0]
-    U, costs, sums = work.U, work.costs, work.sums[0]
+    U, costs, sums, state = work.U, work.costs, work.sums[0], rollouts.streams
     saved, cost_plus = np.empty_like(state), np.empty(LANES)
     sums[:] = 0.0
     for first in range(0, count, LANES):
         saved[:] = state
-        rollout_costs(A, B, Q, R, start_root, noise_root, K, radius, length, state, work, n_size, m_size)
+        rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size)
         cost_plus[:] = costs
         state[:] = saved  # the same numbers again: the same noise, and with the radius turned round -U instead of U
-        rollout_costs(A, B, Q, R, start_root, noise_root, K, -radius, length, state, work, n_size, m_size)
+        rollout_costs(plant, K, rollouts, -radius, length, work, n_size, m_size)
         for p in range(m * n):
             for lane in range(min(LANES, count - first)):
                 sums[p, lane] += (costs[lane] - cost_plus[lane]) * U[p, lane]
@@ -78,25 +65,26 @@ def two_point_gradient(A, B, Q, R, start_root, noise_root, K, radius, count, len
 
 
 @njit
-def zeroth_order_loop(plant, K, first, step, design, rollouts, recorder, loop, n_size, m_size):
-    """Descend from iteration `first` to `recorder.last` along estimates from rollouts (Algorithm 2).
+def zeroth_order_loop(plant, K, step, design, rollouts, recorder, loop, sizes):
+    """Descend to `recorder.last` along estimates from rollouts (Algorithm 2).
 
     Changes K, the streams of `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
     """
-    A, B, Q, R, _ = plant
+    n_size, m_size = sizes
     work, G = make_work(n_size, m_size), np.empty_like(K)
-    fixed = (A, B, Q, R, rollouts.start_root, rollouts.noise_root, K)
-    for i in range(first, recorder.last + 1):
+    for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, n_size):
             return i, GAIN_LOST
         if i == recorder.last:
             break
         count = int(np.ceil(schedule_value(design.rollouts, i + 1)))
         length = int(np.ceil(schedule_value(design.length, i + 1)))
-        radius, streams = schedule_value(design.radius, i + 1), rollouts.streams
+        radius = schedule_value(design.radius, i + 1)
         if design.pairs:
-            two_point_gradient(*fixed, radius, (count + 1) // 2, length, streams, work, G, n_size, m_size)
+            estimate = Estimate(radius, (count + 1) // 2, length, False)
+            two_point_gradient(plant, K, rollouts, estimate, work, G, n_size, m_size)
         else:
-            direct_gradient(*fixed, radius, count, length, design.baseline, streams, work, G, n_size, m_size)
+            estimate = Estimate(radius, count, length, design.baseline)
+            direct_gradient(plant, K, rollouts, estimate, work, G, n_size, m_size)
         descend(K, schedule_value(step, i + 1), G)
     return recorder.last, RUNNING

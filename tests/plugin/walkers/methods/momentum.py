@@ -14,11 +14,11 @@ from lqrpg.methods.schedules import code_of, schedule_value
 
 
 @njit
-def momentum_loop(plant, K, first, step, momentum, V, recorder, loop, size):
-    """Descend from iteration `first` to `recorder.last`; changes K, V, `recorder` and `loop`."""
+def momentum_loop(plant, K, step, momentum, V, recorder, loop, size):
+    """Descend to `recorder.last`; changes K, V, `recorder` and `loop`."""
     _, B, _, R, Sigma = plant
     G = np.empty_like(K)
-    for i in range(first, recorder.last + 1):
+    for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
         if i == recorder.last:
@@ -42,10 +42,10 @@ class Momentum(CompiledMethod):
     def begin(self, plant, gain, initial_covariance, seed):
         return np.zeros_like(gain)
 
-    def _loop(self, plant, gain, memory, first, recorder):
+    def _loop(self, plant, gain, memory, recorder):
         V, step = memory.copy(), code_of(self.step_size)
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
-        return *momentum_loop(plant.matrices, gain, first, step, float(self.momentum), V, recorder, *work), V
+        return *momentum_loop(plant.matrices, gain, step, float(self.momentum), V, recorder, *work), V
 
 
 METHOD = Momentum
