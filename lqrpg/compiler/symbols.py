@@ -39,9 +39,8 @@ class Called(NamedTuple):
 
 _dispatchers: dict[tuple[str, str], Any] = {}
 """Kernels by module and name; None where two functions share these."""
-_called: dict[str, Called] = {}
-_libraries: dict[str, Any] = {}
-"""Machine code behind the symbols."""
+_provided: dict[str, tuple[Called, Any]] = {}
+"""What each symbol stands for, and the library that holds its machine code, which has to stay alive."""
 
 
 def declare(function: Callable[..., Any], dispatcher: Any) -> None:
@@ -58,7 +57,7 @@ def offer(function: Callable[..., Any], form: Any) -> None:
     form : what Numba has compiled or loaded, before anything is compiled that calls it.
     """
     called = _named(function, form)
-    alone = _dispatchers.get((called.module, called.name)) is not None and called.symbol not in _libraries
+    alone = _dispatchers.get((called.module, called.name)) is not None and called.symbol not in _provided
     stays = called.name.isidentifier() and called.module != "__main__" and " at 0x" not in repr(called.types)
     if alone and stays and _is_large(form):
         form.library._shared_module = _call_alone(form, called.symbol)
@@ -67,19 +66,19 @@ def offer(function: Callable[..., Any], form: Any) -> None:
 
 def called_by(form: Any) -> list[Called]:
     """The forms whose symbols a compiled form calls."""
-    return [_called[symbol] for symbol in _declared(form.library._final_module)]
+    return [_provided[symbol][0] for symbol in _declared(form.library._final_module)]
 
 
 def provide(needed: Iterable[Called]) -> bool:
     """Load or compile these forms; false if one of them is not to be had."""
     for called in needed:
-        if called.symbol not in _libraries:
+        if called.symbol not in _provided:
             importlib.import_module(called.module)
             dispatcher = _dispatchers.get((called.module, called.name))
             if dispatcher is None:
                 return False
             dispatcher.compile(called.types)
-        if called.symbol not in _libraries:
+        if called.symbol not in _provided:
             return False
     return True
 
@@ -92,8 +91,7 @@ def _named(function: Callable[..., Any], form: Any) -> Called:
 
 def _provide(called: Called, form: Any) -> None:
     llvm.add_symbol(called.symbol, form.library.get_pointer_to_function(form.fndesc.llvm_func_name))
-    _called[called.symbol] = called
-    _libraries[called.symbol] = form.library
+    _provided[called.symbol] = called, form.library
 
 
 def _declared(module: Any) -> list[str]:

@@ -26,6 +26,7 @@ from lqrpg.lqr.discrete import optimal_gain, spectral_radius, state_covariance
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Status
 from lqrpg.methods.tuning import Pilot, chosen, pilots
+from lqrpg.qsa.bellman import features
 from lqrpg.runner import automatic
 from lqrpg.systems.system import System
 
@@ -214,9 +215,7 @@ class OnPlant(Shootout):
 def decay_steps(system: System) -> int:
     """Steps, in whole tens, in which the slowest mode of the loops of K0 and K* decays to 0.05."""
     plant, _, gain = start_of(system)
-    slowest = max(spectral_radius(plant.closed_loop(each)) for each in (gain, optimal_gain(plant)))
-    steps = math.log(automatic.DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
-    return SHORTEST * math.ceil(steps / SHORTEST)
+    return automatic.rollout_length(plant, (gain, optimal_gain(plant)), whole=SHORTEST)
 
 
 def on_plant(settings: Any, name: str, system: System) -> OnPlant:
@@ -237,7 +236,7 @@ def on_plant(settings: Any, name: str, system: System) -> OnPlant:
     length = min(automatic.LONGEST, decay_steps(system))
     rollouts = max(FEWEST_ROLLOUTS, 2 * n * m)
     start = max(length, 4 * (n + m))
-    unknowns = (n + m) * (n + m + 1) // 2 + 1
+    unknowns = features(n, m) + 1
     policy = max(length, SAMPLES_PER_UNKNOWN * unknowns)
     rollout_samples = settings.budget.rollouts * rollouts * length
     share = math.ceil(settings.budget.trajectory * rollout_samples)

@@ -11,6 +11,7 @@ from lqrpg.checks import SettingError, require, require_memory
 from lqrpg.experiments.plants import policy_gain, require_optimum, require_time, working_plant
 from lqrpg.lqr.cross_weight import WorkingPlant
 from lqrpg.lqr.plant import Array, Plant
+from lqrpg.qsa.bellman import features
 from lqrpg.ranges import Entries, OneOf, Range
 from lqrpg.systems.system import System
 
@@ -62,11 +63,10 @@ class ExploringPolicy:
             step,
             f"a step below {longest:.3g} s: with exploration.gain Euler's recursion is unstable above it",
         )
-        total = plant.n_states + plant.n_inputs
-        features = 0.5 * total * (total + 1)
-        purpose = f"a quadratic function of {total} states and inputs has {features:.0f} unknowns, and its evaluation"
-        require_memory("system", 8.0 * features * (HELD * features + horizon / step), purpose)
-        most = MAX_OBSERVED / features * step
+        total, unknowns = sum(plant.B.shape), features(*plant.B.shape)
+        purpose = f"a quadratic function of {total} states and inputs has {unknowns} unknowns, and its evaluation"
+        require_memory("system", 8.0 * unknowns * (HELD * unknowns + horizon / step), purpose)
+        most = MAX_OBSERVED / unknowns * step
         require(
             horizon <= most,
             "horizon_s",

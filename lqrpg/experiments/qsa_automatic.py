@@ -12,6 +12,7 @@ import numpy as np
 
 from lqrpg.experiments.exploring import MAX_OBSERVED
 from lqrpg.experiments.plants import working_plant
+from lqrpg.qsa.bellman import features
 from lqrpg.runner import automatic
 
 BANDWIDTH = 40.0
@@ -48,8 +49,7 @@ def step_s(settings: Any) -> float:
 def horizon_s(settings: Any) -> float:
     """Forty time constants of the slowest mode, as far as `MOST_STEPS` go, a whole multiple of the step."""
     plant, step = working_plant(settings.system).plant, settings.step_s
-    total = plant.n_states + plant.n_inputs
-    most = MAX_OBSERVED / (0.5 * total * (total + 1))
+    most = MAX_OBSERVED / features(*plant.B.shape)
     wanted = SLOW / float((-_modes(settings).real).min()) / step
     return float(step * (REPORTS * max(1, round(min(wanted, 0.9 * most, MOST_STEPS) / REPORTS))))
 

@@ -20,6 +20,7 @@ from lqrpg.qsa.bellman import (
     bellman_data,
     coefficients,
     exact_coefficients,
+    features,
     quadratic_form,
 )
 from lqrpg.qsa.exploration import METHODS, Exploration, explore
@@ -114,8 +115,7 @@ class QsaPolicyEvaluation(Experiment):
         """All tables."""
         keys = ("method", "replicate", "t_s")
         plant = working_plant(self.system).plant
-        total = plant.n_states + plant.n_inputs
-        columns = (*keys, "relative_error", *_coefficients(total * (total + 1) // 2))
+        columns = (*keys, "relative_error", *_coefficients(features(*plant.B.shape)))
         return {"evaluation": collect(parts, "evaluation", columns, keys)}
 
 

@@ -24,6 +24,7 @@ from lqrpg.methods.oracles.exact import bias_direction
 from lqrpg.methods.oracles.indirect import indirect_estimates
 from lqrpg.methods.qsa_policy_iteration import LeastSquaresPolicyIteration
 from lqrpg.methods.tuning import chosen, pilots, reference_step, steady
+from lqrpg.qsa.bellman import features
 from lqrpg.runner import automatic
 from lqrpg.runner.experiment import stream
 
@@ -111,8 +112,7 @@ def policy_samples(settings: Any) -> int:
     unknown of a large plant, whose pilot runs would take long.
     """
     plant, covariance, gain = start_of(settings.system)
-    total = sum(plant.B.shape)
-    unknowns = total * (total + 1) // 2 + 1
+    unknowns = features(*plant.B.shape) + 1
     if unknowns > PILOTED_UNKNOWNS:
         return max(250, 2 * unknowns)
     optimum, count = Optimum(plant), max(250, 10 * unknowns)

@@ -39,6 +39,12 @@ class BellmanData(NamedTuple):
         return np.asarray(self.b + self.zeta @ theta)
 
 
+def features(n_states: int, n_inputs: int) -> int:
+    """Number d of monomials of psi: half as many as the square of the states and inputs, for many of them."""
+    total = n_states + n_inputs
+    return total * (total + 1) // 2
+
+
 def basis_pairs(n_states: int, n_inputs: int) -> list[tuple[int, int]]:
     """The monomials z_i z_j of psi, z = (x, u): squares of states, products of states, x_i u_j, u_i u_j."""
     states, inputs = range(n_states), range(n_states, n_states + n_inputs)

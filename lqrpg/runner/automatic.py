@@ -30,8 +30,8 @@ SHARE = 2.0**-7
 """Of the largest stable radius; see `Shootout.pair_radius` for bias and rounding at it."""
 TRIED, HALVINGS = 200, 60
 """Random perturbations at each gain, fewer of a large plant, and halvings of the first radius."""
-DECAYED, ROUND, LONGEST = 0.05, 100, 1000
-"""What is left of the slowest mode at the end of a rollout, and what its steps are rounded up to and end at."""
+DECAYED, LONGEST = 0.05, 1000
+"""What is left of the slowest mode at the end of a rollout, and the most steps of one."""
 RADII = 40
 """Halvings among which the smoothing radius of one-point estimates is searched."""
 
@@ -136,11 +136,11 @@ def safe_radius(stable: Callable[[Array], NDArray[np.bool_]], gains: tuple[Array
     return two_digits(SHARE * next(whole, size * 2.0**-HALVINGS))
 
 
-def rollout_length(plant: Plant, gains: tuple[Array, ...]) -> int:
-    """Steps, in whole hundreds, until the slowest mode of the loops of some gains, in discrete time, decays to 0.05."""
+def rollout_length(plant: Plant, gains: tuple[Array, ...], whole: int = 100) -> int:
+    """Steps until the slowest mode of the loops of some gains, in discrete time, decays to 0.05; in whole hundreds."""
     slowest = max(spectral_radius(plant.closed_loop(gain)) for gain in gains)
     steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
-    return ROUND * math.ceil(steps / ROUND)
+    return whole * math.ceil(steps / whole)
 
 
 def point_radius(plant: Plant, gains: tuple[Array, ...]) -> float:

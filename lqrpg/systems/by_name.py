@@ -16,11 +16,9 @@ from lqrpg.lqr.plant import Plant
 from lqrpg.paths import expanded
 from lqrpg.plugins import COLLECTION, config_content
 from lqrpg.systems.custom import Custom
-from lqrpg.systems.plant_files import read_plant
+from lqrpg.systems.plant_files import ENDINGS, read_plant
 
 Content = dict[str, Any]
-ENDINGS = (".mat", ".npz", ".yaml", ".yml")
-"""Of the files that `read_plant` takes."""
 FASTEST, SLOWEST = 10.0, 300.0
 """Samples within the fastest time constant of the optimal loop, but no more than so many within the slowest."""
 _FOLDER, _HERE = f"{COLLECTION}/", "@_here_"

@@ -64,7 +64,7 @@ def named_plant(file: str) -> Named:
     path = expanded(file, "system.file")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise SettingError(f"system.file={file!r}: expected a file that ends in {', '.join(_READERS)}")
+        raise SettingError(f"system.file={file!r}: expected a file that ends in {', '.join(ENDINGS)}")
     if not path.is_file():
         raise SettingError(f"system.file={file!r}: no such file{_elsewhere(path)}")
     _require_small(path, path.stat().st_size)
@@ -199,6 +199,8 @@ _READERS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     ".mat": _read_mat,
     ".npz": _read_npz,
 }
+ENDINGS = tuple(_READERS)
+"""Of the names of files that `read_plant` takes."""
 _WRITERS: Mapping[str, Callable[[Mapping[str, Any]], bytes]] = {
     ".yaml": _yaml,
     ".yml": _yaml,

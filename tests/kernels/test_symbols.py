@@ -57,7 +57,7 @@ else:
     raise AssertionError("nothing raised")
 [form] = kernels.outer.overloads.values()
 print(value.hex(), sum(kernels.large.stats.cache_misses.values()), sum(kernels.outer.stats.cache_misses.values()))
-print(sorted({{called.name for called in symbols._called.values()}}))
+print(sorted({{called.name for called, _ in symbols._provided.values()}}))
 """
 
 
