@@ -146,7 +146,7 @@ def optimal_gain(plant: Plant) -> Array:
     ------
     numpy.linalg.LinAlgError
         If the plant is not stabilisable or a mode that Q does not weigh lies on the unit circle, or the plant is so
-        near to such a one that the optimal loop is within rounding of the limit of stability.
+        near to such a one that rounding leaves the stability of the optimal loop unproved.
     """
     return optimum(plant).gain
 

@@ -22,7 +22,7 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.lqr.stability import SOUND, is_stable
 
 NO_SOLUTION = "the Riccati equation has no stabilising solution"
-NO_MARGIN = "the optimal loop is within rounding of the limit of stability"
+NO_MARGIN = "rounding leaves the stability of the optimal loop unproved"
 MAX_STEPS = 12
 ACCURATE = 1e-9
 """Part of the root of P_ii P_jj by which the entries ij of two costs-to-go may differ, whatever the states' units."""

@@ -76,8 +76,8 @@ def _reason(obstacle: Obstacle) -> str:
         f"{distance} puts it out of reach, and {lost}; leave the mode out or add an input",
         pbh.NEARLY_UNSEEN: f"system.Q: the {mode} costs next to nothing: a relative change of the plant by "
         f"{distance} leaves it without a cost, and {lost}; give it more weight",
-        pbh.GROWTH: f"system.A: the {mode} grows by a factor of {distance} within a sample, more than double "
-        "precision can undo; sample more often",
+        pbh.GROWTH: f"system.A: the {mode} grows by a factor of {distance} within a sample: A - B K is a "
+        "difference of numbers so large that rounding leaves its stability unproved; sample more often",
         pbh.NO_MARGIN: f"system.A: rates are too far apart, up to that of the {mode}: {lost}, though inputs reach "
         "and Q weighs what does not decay; leave fast modes out",
     }
@@ -98,8 +98,8 @@ def require_kept(model: LinearModel, time: str, converted: LinearModel, convert_
         )
     elif lost.kind == pbh.GROWTH:
         reason = (
-            f"a mode grows by a factor of {lost.distance:.1g} within a sample, more than double precision can undo; "
-            "sample more often"
+            f"a mode grows by a factor of {lost.distance:.1g} within a sample: A - B K is a difference of numbers so "
+            "large that rounding leaves its stability unproved; sample more often"
         )
     else:
         reason = f"the converted plant is refused, though the plant as it was given is not: {_reason(lost)}"
