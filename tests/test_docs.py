@@ -50,7 +50,7 @@ FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 NAMING = {"verify": "names", "export": "experiments", "report": "experiments", "reproduce": "words"}
 """Verbs that take names of experiments and papers, with the argument that holds them."""
-SINGLE_FILES = {"checks", "paths", "plugins", "ranges"}
+SINGLE_FILES = {"caches", "checks", "paths", "plugins", "ranges"}
 """Rooms of one module."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lqrpg.backends.cores import usable_cores
+from lqrpg.caches import cache_of
 from lqrpg.checks import SettingError
 from lqrpg.claims.papers import OTHER, Paper, paper_named_in, paper_of, papers
 from lqrpg.claims.registry import Claim, claims
@@ -173,15 +173,7 @@ def _figure_of(spec: FigureSpec, run: FinishedRun) -> KeptFigure:
         (picture, kept), used = drawn(spec, tables, lambda figure: (image(figure), files(figure, spec.name)))
         return KeptFigure(picture, kept, used)
 
-    return kept_figure(_kept_in(), spec.name, run, draw, lambda: tables.asked)
-
-
-@functools.cache
-def _kept_in() -> Path:
-    """Beside the compiled kernels."""
-    from lqrpg.compiler.jit import cache_folder
-
-    return cache_folder().parent / "figures"
+    return kept_figure(cache_of("figures"), spec.name, run, draw, lambda: tables.asked)
 
 
 def _figure(spec: FigureSpec, entry: _Entry, drew: Mapping[str, _Drew]) -> tuple[FigurePart, Sequence[FinishedRun]]:

@@ -14,16 +14,16 @@ larger ones as a number, so that one compilation serves all of them (`lqrpg.comp
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+
+from lqrpg.caches import cache_of
 
 try:
     from numba.core.caching import NullCache
@@ -107,35 +107,10 @@ def _kernel_sources_hash(package: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _is_ours(folder: Path) -> bool:
-    """Make the folder if need be; true if this user owns it and can write there (a cache holds code to be run)."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
-    except OSError:
-        return False
-
-
-def _wanted_root() -> Path:
-    """What the user asks for; a home that is not known stays `~`, and is then made nowhere."""
-    chosen = os.environ.get("LQRPG_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, pathlib's raises
-    return Path(chosen) if chosen else Path(base) / "lqrpg"
-
-
-def _spare_root() -> Path:
-    return Path(tempfile.gettempdir()) / f"lqrpg-{os.getuid()}"
-
-
 @cache
 def cache_folder(package: str = "lqrpg") -> Path:
-    """Folder of a package's kernels: under `LQRPG_CACHE`, else the user's cache folder, else a temporary one."""
-    kernels = f"kernels-{_kernel_sources_hash(package)}"
-    for place in (_wanted_root, _spare_root):
-        root = place()
-        if _is_ours(root) and _is_ours(root / kernels):
-            return root / kernels
-    return Path(tempfile.mkdtemp(prefix="lqrpg-"))
+    """Folder of a package's kernels."""
+    return cache_of(f"kernels-{_kernel_sources_hash(package)}")
 
 
 def njit(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -60,7 +60,6 @@ def kept_figure(
         others = {table: _digest_of(_beside(run, table), table) for table in asked() if "/" in table}
         content = {"picture": asdict(drawn.picture), "files": drawn.files, "others": others}
         with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o700, exist_ok=True)
             write_atomically(file, json.dumps(content).encode())
             _forget(folder, name)
     return drawn

@@ -6,6 +6,7 @@ Comments, docstrings and layout are no part of it, nor is the Python version; a 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import json
@@ -14,13 +15,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lqrpg.caches import cache_of
 from lqrpg.plugins import OWN, module_of, packages
+from lqrpg.results.atomic import read_sealed, write_sealed
 
 _DRAWING = ("figures", "claims")
-_WITHOUT_NUMBERS = ("backends", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING)
+_WITHOUT_NUMBERS = ("backends", "caches", "checks", "cli", "paths", "report", "results", "plugins", *_DRAWING)
 """Parts of this package whose modules change no number of a table; all others, and new ones, count."""
 _NOTHING = "Module(body=[])"
 _ABSENT = object()
+_MOST_SOURCES = 1000
+"""Kept from one process to the next, beyond which those are forgotten that were not used last."""
 _WITH_TEXTS = (ast.Module, ast.FunctionDef, ast.ClassDef, ast.JoinedStr)
 
 
@@ -34,6 +39,7 @@ def sources_digest(modules: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for module, source in sorted(_closure(modules).items()):
         digest.update(f"{module}\n{source}\n".encode())
+    _known().keep()
     return digest.hexdigest()[:16]
 
 
@@ -68,11 +74,48 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
     return {module: text for module, text in found.items() if text != _NOTHING}
 
 
-@functools.cache
 def _read(source: bytes, home: str) -> tuple[str, tuple[str, ...]]:
     """The canonical text of a module in the package `home`, and the numerical modules that it imports."""
-    tree = ast.parse(source)
-    return _canonical(tree), tuple(name for name in _imported(tree, home) if _is_numerical(name))
+    text, imported = _known().of(source, home)
+    return text, tuple(name for name in imported if _is_numerical(name))
+
+
+class _Sources:
+    """Canonical texts of sources and what they import, by digests of source and reader; those of before from a file."""
+
+    def __init__(self) -> None:
+        self._file = cache_of("sources") / "canonical"
+        self._reader = hashlib.sha256(Path(__file__).read_bytes()).digest()
+        self._before: dict[str, tuple[str, list[str]]] = {}
+        with contextlib.suppress(OSError, ValueError):  # ValueError: damaged
+            self._before = json.loads(read_sealed(self._file))
+        self._used: dict[str, tuple[str, list[str]]] = {}
+        self._is_new = False
+
+    def of(self, source: bytes, home: str) -> tuple[str, list[str]]:
+        """The canonical text of a module in the package `home`, and all that it imports."""
+        key = hashlib.sha256(b"\0".join([self._reader, home.encode(), source])).hexdigest()
+        if key not in self._used:
+            found = self._before.get(key)
+            if found is None:
+                tree, self._is_new = ast.parse(source), True
+                found = _canonical(tree), _imported(tree, home)
+            self._used[key] = found
+        text, imported = self._used[key]
+        return text, imported
+
+    def keep(self) -> None:
+        """Write what is new, and what this process has used of the rest; if the file cannot be written, it is not."""
+        if self._is_new:
+            self._is_new = False
+            kept = self._used if len(self._before) > _MOST_SOURCES else self._before | self._used
+            with contextlib.suppress(OSError):
+                write_sealed(self._file, json.dumps(kept).encode())
+
+
+@functools.cache
+def _known() -> _Sources:
+    return _Sources()
 
 
 def _path(module: str) -> Path | None:

@@ -105,3 +105,36 @@ def test_settings_make_the_identity():
     assert one == identity.identity("azopg", {"x": 0.1, "seed": 0}, "abc")
     assert one != identity.identity("azopg", {"seed": 1, "x": 0.1}, "abc")
     assert one != identity.identity("azopg", {"seed": 0, "x": 0.1}, "abd")
+
+
+def test_sources_that_were_read_before_are_taken_from_the_cache_unless_it_is_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "cache_of", lambda name: tmp_path)
+    found = []
+    for content in (None, None, b"", b"garbage" * 20):
+        if content is not None:
+            (tmp_path / "canonical").write_bytes(content)
+        known = identity._Sources()
+        found.append((known.of(SOURCE.encode(), "lqrpg"), known.of(SOURCE.replace("0.5", "0.6").encode(), "lqrpg")))
+        known.keep()
+    assert len({repr(each) for each in found}) == 1
+    assert found[0][0] != found[0][1]
+    monkeypatch.setattr(identity, "_canonical", None)  # nothing is read again
+    assert identity._Sources().of(SOURCE.encode(), "lqrpg") == found[0][0]
+    monkeypatch.undo()
+    monkeypatch.setattr(identity, "cache_of", lambda name: tmp_path / "absent")
+    unkept = identity._Sources()
+    assert unkept.of(SOURCE.encode(), "lqrpg") == found[0][0]
+    unkept.keep()
+
+
+def test_sources_that_were_not_used_are_forgotten_when_there_are_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "cache_of", lambda name: tmp_path)
+    monkeypatch.setattr(identity, "_MOST_SOURCES", 2)
+    sizes = []
+    for first in range(0, 6, 2):
+        known = identity._Sources()
+        for number in (first, first + 1):
+            known.of(f"RATE = {number}\n".encode(), "lqrpg")
+        known.keep()
+        sizes.append(len(identity._Sources()._before))
+    assert sizes == [2, 4, 2]
