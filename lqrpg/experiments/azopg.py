@@ -123,12 +123,15 @@ class Azopg(Experiment):
         """The working plant, the first gain, and the gap between their cost and the optimal one."""
         return Objective.of(working_plant(self.system).plant, working_gain(self.system))
 
-    def pilot(self, number: int, case: str, updates: int) -> Array:
-        """Gaps of a run of the largest fleet on streams of its own; one that is lost ends with an infinite gap."""
+    def pilot(self, number: int, case: str, updates: int, tolerance: float = 0.0) -> Array:
+        """Gaps of a run of the largest fleet on streams of its own; one that is lost ends with an infinite gap.
+
+        It ends after so many updates, or when it meets the tolerance.
+        """
         times = generator(self.seed, self.name, "service", "pilot", number)
         workers = slowed_workers(max(self.fleets), case)
         schedule = virtual_schedule(workers, self.batch_size, min(updates, self.max_updates), self._service, times)
-        result = self._replay(schedule, stream(self.seed, self.name, "pilot", number), 0.0)
+        result = self._replay(schedule, stream(self.seed, self.name, "pilot", number), tolerance)
         return result.gaps if result.fail_step < 0 else np.append(result.gaps, np.inf)
 
     def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:

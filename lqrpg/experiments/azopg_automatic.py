@@ -18,8 +18,10 @@ from lqrpg.runner import automatic
 if TYPE_CHECKING:
     from lqrpg.experiments.azopg import Azopg
 
-PILOTS, CHECKS, PILOT_UPDATES = 2, 6, 300
-"""Runs at each step size that is tried, further runs at the one that is taken, and their updates."""
+PILOTS, PILOT_UPDATES = 2, 300
+"""Runs at each step size that is tried, and their updates."""
+CHECKS = 6
+"""Further runs at the one that is taken, as long as those of the experiment: rare estimates are large."""
 SAFETY = 0.5
 """Part of the chosen step size that is taken: longer and more runs meet larger estimates than the pilots."""
 LEAST_BATCH, LARGEST_BATCH, LONGEST_S = 8, 4096, 1e6
@@ -58,15 +60,17 @@ def step_size(settings: Azopg) -> float:
 
     A part of it is taken, with which none of `CHECKS` further runs is lost, half of whose workers are slow.
     """
+    whole = settings.max_updates, settings.tolerance
     first, best = _ends(settings)
     slope = np.linalg.norm(continuous.gradient(settings.objective.plant, first))
 
-    def gaps(numbers: range, case: str, size: float) -> list[Array]:
+    def gaps(numbers: range, case: str, length: tuple[int, float], size: float) -> list[Array]:
         tried = replace(settings, step_size=size)
-        return [tried.pilot(number, case, PILOT_UPDATES) for number in numbers]
+        return [tried.pilot(number, case, *length) for number in numbers]
 
-    found = pilots(partial(gaps, range(PILOTS), "normal"), float(np.linalg.norm(first - best) / slope))
-    further = partial(gaps, range(PILOTS, PILOTS + CHECKS), "slow")
+    short = partial(gaps, range(PILOTS), "normal", (PILOT_UPDATES, 0.0))
+    found = pilots(short, float(np.linalg.norm(first - best) / slope))
+    further = partial(gaps, range(PILOTS, PILOTS + CHECKS), "slow", whole)
     return automatic.two_digits(steady(further, chosen(found), SAFETY))
 
 
