@@ -36,8 +36,8 @@ def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str])
         if lost := [name for name in own if name in diverged]:
             lines.append(f"{', '.join(lost)}: try first {words[0](job, methods.loc[lost], tables['gains'])}")
         if slow := [name for name in own if name in stuck]:
-            moved = f"gap still {gaps[slow].max():.2g} of the first"
-            lines.append(f"{', '.join(slow)}: {moved}; try first {_longer(job, words[1])}")
+            left = ", ".join(f"{name}: gap still {gaps[name]:.2g} of the first" for name in slow)
+            lines.append(f"{left}; try first {_longer(job, words[1])}")
     return lines
 
 
@@ -48,11 +48,16 @@ def _kind(method: pd.Series[Any]) -> str:
 
 def _smaller_radius(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
     radius = float(methods["radius"].max())
+    if job.settings["radius"] is not None:
+        return f"to leave radius={job.settings['radius']:g} out: one within which gains are stable is found"
     return f"radius={radius / 4:.2g}: with {radius:.2g} a perturbed gain can leave the stabilizing set"
 
 
 def _more_samples(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
-    states, inputs = int(gains["column"].max()) + 1, int(gains["row"].max()) + 1
+    given = [key for key in ("start_samples", "excitation", "samples_per_policy") if key in job.given]
+    if given:
+        return f"to leave {' and '.join(given)} out: what is not given is found for the plant"
+    states, inputs = int(gains["column"].nunique()), int(gains["row"].nunique())
     unknowns, start = states * (states + inputs), int(job.settings["start_samples"])
     more = max(10 * start, 10 * unknowns)
     return (

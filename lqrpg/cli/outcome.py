@@ -33,11 +33,16 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     lost, system = diverged_methods(gains), job.settings.get("system") or {}
     own = bool(system) and _is_own(str(system["kind"]))
     what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
+    advice = "" if what_first and lost else _leave_out(job.given) if own and job.given else job.experiment.advice
     if not lost:
         lines += job.experiment.shortfall(tables)
-        return [*lines, *(partly_lost_lines(gains, job.experiment.advice) if own else []), *what_first], 0
-    advice = "" if what_first else job.experiment.advice
+        return [*lines, *(partly_lost_lines(gains, advice) if own else []), *what_first], 0
     return [*lines, *divergence_lines(gains, lost, advice), *what_first], DIVERGED if own else 0
+
+
+def _leave_out(keys: Sequence[str]) -> str:
+    """What to try where settings were given that would have been found for the plant."""
+    return f"leave {' and '.join(keys)} out: what is not given is found for the plant (docs/plants.md)"
 
 
 def diverged_methods(gains: pd.DataFrame) -> list[str]:
@@ -47,14 +52,15 @@ def diverged_methods(gains: pd.DataFrame) -> list[str]:
 
 
 def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> list[str]:
-    """One line on the methods that lost all runs, and one on what helps."""
-    rows = gains[gains["method"].isin(list(lost))].drop_duplicates(["method", "replicate"])
-    reason = str(rows["status"].mode().iloc[0])
-    if len(lost) == gains["method"].nunique():
-        what = f"all {len(rows)} runs diverged"
-    else:
-        what = f"all {len(rows)} runs of {_listed(lost)} diverged"
-    return [f"{what}: {reason}", *([advice] if advice else [])]
+    """A line for each reason of the methods that lost all runs, and one on what helps."""
+    runs = gains[gains["method"].isin(list(lost))].drop_duplicates(["method", "replicate"])
+    reasons = runs.groupby("method", sort=False)["status"].agg(lambda statuses: str(statuses.mode().iloc[0]))
+    every = len(lost) == gains["method"].nunique() and len(set(reasons)) == 1
+    lines = []
+    for reason, names in reasons.groupby(reasons, sort=False).groups.items():
+        rows, of = runs[runs["method"].isin(list(names))], "" if every else f" of {_listed(list(names))}"
+        lines.append(f"all {len(rows)} runs{of} diverged" + ("" if reason == "diverged" else f": {reason}"))
+    return [*lines, *([advice] if advice else [])]
 
 
 def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
@@ -66,7 +72,8 @@ def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
     names = list(dict.fromkeys(lost["method"].astype(str)))
     total = int(runs["method"].isin(names).sum())
     reason = " or ".join(dict.fromkeys(lost["status"].astype(str)))
-    return [f"{len(lost)} of {total} runs of {_listed(names)} diverged: {reason}", *([advice] if advice else [])]
+    why = "" if reason == "diverged" else f": {reason}"
+    return [f"{len(lost)} of {total} runs of {_listed(names)} diverged{why}", *([advice] if advice else [])]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -181,11 +181,14 @@ class Shootout(Experiment):
     @property
     def advice(self) -> str:
         """What to try where runs diverge: step sizes are found by pilot runs."""
-        return (
-            f"step sizes were found by pilot runs; try more samples and excitation (start_samples="
-            f"{min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}), a smaller radius "
-            f"(radius={self.pair_radius / 10:.2g}), or {nearer_start(self.system)}"
-        )
+        budgets = {self._spec(name).budget for name in self.methods}
+        more = f"start_samples={min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}"
+        tries = {
+            "trajectory_samples": f"more samples and excitation ({more})",
+            "rollout_samples": f"a smaller radius (radius={self.pair_radius / 10:.2g})",
+        }
+        words = [text for budget, text in tries.items() if budget in budgets] + [nearer_start(self.system)]
+        return f"step sizes were found by pilot runs; try {', or '.join(words)}"
 
     @cached_property
     def _start(self) -> tuple[Plant, Array, Array]:

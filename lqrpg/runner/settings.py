@@ -119,12 +119,14 @@ class Job:
     runner : how to run it.
     scale : name of the sizes it started from.
     expected_s : about how long that takes on two cores, in seconds.
+    given : the settings that can be found for a plant, by their keys, and were not.
     """
 
     experiment: Experiment
     runner: RunnerSettings
     scale: str
     expected_s: float = 1.0
+    given: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -197,7 +199,7 @@ def job_from(config: DictConfig, others: Callable[[str], Mapping[str, Any]]) -> 
     experiment = _build(cls, automatic.with_placeholders(cls.FINDERS, content, keys), "", **extra)
     experiment = automatic.found(cls.FINDERS, experiment, keys)
     _require_ranks(experiment, runner)
-    return Job(experiment, runner, scale, expected_s)
+    return Job(experiment, runner, scale, expected_s, tuple(key for key in cls.FINDERS if key not in keys))
 
 
 def _names(key: str, value: Any) -> list[str]:

@@ -15,15 +15,15 @@ METHODS = pd.DataFrame(
         "length": [0, 100, 0],
     }
 )
-GAINS = pd.DataFrame({"row": [0, 0, 1, 1], "column": [0, 1, 0, 1]})
+GAINS = pd.DataFrame({"row": [1, 1, 2, 2], "column": [1, 2, 1, 2]})
 
 
-def told(diverged, medians, scale="paper"):
+def told(diverged, medians, scale="paper", given=(), radius=None):
     lengths = {"gradient": 100, "rollout_samples": 1000, "trajectory_samples": 500}
-    settings = {"start_samples": 50, "excitation": 1.0, "iterations": lengths}
+    settings = {"start_samples": 50, "excitation": 1.0, "radius": radius, "iterations": lengths}
     summary = pd.DataFrame({"method": METHODS["method"], "median": medians})
     tables = {"methods": METHODS, "summary": summary, "gains": GAINS}
-    return hints(SimpleNamespace(settings=settings, scale=scale), tables, diverged)
+    return hints(SimpleNamespace(settings=settings, scale=scale, given=given), tables, diverged)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,15 @@ def test_a_small_run_that_does_not_progress_is_to_be_made_larger():
     assert told([], [0.0, 0.1, 0.9], scale="small") == [
         "indirect: gap still 0.9 of the first; try first scale=paper: this run is a small one"
     ]
+
+
+def test_each_method_is_told_how_far_it_came():
+    assert told([], [0.9, 0.6, 0.7])[0].startswith("two_point: gap still 0.6 of the first; try")
+
+
+def test_settings_that_would_have_been_found_are_to_be_left_out_first():
+    lost = [float("inf")] * 3
+    rollouts, trajectory, _ = told(list(METHODS["method"]), lost, given=("excitation",), radius=0.3)
+    assert "leave radius=0.3 out" in rollouts
+    assert "leave excitation out" in trajectory
+    assert "start_samples" not in trajectory

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lqrpg.cli.compose import requests
-from lqrpg.cli.outcome import partly_lost_lines
+from lqrpg.cli.outcome import divergence_lines, partly_lost_lines
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import gradient
@@ -148,6 +148,17 @@ def test_runs_that_are_lost_beside_others_are_said():
     )
     assert partly_lost_lines(gains, "try this") == ["1 of 2 runs of a diverged: gone", "try this"]
     assert partly_lost_lines(gains[gains["status"] == "completed"], "try this") == []
+
+
+def test_each_method_that_lost_all_runs_is_said_with_its_own_reason():
+    rows = [
+        (method, run, reason) for method, reason in zip("abc", ("gone", "lost", "gone"), strict=True) for run in (0, 1)
+    ]
+    gains = pd.DataFrame([*rows, ("d", 0, "completed")], columns=["method", "replicate", "status"])
+    said = divergence_lines(gains, ["a", "b", "c"], "try this")
+    assert said == ["all 4 runs of a, c diverged: gone", "all 2 runs of b diverged: lost", "try this"]
+    alone = gains[gains["method"] == "a"].assign(status="diverged")
+    assert divergence_lines(alone, ["a"], "") == ["all 2 runs diverged"]
 
 
 def test_a_slow_plant_is_evaluated_with_steps_that_the_recursion_allows():
