@@ -41,10 +41,9 @@ def shortfall_lines(
         if condition > iterations
         else ""
     )
-    least = float(slow.min())
-    fell = "did not fall by half" if least < first else "rose; descent lowers the cost, and this gap is that of tr P_K"
     return [
-        f"the gap{cases} {fell}: from {first:.2g} to {least:.2g} at best within {key}={iterations}",
+        f"the gap{cases} did not fall by half: from {first:.2g} to {float(slow.min()):.2g} at best within "
+        f"{key}={iterations}",
         f"{reason}try {key}={more}, or a first gain nearer to the optimum (system.K0)",
     ]
 
