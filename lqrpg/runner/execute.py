@@ -205,6 +205,7 @@ class _Run:
     lost: dict[str, str] = field(default_factory=dict)
     busy: float = 0.0
     started: str = field(default_factory=provenance.now)
+    described: Mapping[str, Any] = field(default_factory=provenance.describe)
     clock: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -233,10 +234,9 @@ class _Run:
         """Write tables and provenance."""
         parts = [(trial, _rows(self.directory, trial)) for trial in self.trials if trial.key not in self.lost]
         tables = self._tables(parts, say)
-        described = provenance.describe()
         record = {
-            **described,
-            "libraries": {**described["libraries"], **_mpi_libraries(self.job)},
+            **self.described,
+            "libraries": {**self.described["libraries"], **_mpi_libraries(self.job)},
             "scale": self.job.scale,
             "seed": self.job.experiment.seed,
             "backend": self.job.engine,

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -150,9 +151,9 @@ class Job:
         """Processes that compute: trials that need real time for themselves bring their own."""
         return self.ranks or (1 if self.experiment.exclusive else self.runner.processes)
 
-    @property
+    @cached_property
     def sources(self) -> str:
-        """Digest of the sources that determine the results."""
+        """Digest of the sources that determine the results, as they are when it is asked for first: at the start."""
         return sources_of(self.settings)
 
     @property
