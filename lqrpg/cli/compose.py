@@ -351,15 +351,20 @@ def _system_hint(key: str, words: Sequence[str], system: Mapping[str, Any]) -> s
     if meant:
         return f"write {meant}"
     owners = [each for each in OWN_SYSTEMS if name in (keys := _keys_of_system(each)) or meant_by(name, keys)]
-    if "kind" in system and len(owners) > 1:
+    if "kind" in system:
         family = _is_uncertain(str(system["kind"]))
-        owners = [each for each in owners if _is_uncertain(each) == family]
+        fitting = [each for each in owners if _is_uncertain(each) == family]
+        if owners and not fitting:
+            what = "a single plant" if family else "a family of plants, as dr_lqr takes"
+            return f"it belongs to {what}: system={' or system='.join(owners)}"
+        owners = fitting
     if not owners:
         return ""
     before = "".join(f" in the place of {word}" for word in words if word.startswith("system="))
-    return (
-        f"it belongs to a plant of your own: {'write' if before else 'add'} system={' or system='.join(owners)}{before}"
-    )
+    is_named = any(word.startswith(("system.file=", "system.A=")) for word in words)
+    matrices = "" if is_named or name in ("file", "A") else ", with system.file=FILE or with system.A and system.B"
+    own = f"{'write' if before else 'add'} system={' or system='.join(owners)}{before}"
+    return f"it belongs to a plant of your own: {own}{matrices}"
 
 
 def _is_uncertain(kind: str) -> bool:

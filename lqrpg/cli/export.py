@@ -18,10 +18,10 @@ from lqrpg.results.lookup import FinishedRun
 def export(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write `out/<experiment>/<run>/<table>.csv` for the wanted experiments, or for all; return the exit code."""
     runs = SelectedRuns(chosen(experiments, choices("experiment")), results, run_name)
-    runs.warn_missing()
+    runs.warn_missing(named=bool(experiments))
     for selection, run in runs:
         _write(run, out / selection.experiment / run.name)
-    return MISSING_TABLES if runs.missing else 0
+    return MISSING_TABLES if runs.is_lacking(named=bool(experiments)) else 0
 
 
 def _write(run: FinishedRun, folder: Path) -> None:

@@ -71,6 +71,14 @@ class NoReaderError(Exception):
 
 
 class _Group(click.Group):
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command that is named; the name of an experiment in its place is asked about."""
+        from lqrpg.plugins import choices
+
+        if args and self.get_command(ctx, args[0]) is None and args[0] in choices("experiment"):
+            ctx.fail(f"No such command {args[0]!r}: lqrpg run {args[0]} runs the experiment of that name.")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; click itself would end at a broken pipe with exit code 1, which means something else here."""
         try:
@@ -300,6 +308,9 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except (click.Abort, KeyboardInterrupt) as end:
         cause = end.__cause__ or end  # click wraps an interruption
         return 128 + (cause.number if isinstance(cause, Interruption) else signal.SIGINT)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.NoSuchOption as error:
         return _refuse(_no_such_option(error))
     except click.ClickException as error:

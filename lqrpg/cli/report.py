@@ -76,7 +76,7 @@ def report(experiments: Sequence[str], results: Path, run_name: str | None, out:
     found = _choices()
     runs = SelectedRuns(chosen(experiments, [*found]), results, run_name)
     shown = [selection.experiment for selection, _ in runs]
-    runs.warn_missing()
+    runs.warn_missing(named=bool(experiments))
     if not shown:
         return MISSING_TABLES
     options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"

@@ -33,7 +33,10 @@ def chosen(words: Sequence[str], known: Sequence[str], others: Iterable[str] = (
         found = {name for name in known if _names(word, name)}
         if not found:
             what = "experiment, paper or claim" if others else "experiment or paper"
-            raise SettingError(f"unknown {what} {word!r}: {suggestion(word, [*known, *papers(), *others])}")
+            hint = suggestion(word, [*known, *papers(), *others])
+            if others and hint.startswith("known"):  # every claim by name is more than a line
+                hint = f"known: {', '.join([*papers(), *known])}; claims by name: lqrpg verify --long"
+            raise SettingError(f"unknown {what} {word!r}: {hint}")
         named |= found
     return [name for name in known if name in named or not words]
 
@@ -86,10 +89,19 @@ class SelectedRuns:
         """The experiments without such a run."""
         return [selection for selection in self.selections if selection.run is None]
 
-    def warn_missing(self) -> None:
-        """Say on one line of which experiments there is no run."""
+    def is_lacking(self, *, named: bool = True) -> bool:
+        """Whether a run is missing that was asked for: any of those that were named, or all of all."""
+        return len(self.missing) == len(self.selections) or (named and bool(self.missing))
+
+    def warn_missing(self, *, named: bool = True) -> None:
+        """Say on one line of which experiments there is no run that was asked for.
+
+        Parameters
+        ----------
+        named : whether experiments were named; where all were taken, those without a run are left out.
+        """
         missing = self.missing
-        if not missing:
+        if not self.is_lacking(named=named):
             return
         if len(missing) == 1:
             return warn(missing[0].missing)

@@ -19,7 +19,7 @@ from lqrpg.cli.saved import MISSING_TABLES, schema_errors, warn_lost, warn_outda
 from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.cli.verdicts import details, summary
 from lqrpg.plugins import choices
-from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError
+from lqrpg.results.lookup import EmptyTableError, FinishedRun, MissingRunError, finished_runs
 
 
 def verify(
@@ -48,13 +48,22 @@ def verify(
         named = long or all(word in {claim.name for claim in wanted} for word in words or [""])
         for line in details(rows) if named else summary(rows, _source(rows)):
             click.echo(line)
-    runs.warn_missing()
+    if not words and (others := _without_claims(results)) and len(runs.missing) == len(runs.selections):
+        echo(f"lqrpg: {plain(str(results))} has runs of {', '.join(others)} alone, which check no claim", err=True)
+    else:
+        runs.warn_missing()
     for name, reason in unchecked.items():
         echo(f"lqrpg: {name} is not checked: {reason}", err=True)
     if missing or unchecked:
         return MISSING_TABLES
     refused = {Outcome.NOT_REPRODUCED, Outcome.CHANGED} if strict else set()
     return 1 if any(not row["verdict"].is_documented or row["verdict"].outcome in refused for row in rows) else 0
+
+
+def _without_claims(results: Path) -> list[str]:
+    """The experiments that check no claim and have a run."""
+    claiming = {claim.experiment for claim in claims()}
+    return [name for name in choices("experiment") if name not in claiming and finished_runs(results, name)]
 
 
 def named_claims(words: Sequence[str]) -> list[Claim]:

@@ -96,7 +96,7 @@ class Shootout(Experiment):
     start_samples: Annotated[int, Range(1, MOST_SAMPLES)]
     samples_per_step: Annotated[int, Range(1, 10**6)]
     samples_per_policy: Annotated[int, Range(1, 10**8)]
-    excitation: float
+    excitation: Positive
     sinusoids: Annotated[int, Range(1, 1000)]
     system: System
 

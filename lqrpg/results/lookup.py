@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -209,8 +210,8 @@ class Selection:
         if found:
             return found[0]
         wanted, scale = " ".join(f"{key}={values[0]}" for key, values in condition.items()), self.run.scale
-        where, command = f"of scale {scale} in {self.results}", f"experiment={self.experiment} scale={scale} {wanted}"
-        raise MissingRunError(no_run(f"of {self.experiment} {wanted}", where, f"lqrpg run {command}"))
+        where, command = f"of scale {scale} in {self.results}", _command(self.run, self.experiment, wanted)
+        raise MissingRunError(no_run(f"of {self.experiment} {wanted}", where, command))
 
     def is_full_size(self, run: FinishedRun, condition: Condition) -> bool:
         """Whether a run has the largest scale and default settings, but for a condition; not if asked for by name."""
@@ -226,8 +227,10 @@ class Selection:
     @property
     def missing(self) -> str:
         """What to say where there is no run."""
-        named = f"named {self.name!r} " if self.name else ""
-        return no_run(f"{named}of {self.experiment}", f"in {self.results}", f"lqrpg run experiment={self.experiment}")
+        if self.name is None:
+            return no_run(f"of {self.experiment}", f"in {self.results}", f"lqrpg run experiment={self.experiment}")
+        known = ", ".join(run.name for run in self.runs) or "none"
+        return f"no finished run named {self.name!r} of {self.experiment} in {self.results}: --run takes {known}"
 
     def is_beside(self, run: FinishedRun, condition: Condition) -> bool:
         """Whether a run differs from the one that is taken in the settings of a condition alone."""
@@ -301,10 +304,17 @@ def _beside(run: FinishedRun, experiment: str) -> str:
 
 
 def _command(run: FinishedRun, experiment: str, setting: str) -> str:
-    """The command that makes a companion of a run: as the run's own was typed, where that has settings to repeat."""
+    """The command that makes a companion of a run: as the run's own was typed, where that has settings to repeat.
+
+    Another experiment takes of these what says which plant it is, and where the results are.
+    """
     typed = run.provenance.get("argv")
-    own = experiment == run.provenance["experiment"] and not run.has_default_settings
-    if own and isinstance(typed, list) and typed[:2] == ["lqrpg", "run"]:
-        kept = [str(word) for word in typed if not str(word).startswith(f"{setting.partition('=')[0]}=")]
-        return shlex.join([*(word for word in kept if word != "--force"), *filter(None, [setting])])
-    return " ".join(filter(None, ["lqrpg run", f"experiment={experiment}", f"scale={run.scale}", setting]))
+    plain = ["lqrpg", "run", f"experiment={experiment}", f"scale={run.scale}"]
+    if run.has_default_settings or not isinstance(typed, list) or typed[:2] != ["lqrpg", "run"]:
+        return shlex.join([*plain, *filter(None, [setting])])
+    words = [str(word) for word in typed if word != "--force"]
+    if experiment == run.provenance["experiment"]:
+        kept = [word for word in words if not word.startswith(f"{setting.partition('=')[0]}=")]
+    else:
+        kept = plain + [word for word in words if re.match(r"\+*(system[.=]|results_dir=)", word)]
+    return shlex.join([*kept, *filter(None, [setting])])
