@@ -53,6 +53,10 @@ PLACEHOLDER = "policy_iteration"
 """Stands for the objects while the experiment's settings are checked: it needs none of them."""
 
 
+_UNLIKE = 2.0
+"""Largest over least number of samples above which last gaps do not say which method is better."""
+
+
 @dataclass(frozen=True)
 class Entrant(MethodSpec):
     """A method with its settings, which runs as it is.
@@ -158,14 +162,14 @@ class Comparison(Shown):
         """A row per method, in the order in which they were given: medians over its runs, and how many were lost.
 
         Columns: `method`; `gap`, the last relative gap (f(K) - f*) / (f(K0) - f*), infinite where half of the runs are
-        lost; `samples` of the plant, as many as a whole run uses; for each target `samples to TARGET` until the gap is
-        there, NaN where half never are; `diverged` and `runs`.
+        lost; `samples` of the plant that runs had used when they ended; for each target `samples to TARGET` until the
+        gap is there, NaN where half never are; `diverged` and `runs`.
         """
         table = self.tables["methods"][["method", "label"]].merge(self.tables["summary"], on="method")
         given = self.tables["methods"].attrs["settings"]["methods"]
         table = table.sort_values("method", key=lambda names: names.map(given.index), ignore_index=True)
-        spent = self.tables["curves"].groupby("method")["samples"].max()
-        table["samples"] = table["method"].map(spent)
+        spent = self.tables["final"].groupby("method")["samples"].median()
+        table["samples"] = table["method"].map(spent).astype(np.int64)
         columns = ["label", "median", "samples"]
         for target, rows in self.tables["targets"].groupby("target", sort=True):
             columns.append(f"samples to {target:g}")
@@ -208,6 +212,10 @@ class Comparison(Shown):
     def _summary(self) -> Summary:
         table = self.medians
         facts = [("gap", "(f(K) - f*) / (f(K0) - f*)")]
+        paid = table.loc[table["samples"] > 0, "samples"]
+        if len(paid) and paid.max() > _UNLIKE * paid.min():
+            used = f"{paid.min():d} to {paid.max():d} used: last gaps are not at equal samples, those to a target are"
+            facts.append(("samples", used))
         facts += [("folder", str(self.folder))] if self.folder else []
         rows = [
             [number(cell) if isinstance(cell, float) else str(cell) for cell in row]

@@ -259,11 +259,12 @@ def compare(run_a: Path, run_b: Path, figures: bool, out: Path) -> int:
     show_default=True,
     help="Folder of the CSV files.",
 )
-def export(experiments: tuple[str, ...], results: Path, run_name: str | None, out: Path) -> int:
+@click.option("--mat", is_flag=True, help="Write the gains as matrices, too: gains.mat, for MATLAB.")
+def export(experiments: tuple[str, ...], results: Path, run_name: str | None, out: Path, mat: bool) -> int:
     """Write the tables of the experiments, or of all, as CSV; numbers read back as the same bits."""
     from lqrpg.cli import export as command
 
-    return command.export(experiments, results, run_name, out)
+    return command.export(experiments, results, run_name, out, mat=mat)
 
 
 @cli.command()

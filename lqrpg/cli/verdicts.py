@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -110,8 +111,10 @@ def _exception(row: Row, among: Sequence[Row]) -> list[str]:
 
 
 def _place(claim: Claim) -> str:
-    """Where in its paper a claim stands, as short as it can be found: `P4 Fig. 6`."""
+    """Where a claim stands, as short as it can be found: `P4 Fig. 6`, or `Fazel 2018`."""
     key, _, rest = claim.paper.partition(", ")
+    if year := re.search(r"^(\w+).*? (\d{4})\b", claim.paper):
+        return f"{year[1]} {year[2]}"
     parts = [part.partition(":")[0] for part in rest.split(", ")]
     figure = next((part for part in parts if part.startswith("Fig.")), "")
     return _cut(f"{key.partition(':')[0]} {figure or parts[0]}", 18).strip()

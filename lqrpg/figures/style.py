@@ -7,6 +7,8 @@ side are stacked, and legends and notes get more lines.
 from __future__ import annotations
 
 import io
+import logging
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,11 +113,39 @@ def _use(sheet: str | Path | None) -> None:
 
     if sheet is None:
         return
+    expected = "a file NAME.mplstyle, or a name of matplotlib's"
+    if sheet in style.available:
+        style.use(sheet)
+        return
+    if not Path(sheet).is_file():
+        raise SettingError(f"style {str(sheet)!r}: there is no such file; expected {expected}")
     try:
-        style.use(sheet if sheet in style.available else Path(sheet))
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SettingError(f"style {str(sheet)!r}: {reason}; a file NAME.mplstyle, or a name of matplotlib's") from None
+        with _warnings_of("matplotlib") as heard:
+            style.use(Path(sheet))
+    except (OSError, ValueError) as error:
+        heard = [str(error) or type(error).__name__]
+    if heard:  # matplotlib leaves out what it does not know
+        what = re.sub(r" in file .*?, (line \d+ \([^)]*\)).*", r" in \1", " ".join(heard[0].split()))
+        raise SettingError(f"style {str(sheet)!r}: {what}; expected {expected}")
+
+
+@contextmanager
+def _warnings_of(name: str) -> Iterator[list[str]]:
+    """The messages of a logger, which go nowhere else meanwhile."""
+    heard: list[str] = []
+
+    class _Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    logger, listener = logging.getLogger(name), _Listener(logging.WARNING)
+    logger.addHandler(listener)
+    propagates, logger.propagate = logger.propagate, False
+    try:
+        yield heard
+    finally:
+        logger.propagate = propagates
+        logger.removeHandler(listener)
 
 
 def canvas(width: float, height: float) -> Figure:

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import io
 
+from lqrpg import load_tables
 from lqrpg.results.comparison import column_difference, table_difference
 from lqrpg.results.lookup import open_run
 
@@ -102,3 +104,17 @@ def test_rows_belong_together_by_their_first_columns():
     assert found.notes == ("3 rows against 2", "the 2 common ones compared")
     assert [(each.column, each.rows) for each in found.columns] == [("samples", 1)]
     assert [each.rows for each in table_difference("t", a, a.assign(samples=[5, -1, 0])).columns] == [1]
+
+
+def test_gains_are_exported_as_matrices_for_matlab(lqrpg, tmp_path):
+    plant = ["system=custom", "system.A=[[0.9,0.2],[0,0.8]]", "system.B=[[0,1],[1,0.5]]", "system.sample_time=1"]
+    few = ["methods=[exact_gradient,policy_iteration]", "scale=smoke", "backend=serial"]
+    assert lqrpg("run", "experiment=shootout", *plant, *few).code == 0
+    (run,) = (tmp_path / "results" / "shootout").iterdir()
+    assert lqrpg("export", "shootout", "--mat").code == 0
+    content = io.loadmat(tmp_path / "csv" / "shootout" / run.name / "gains.mat")
+    table = load_tables(run)["gains"]
+    assert {name for name in content if name[0] == "K"} == {"K_exact_gradient", "K_policy_iteration", "K_optimum"}
+    for row in table.itertuples():
+        assert content[f"K_{row.method}"][row.row - 1, row.column - 1, row.replicate] == row.value
+        assert content["K_optimum"][row.row - 1, row.column - 1] == row.optimum

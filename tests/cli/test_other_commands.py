@@ -43,7 +43,8 @@ def test_plot_draws_a_group_a_figure_or_all(lqrpg, tmp_path):
 def test_processes_that_draw_follow_to_another_folder(lqrpg, tmp_path, monkeypatch):
     assert lqrpg(*SMOKE).code == 0
     assert lqrpg("run", "experiment=qsa_rates", "scale=smoke", "backend=serial").code == 0
-    assert lqrpg("plot").code == 3  # the other experiments have no runs
+    assert lqrpg("plot").code == 0  # the other experiments have no runs, and were not named
+    assert lqrpg("plot", "qsa_rates", "azopg").code == 3
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     lqrpg("plot", "--results", "../results")
@@ -65,7 +66,10 @@ def test_figures_of_a_width_and_style_of_ones_own_keep_type_and_hold_their_data(
     np.testing.assert_allclose(curve["y"], medians)
     np.testing.assert_allclose(curve["x"], medians.index)
     assert (curve["low"] <= curve["y"]).all()
-    for refused in (("--style", "no.mplstyle"), ("--format", "gif"), ("--width", "0.1")):
+    for name, line in (("key", "font.sze: 8"), ("value", "font.size: large letters")):
+        (tmp_path / f"{name}.mplstyle").write_text(line + "\n")
+    wrong = [("--style", f"{name}.mplstyle") for name in ("no", "key", "value")]
+    for refused in (*wrong, ("--format", "gif"), ("--width", "0.1")):
         ended = lqrpg("plot", "qsa_fig3", *refused)
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), refused
 
