@@ -25,10 +25,11 @@ from lqrpg.cli.library import load_tables, words_of
 from lqrpg.cli.one_run import explain_errors
 from lqrpg.cli.progress import reporter
 from lqrpg.cli.run import require_writable
-from lqrpg.cli.shown import Shown, Summary, counted, number
+from lqrpg.cli.shown import Shown, Summary, number
 from lqrpg.experiments.shootout import Shootout
 from lqrpg.experiments.shootout_methods import MethodSpec, known
 from lqrpg.experiments.shootout_tables import pilot_rows
+from lqrpg.figures.style import counted
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.base import Method, without_default
 from lqrpg.methods.checks import checked_covariance, discrete_plant

@@ -17,6 +17,7 @@ import numpy as np
 
 from lqrpg.checks import SettingError, shortened
 from lqrpg.cli.console import plain
+from lqrpg.figures.style import counted
 
 if TYPE_CHECKING:
     from lqrpg.lqr.plant import Array
@@ -112,11 +113,6 @@ def matrix(value: Array) -> str:
     if value.size > MOST_ENTRIES:
         return f"{len(value)} x {len(value.T)} matrix of Frobenius norm {float(np.linalg.norm(value)):.4g}"
     return "[" + ", ".join("[" + ", ".join(f"{entry:.4g}" for entry in row) + "]" for row in value) + "]"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and a noun: `1 method`, `2 methods`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _samples(count: int) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, overload
 
 from lqrpg.claims.registry import Claim, Outcome, Verdict
 from lqrpg.cli.saved import is_outdated
-from lqrpg.cli.shown import Shown, Summary, counted
+from lqrpg.cli.shown import Shown, Summary
 from lqrpg.cli.verdicts import accepted_text, measured_text
 from lqrpg.cli.verify import judge, named_claims
+from lqrpg.figures.style import counted
 from lqrpg.results.lookup import FinishedRun, select
 
 if TYPE_CHECKING:

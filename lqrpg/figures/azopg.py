@@ -14,6 +14,7 @@ from lqrpg.figures.style import (
     DASHES,
     MARKERS,
     canvas,
+    counted,
     is_narrow,
     label_first,
     legend_outside,
@@ -153,7 +154,7 @@ def _convergence(axis: Axes, curves: pd.DataFrame, case: str) -> None:
     axis.set(xlabel="time (s)", ylabel="relative gap (f(K) − f*) / (f(K₀) − f*)", title=CASE_NAMES[case])
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=tolerance / 2)
-    axis.legend(title=f"{shown['replicate'].nunique()} runs each: median, range", title_fontsize=small())
+    axis.legend(title=f"{counted(shown['replicate'].nunique(), 'run')} each: median, range", title_fontsize=small())
 
 
 def _band(axis: Axes, runs: pd.DataFrame, index: int, label: str, tolerance: float) -> None:
@@ -198,12 +199,12 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
         if len(spread):
             axis.fill_between(spread.min().index, spread.min(), spread.max(), color=colour, alpha=BAND, lw=0)
     axis.plot([], [], color="#888888", lw=0.9, label="ideal lines")
-    if len(independent):
+    if len(set(independent["replicate"])) > 1:
         axis.fill_between([], [], color="#444444", alpha=BAND, lw=0, label="range, independent samples")
     axis.set(xlabel="number of workers M", ylabel="speedup $T_1 / T_M$")
     axis.set_title("speedup")
     axis.set(xlim=(0, top + 0.4), ylim=(0, 1.15 * table["speedup"].max() + 1.0))
-    title = f"medians of {single['replicate'].nunique()} runs, same samples"
+    title = f"medians of {counted(single['replicate'].nunique(), 'run')}, same samples"
     axis.legend(loc="upper left", fontsize=small(), title=title, title_fontsize=small(), alignment="left")
 
 
@@ -246,7 +247,7 @@ def scaling(tables: Tables) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.tick_params(axis="x", rotation=45)
-        axis.set_xlabel(f"workers M (median, range of {table['replicate'].nunique()} runs)")
+        axis.set_xlabel(f"workers M (median, range of {counted(table['replicate'].nunique(), 'run')})")
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
     right.legend(loc="upper left")
     panel_letters([left, right])

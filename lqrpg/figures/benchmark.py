@@ -11,6 +11,7 @@ from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import (
     BAND,
     canvas,
+    counted,
     heading,
     label_first,
     legend_outside,
@@ -81,7 +82,7 @@ def profiles(tables: Tables) -> Figure:
     panel_letters(axes)
     count, targets = tables["systems"]["system"].nunique(), tables["targets"]["target"].nunique()
     runs = tables["targets"]["replicate"].nunique()
-    title = f"{count} plants, {targets} targets each; means and ranges of {runs} runs"
+    title = f"{counted(count, 'plant')}, {counted(targets, 'target')} each; means and ranges of {counted(runs, 'run')}"
     legend_outside(drawn, [*handles.values()], [*handles], "lower", 4, title)
     label_first(axes)
     return drawn
@@ -223,7 +224,14 @@ def probing(tables: Tables) -> Figure:
     """
     found = ratios(tables, "two_point", "deterministic_probing")
     if len(found) == 0:
-        return _empty("no plant on which two_point and deterministic_probing both reach a target")
+        names = ("two_point", "deterministic_probing")
+        absent = [name for name in names if name not in set(tables["methods"]["method"])]
+        why = (
+            f"{' and '.join(absent)} took no part"
+            if absent
+            else f"no plant on which {' and '.join(names)} reach one target"
+        )
+        return _empty(why)
     systems = [each for each in tables["systems"].sort_values(["states", "inputs"])["system"] if each in found.index]
     from matplotlib.ticker import LogLocator, NullFormatter
 

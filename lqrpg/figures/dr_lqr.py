@@ -13,6 +13,7 @@ from lqrpg.figures.style import (
     COLOURS,
     DASHES,
     columns_inside,
+    counted,
     is_narrow,
     legend_outside,
     note,
@@ -68,7 +69,7 @@ def _all_batches(axis: Axes, curves: pd.DataFrame, settings: dict[str, Any], sho
         label = f"M = {batch_size}" + (f" ({lost} diverged)" if lost else "")
         style = {"color": COLOURS[index % len(COLOURS)], "ls": DASHES[index % len(DASHES)]}
         _median_and_band(axis, rows, shown, label, style)
-    axis.set(xlabel="steps", ylabel=shown[1], title=f"DR, every M, {runs} runs each")
+    axis.set(xlabel="steps", ylabel=shown[1], title=f"DR, every M, {counted(runs, 'run')} each")
     axis.set_xlim(0, settings["steps"])
     if settings["axis"] == "excess":
         axis.set_yscale("log")
@@ -114,7 +115,7 @@ def _two_methods(axis: Axes, tables: Tables, settings: dict[str, Any], shown: Sc
         low = min(low, 0.0)
         axis.set_ylim(cost(low - 0.12 * (high - low)), cost(high + 0.1 * (high - low)))
     axis.axhline(cost(0.0), color="black", lw=0.8, ls=DASHES[2])
-    title = f"median, 25–75 % of {settings['replicates']} runs"
+    title = f"median, 25–75 % of {counted(settings['replicates'], 'run')}"
     axis.legend(loc="upper right", title=title, title_fontsize=small(), alignment="left")
 
 
@@ -143,7 +144,12 @@ def _gain_norms(axis: Axes, tables: Tables, settings: dict[str, Any]) -> None:
         axis.set_ylim(top=axis.get_ylim()[1] * 12.0)
         axis.yaxis.set_major_formatter(LogFormatterSciNotation())
     axis.set(xlabel="‖K‖₂ after the last step", ylabel="runs", title=f"final gains, M = {settings['compared']}")
-    axis.legend(loc="upper left", title=f"{settings['replicates']} runs each", title_fontsize=small(), alignment="left")
+    axis.legend(
+        loc="upper left",
+        title=f"{counted(settings['replicates'], 'run')} each",
+        title_fontsize=small(),
+        alignment="left",
+    )
 
 
 @figure("dr_lqr_runtime", "dr_lqr", "P2, table: seconds for a controller, DR and SA")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS
+from lqrpg.figures.style import BAND, COLOURS, DASHES, MARKERS, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,10 +57,10 @@ def fate(outcomes: pd.DataFrame) -> str:
     """How many runs, how many of them lost, and when."""
     lost = outcomes.loc[outcomes["fail_step"] >= 0, "fail_step"]
     if lost.empty:
-        return f"{len(outcomes)} runs, none diverged"
+        return f"{counted(len(outcomes), 'run')}, none diverged"
     first, last = int(lost.min()), int(lost.max())
     when = f"at i = {first}" if first == last else f"at i = {first} to {last}"
-    return f"{len(lost)} of {len(outcomes)} runs diverged, {when}"
+    return f"{len(lost)} of {counted(len(outcomes), 'run')} diverged, {when}"
 
 
 def iterations_axis(axis: Axes, rows: pd.DataFrame) -> None:

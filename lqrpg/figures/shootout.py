@@ -10,6 +10,7 @@ from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import (
     BAND,
     canvas,
+    counted,
     heading,
     is_narrow,
     label_first,
@@ -73,7 +74,8 @@ def curves(tables: Tables) -> Figure:
         "not compiled, so not\ntimed:",
         [each.label for each in methods if not times["compiled"][each.method]],
     )
-    title = f"medians and quartiles of {int(tables['summary']['runs'].max())} runs each; below {LEAST:g} not drawn"
+    runs = counted(int(tables["summary"]["runs"].max()), "run")
+    title = f"medians and quartiles of {runs} each; below {LEAST:g} not drawn"
     legend_outside(drawn, [*handles.values()], [*handles], "lower", 3, title)
     label_first([left, right])
     return drawn
@@ -169,7 +171,7 @@ def _row(tables: Tables, method: Any, targets: list[float]) -> list[str]:
 
 def _price(row: pd.Series[Any], value: float) -> str:
     """A price; where half the runs never get there, how many do."""
-    return f"({int(row['reached'])} runs)" if row["censored"] else _plain(value)
+    return f"({counted(int(row['reached']), 'run')})" if row["censored"] else _plain(value)
 
 
 def _plain(value: float) -> str:

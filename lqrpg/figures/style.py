@@ -148,6 +148,11 @@ def _warnings_of(name: str) -> Iterator[list[str]]:
         logger.removeHandler(listener)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and a noun: `1 method`, `2 methods`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def canvas(width: float, height: float) -> Figure:
     """An empty figure of this size in inches, or of the width that is asked for."""
     from matplotlib.figure import Figure
