@@ -24,7 +24,7 @@ from lqrpg.checks import SettingError, require
 from lqrpg.cli.library import load_tables, words_of
 from lqrpg.cli.one_run import explain_errors
 from lqrpg.cli.progress import reporter
-from lqrpg.cli.run import require_writable
+from lqrpg.cli.saved import require_writable
 from lqrpg.cli.shown import Shown, Summary, number
 from lqrpg.experiments.shootout import Shootout
 from lqrpg.experiments.shootout_methods import MethodSpec, known
@@ -244,7 +244,7 @@ def compare(
     job = ContestJob(contest, base.runner, base.scale, base.expected_s)
     directory = run_directory(job, f"{job.scale}-{job.identity[:8]}")
     if results_dir is not None:
-        require_writable(Path(job.runner.results_dir))
+        require_writable(Path(job.runner.results_dir), "results_dir=")
     rows = _rows(contest)
     if results_dir is not None:
         with explain_errors([directory.path], "the same call"):

@@ -14,7 +14,7 @@ from scipy import io as matlab
 
 from lqrpg.checks import SettingError
 from lqrpg.cli.console import echo
-from lqrpg.cli.saved import MISSING_TABLES
+from lqrpg.cli.saved import MISSING_TABLES, require_writable
 from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.experiments.gains import TABLE
 from lqrpg.lqr.plant import Array
@@ -34,6 +34,7 @@ def export(experiments: Sequence[str], results: Path, run_name: str | None, out:
     """
     runs = SelectedRuns(chosen(experiments, choices("experiment")), results, run_name)
     runs.warn_missing(named=bool(experiments))
+    require_writable(out, "--out ")
     for selection, run in runs:
         _write(run, out / selection.experiment / run.name, mat)
     return MISSING_TABLES if runs.is_lacking(named=bool(experiments)) else 0

@@ -17,7 +17,7 @@ from lqrpg.checks import SettingError
 from lqrpg.cli.console import echo
 from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, warn, warn_lost, warn_outdated
+from lqrpg.cli.saved import MISSING_TABLES, require_writable, warn, warn_lost, warn_outdated
 from lqrpg.cli.selection import SelectedRuns
 from lqrpg.figures.drawn_data import drawn_data
 from lqrpg.figures.registry import FigureSpec, figures
@@ -76,6 +76,7 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     Damaged tables are reported, and the other figures drawn.
     """
     specs = _chosen(wanted)
+    require_writable(out, "--out ")
     with house_style(look.width, look.style):
         pass  # a style that cannot be read is one error, not one for each figure
     draw = partial(draw_figures, results=results, run_name=run_name, out=out, look=look)

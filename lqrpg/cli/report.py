@@ -22,7 +22,7 @@ from lqrpg.cli.console import echo
 from lqrpg.cli.drawing import in_processes
 from lqrpg.cli.report_run import parameters_of, provenance_of, warnings_of
 from lqrpg.cli.run_tables import RunTables, drawn
-from lqrpg.cli.saved import MISSING_TABLES, command_of
+from lqrpg.cli.saved import MISSING_TABLES, command_of, require_writable
 from lqrpg.cli.selection import SelectedRuns, chosen
 from lqrpg.cli.verdicts import accepted_text, measured_text
 from lqrpg.cli.verify import check
@@ -79,6 +79,7 @@ def report(experiments: Sequence[str], results: Path, run_name: str | None, out:
     runs.warn_missing(named=bool(experiments))
     if not shown:
         return MISSING_TABLES
+    require_writable(out.parent, "--out ")
     options = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
     options += f" --run {shlex.quote(run_name)}" if run_name else ""
     entries = [_Entry(each.experiment, found[each.experiment], each, options) for each in runs.selections]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from pathlib import Path
 import click
 from omegaconf import OmegaConf
 
-from lqrpg.checks import SettingError, SettingWarning
+from lqrpg.checks import SettingWarning
 from lqrpg.cli.compose import Request, requests, without_globs
 from lqrpg.cli.console import echo, plain
 from lqrpg.cli.one_run import run_request
 from lqrpg.cli.ranks import require_workers, serves_another
+from lqrpg.cli.saved import require_writable
 from lqrpg.cli.sweep import sweep
 from lqrpg.cli.words import with_experiment, with_plain_paths
 from lqrpg.runner.execute import is_settled, run_directory
@@ -47,7 +47,7 @@ def run(overrides: Sequence[str], *, multirun: bool, show: bool, config_dir: Pat
 def require_runnable(request: Request, *, force: bool) -> None:
     """Refuse a job whose results cannot be written or whose clock needs more workers, before anything starts."""
     if force or not is_settled(request.job, run_directory(request.job, request.run_name)):
-        require_writable(Path(request.job.runner.results_dir))
+        require_writable(Path(request.job.runner.results_dir), "results_dir=")
     require_workers(request.job)
 
 
@@ -63,14 +63,3 @@ def settings_text(request: Request) -> str:
         f"# lqrpg run {plain(shlex.join(request.overrides))}\n# run: {request.run_name}  identity: {job.identity}\n"
     )
     return header + OmegaConf.to_yaml(OmegaConf.create({"scale": job.scale, **runner, **job.settings}))
-
-
-def require_writable(folder: Path) -> None:
-    """Refuse a results folder in which nothing can be made, without making anything."""
-    parent = folder
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir():
-        raise SettingError(f"results_dir={folder}: {parent} is not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK) or os.statvfs(parent).f_flag & os.ST_RDONLY:
-        raise SettingError(f"results_dir={folder}: {parent} is not writable; choose another with results_dir=DIR")

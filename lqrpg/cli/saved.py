@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -96,3 +97,19 @@ def _misfit(name: str, run: FinishedRun, error: Exception) -> str:
     if is_outdated(run):
         return f"the tables of {run.path} are of another version and do not fit: {command_of(run)} computes them anew"
     return f"{name}: the tables of {run.path} do not fit: {type(error).__name__}: {error}"
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Refuse a folder in which nothing can be made, without making anything.
+
+    Parameters
+    ----------
+    option : by which it is set, such as `results_dir=` or `--out `.
+    """
+    parent = folder
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise SettingError(f"{option}{folder}: {parent} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK) or os.statvfs(parent).f_flag & os.ST_RDONLY:
+        raise SettingError(f"{option}{folder}: {parent} is not writable; choose another with {option}DIR")
