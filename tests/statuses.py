@@ -79,21 +79,6 @@ def _unusable(tables: Tables) -> pd.Series[bool]:
     return tables["gains"]["status"] != "completed"
 
 
-def _few_chains(table: str) -> Rule:
-    """Slopes need three chains."""
-    return lambda tables: tables[table]["points"] < 3
-
-
-def _without_theory(table: str) -> Rule:
-    """Rows that say no source have no expected slope."""
-    return lambda tables: tables[table]["source"] == ""
-
-
-def _of_an_iteration(tables: Tables) -> pd.Series[bool]:
-    """The time of an iteration is that to no target."""
-    return tables["runtime_slopes"]["quantity"] == "seconds_per_iteration"
-
-
 GAINS: Mapping[tuple[str, str], list[Rule]] = {("gains", "value"): [_unusable]}
 OUTCOMES: Mapping[tuple[str, str], list[Rule]] = {
     ("outcomes", "final_gap"): [_completed],
@@ -136,9 +121,7 @@ RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
         ("final", "gap"): [lambda tables: tables["final"]["status"] != "completed"],
         ("tuning", "score"): [censored("tuning")],
         ("runtime", ANY): [censored("runtime"), lambda tables: tables["runtime"]["status"] != "completed"],
-        **{(table, ANY): [_few_chains(table)] for table in ("slopes", "runtime_slopes")},
-        **{(table, "theory"): [_without_theory(table)] for table in ("slopes", "runtime_slopes")},
-        ("runtime_slopes", "target"): [_of_an_iteration],
+        **{(table, ANY): [censored(table)] for table in ("slopes", "runtime_slopes")},
     },
     "shootout": {
         ("final", "gap"): [failed("final")],

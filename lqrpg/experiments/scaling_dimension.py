@@ -1,7 +1,7 @@
 """What grows with the number of states: samples and processor time of methods, on chains of more and more masses.
 
-A trial is a method on a chain, by the rules of the benchmark (`lqrpg.experiments.benchmark_plant`), which say what a
-run may take. A method that does not finish within these limits is shown with the reason.
+A trial is a chain with all methods, by the rules of the benchmark (`lqrpg.experiments.benchmark_plant`), which say what
+a run may take. A method that does not finish within these limits is shown with the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lqrpg.experiments.scaling_slopes import SLOPES, SMALL, slope_table, summary
 from lqrpg.experiments.sgd_settings import BASELINES, Points
 from lqrpg.experiments.shootout_methods import known, method_spec, require_known
 from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
-from lqrpg.results.rows import Rows
+from lqrpg.results.rows import Rows, stacked
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated
 
 WITHOUT_RADIUS = ("gradient", "newton", "trajectory_samples")
@@ -148,12 +148,8 @@ class ScalingDimension(Experiment):
         return self._found[n]
 
     def trials(self) -> list[Trial]:
-        """A trial for each method on each chain."""
-        return [
-            Trial(f"{n:04d}-{method}", {"states": n, "method": method}, cost=float(n))
-            for n in self.states
-            for method in self.methods
-        ]
+        """A trial for each chain: to make one ready takes as long as some of the runs."""
+        return [Trial(f"{n:04d}", {"states": n}, cost=float(min(n, 100) + 20)) for n in self.states]
 
     def compile(self) -> None:
         """Compile every loop for every size that has kernels of its own, and for one of the others."""
@@ -163,16 +159,14 @@ class ScalingDimension(Experiment):
             comparison.compile([name for name in self.methods if not comparison.obstacle(name)])
 
     def run(self, trial: Trial) -> Rows:
-        """The method's pilot runs and runs on the chain."""
-        n, method = trial.values["states"], trial.values["method"]
+        """The pilot runs and runs of all methods on the chain."""
+        n = trial.values["states"]
         comparison = self.comparison(n)
-        made = method_on_plant(comparison, str(n), method)
-        rows = {name: made[name] for name in ("targets", "final", "tuning", "runtime")}
+        made = [method_on_plant(comparison, str(n), method) for method in self.methods]
+        rows = {name: stacked([each[name] for each in made]) for name in ("targets", "final", "tuning", "runtime")}
         for columns in rows.values():
             columns["states"] = np.full(len(columns["method"]), n)
-        if method == self.methods[0]:
-            rows["chains"] = repeated(1, **comparison.described())
-        return rows
+        return {"chains": repeated(1, **comparison.described()), **rows}
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables."""

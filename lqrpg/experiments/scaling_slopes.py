@@ -28,39 +28,40 @@ SLOPES = (
     "points",
     "smallest",
     "largest",
+    "censored",
     "theory",
     "source",
 )
 """Columns of a table of slopes."""
 FEWEST, DRAWS = 3, 2000
 """Chains that a slope needs, and resamples of the runs."""
+START = 1.0
+"""The relative gap at the start, beside the time of an iteration, which is to no target."""
 SMALL = 8
 """States up to which each size has compiled kernels of its own, whose times are another law."""
 TWO_POINTS = ("two_point", "random_search", "deterministic_probing", "svrpg", "natural_two_point")
 WITH_MODEL = ("exact_gradient", "natural_gradient", "policy_iteration")
-Law = tuple[float, str]
+Law = tuple[int, str]
 _BATCH: Law = (
-    2.0,
+    2,
     "[stated] P1, after Theorem 1: of the order of n m rollouts an iteration, whose number depends on e",
 )
 _COUNTED = "[inferred] n m rollouts of n (n + m) multiplications a step"
-_PARAMETERS: Law = (1.0, "[inferred] n + m unknowns in each row of the model")
-_CUBIC: Law = (3.0, "[inferred] products of n x n matrices, or n updates of n x n numbers")
+_PARAMETERS: Law = (1, "[inferred] n + m unknowns in each row of the model")
+_CUBIC: Law = (3, "[inferred] products of n x n matrices, or n updates of n x n numbers")
 _PACE = "seconds_per_iteration"
 THEORY: dict[tuple[str, str], Law] = {
     **{(name, "samples"): _BATCH for name in TWO_POINTS},
     **{(name, "rollouts"): _BATCH for name in TWO_POINTS},
-    **{(name, "iterations"): (0.0, "[stated] P1, Theorem 1: of the order of log(1 / e)") for name in TWO_POINTS},
-    **{(name, "seconds"): (4.0, _COUNTED) for name in TWO_POINTS},
-    **{(name, _PACE): (4.0, _COUNTED) for name in (*TWO_POINTS, "one_point", "reinforce")},
+    **{(name, "iterations"): (0, "[stated] P1, Theorem 1: of the order of log(1 / e)") for name in TWO_POINTS},
+    **{(name, "seconds"): (4, _COUNTED) for name in TWO_POINTS},
+    **{(name, _PACE): (4, _COUNTED) for name in (*TWO_POINTS, "one_point", "reinforce")},
     **{(name, quantity): _CUBIC for name in WITH_MODEL for quantity in ("seconds", _PACE)},
-    **{(name, "iterations"): (0.0, "[inferred] the conditioning of the chain levels off") for name in WITH_MODEL},
+    **{(name, "iterations"): (0, "[inferred] the conditioning of the chain levels off") for name in WITH_MODEL},
     **{(name, "samples"): _PARAMETERS for name in ("certainty_equivalence", "indirect")},
     **{(name, quantity): _CUBIC for name in ("certainty_equivalence", "indirect") for quantity in ("seconds", _PACE)},
-    ("qsa_policy_iteration", "samples"): (2.0, "[inferred] (n + m) (n + m + 1) / 2 + 1 unknowns of a policy's value"),
-    **{
-        ("qsa_policy_iteration", key): (6.0, "[inferred] a linear system of n^2 unknowns") for key in ("seconds", _PACE)
-    },
+    ("qsa_policy_iteration", "samples"): (2, "[inferred] (n + m) (n + m + 1) / 2 + 1 unknowns of a policy's value"),
+    **{("qsa_policy_iteration", key): (6, "[inferred] a linear system of n^2 unknowns") for key in ("seconds", _PACE)},
 }
 """What an exponent of n should be, m being n / 2, and why; e is the accuracy."""
 
@@ -166,7 +167,7 @@ def time_slope_table(tables: Tables) -> pd.DataFrame:
         rows.append(_row(method, target, "seconds", seconds))
     for method in tables["methods"]["method"]:
         own = {n: np.array([pace]) for (n, name), pace in paces.items() if name == method and n > SMALL}
-        rows.append(_row(method, np.nan, _PACE, own))
+        rows.append(_row(method, START, _PACE, own))
     return pd.DataFrame(rows, columns=list(SLOPES))
 
 
@@ -185,5 +186,6 @@ def _paid(rows: pd.DataFrame, column: str) -> dict[int, Array]:
 
 
 def _row(method: str, target: float, quantity: str, paid: Mapping[int, Array]) -> tuple[object, ...]:
-    theory, source = THEORY.get((method, quantity), (np.nan, ""))
-    return (method, target, quantity, *line(paid), theory, source)
+    found = line(paid)
+    exponent, source = THEORY.get((method, quantity), ("", ""))
+    return (method, target, quantity, *found, found.points < FEWEST, str(exponent), source)

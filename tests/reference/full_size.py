@@ -192,7 +192,7 @@ SAMPLES = (
     ),
     Sample(
         ("experiment=scaling_dimension",),
-        ("0004-*",),
+        ("0004",),
         {"final": ALL, "targets": ALL},
         ("states=[4]", "methods=[policy_iteration,indirect,certainty_equivalence]"),
     ),
