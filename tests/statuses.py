@@ -117,6 +117,12 @@ RULES: Mapping[str, Mapping[tuple[str, str], list[Rule]]] = {
     "sgd_direct": OUTCOMES,
     "sgd_indirect": OUTCOMES,
     "sgd_oracles": {(table, ANY): [censored(table)] for table in ("indirect_oracle", "direct_oracle")},
+    "scaling_dimension": {
+        ("final", "gap"): [lambda tables: tables["final"]["status"] != "completed"],
+        ("tuning", "score"): [censored("tuning")],
+        ("runtime", ANY): [censored("runtime"), lambda tables: tables["runtime"]["status"] != "completed"],
+        **{(table, ANY): [censored(table)] for table in ("slopes", "runtime_slopes")},
+    },
     "shootout": {
         ("final", "gap"): [failed("final")],
         **GAINS,

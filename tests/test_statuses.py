@@ -36,6 +36,7 @@ HOSTILE = {
     "sgd_indirect, hardly any data": ("sgd_indirect", "start=9", "dither=1e-9"),
     "sgd_oracles, hardly any data": ("sgd_oracles", "indirect.start=6", "indirect.dither=1e-9"),
     "sgd_oracles, radius too large": ("sgd_oracles", "direct.largest_radius=1e60"),
+    "scaling_dimension, no time": ("scaling_dimension", "limits.seconds=1e-3", "states=[4,10]"),
     "shootout, nearly no samples": ("shootout", "iterations.trajectory_samples=600", "excitation=1e-7"),
 }
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lqrpg.results.lookup import Differing, FinishedRun, differing
 
-TIMINGS = frozenset({"runtime", "wall_clock"})
+TIMINGS = frozenset({"runtime", "runtime_slopes", "wall_clock"})
 """Tables of measured times; they differ from run to run and do not decide whether runs are equal."""
 _VERSIONS = ("version", "python", "libraries", "commit", "sources", "machine")
 

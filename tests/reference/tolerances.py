@@ -71,6 +71,7 @@ GAPS: Mapping[str, tuple[str, ...]] = {
     "shootout/final": ("gap",),
     "benchmark/paths": ("gap",),
     "benchmark/final": ("gap",),
+    "scaling_dimension/final": ("gap",),
 }
 
 
