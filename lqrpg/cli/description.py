@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
+import yaml
 
+from lqrpg.checks import shortened
 from lqrpg.cli.console import plain, text_width
 from lqrpg.cli.listing import content_of, differences, figures_of, methods_of, state_of_files
-from lqrpg.plugins import config_text
+from lqrpg.plugins import config_content, config_text, settings_for
 from lqrpg.ranges import options, types_of, words
 from lqrpg.report.parameters import about, notes
 from lqrpg.results.columns import meaning
 from lqrpg.results.lookup import FinishedRun
 from lqrpg.runner.registry import experiment_class, system_class
+
+_REFERENCE = re.compile(r"\$\{(scales|plants)\.\$\{\w+\}\.(\w+)\}")
+"""A value that depends on the scale, or on the plant."""
+_LONGEST_DEFAULT = 60
 
 
 def describe(choice: str, runs: Sequence[FinishedRun]) -> Iterator[str]:
@@ -59,8 +66,25 @@ def _keys(choice: str, content: dict[str, Any], kind: type[Any]) -> list[str]:
     for key, note in told.items():
         if key in ranges:
             tag = f"[{note.tag}] " if note.tag else ""
-            lines.append(f"{key}: {'; '.join(part for part in (ranges[key], tag + note.reason) if part)}")
+            default = _default(key, content, system)
+            lines.append(f"{key}{default}: {'; '.join(part for part in (ranges[key], tag + note.reason) if part)}")
     return lines
+
+
+def _default(key: str, content: dict[str, Any], system: str | None) -> str:
+    """`=VALUE` of a key, at the largest scale and for the default plant; nothing for what is not a plain value."""
+    largest = list(content.get("scales", {}))[-1:]
+    found: Any = config_content("system", system) if system and key.startswith("system.") else content
+    for name in key.removeprefix("system." if found is not content else "").split("."):
+        found = found.get(name, "") if isinstance(found, dict) else ""
+    if isinstance(found, str) and (reference := _REFERENCE.fullmatch(found)):
+        group, name = reference.groups()
+        places = largest if group == "scales" else [settings_for(str(system), content.get("plants") or {})]
+        found = content[group].get(places[0], {}).get(name, "") if places else ""
+    if isinstance(found, dict) or "${" in str(found) or found == "":
+        return ""
+    text = yaml.safe_dump([found], default_flow_style=True, width=1000).strip()[1:-1]
+    return f"={shortened(text, _LONGEST_DEFAULT)}"
 
 
 def _ranges(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -236,9 +236,9 @@ def test_list_of_one_experiment_explains_everything(lqrpg):
     for part in (
         "lqrpg run azopg scale=smoke: 3 s",
         "azopg_fig2: P1 Fig. 2: timeline",
-        "replicates: an integer from 1 to 10000; [chosen] the paper shows one run",
-        "step_size: a positive number; [stated] eta",
-        "system.masses: an integer from 1 to 500; [stated]",
+        "replicates=10: an integer from 1 to 10000; [chosen] the paper shows one run",
+        "step_size=0.002: a positive number; [stated] eta",
+        "system.masses=4: an integer from 1 to 500; [stated]",
         "Table scaling",
         "efficiency: speedup divided by the number of workers",
     ):
