@@ -145,7 +145,7 @@ def kept(monkeypatch, tmp_path):
     """The folder in which figures are kept."""
     folder = tmp_path / "kept"
     folder.mkdir()
-    monkeypatch.setattr(report, "_kept_in", lambda: folder)
+    monkeypatch.setattr(report, "cache_of", lambda name: folder)
     return folder
 
 

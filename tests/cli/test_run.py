@@ -128,7 +128,7 @@ def test_a_limit_of_cores_is_heeded_or_refused(lqrpg, monkeypatch, tmp_path):
 
 def test_a_read_only_results_folder_is_refused(lqrpg, monkeypatch, tmp_path):
     (tmp_path / "results").mkdir()
-    monkeypatch.setattr("lqrpg.cli.run.os.access", lambda path, mode: Path(path) != Path("results"))
+    monkeypatch.setattr("lqrpg.cli.saved.os.access", lambda path, mode: Path(path) != Path("results"))
     ended = lqrpg(*SMOKE)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "not writable" in ended.err
