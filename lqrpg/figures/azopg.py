@@ -190,7 +190,7 @@ def _speedups(axis: Axes, table: pd.DataFrame) -> None:
     top = int(table["workers"].max())
     axis.plot([1, top], [1, top], color="#888888", lw=0.9)
     slowed_line(axis, table)
-    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=small())
+    axis.annotate("M ", (top * 0.62, top * 0.62), ha="right", va="bottom", fontsize=small())
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = tickets[tickets["case"] == case]
         median = rows.groupby("workers")["speedup"].median()

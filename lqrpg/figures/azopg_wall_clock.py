@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lqrpg.figures.azopg import CASE_NAMES, slowed_line
 from lqrpg.figures.registry import Tables, figure
-from lqrpg.figures.style import COLOURS, note, panel_letters, panels, small
+from lqrpg.figures.style import COLOURS, counted, note, panel_letters, panels, small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
     top = int(table["workers"].max())
     axis.plot([1, top], [1, top], color="#888888", lw=0.9, label="ideal lines")
     slowed_line(axis, table)
-    axis.annotate("M ", (top * 0.5, top * 0.5), ha="right", va="bottom", fontsize=small())
+    axis.annotate("M ", (top * 0.62, top * 0.62), ha="right", va="bottom", fontsize=small())
     predicted = _predicted_speedup(table)
     for case, colour, marker in (("normal", COLOURS[1], "o"), ("slow", COLOURS[2], "s")):
         rows = table["case"] == case
@@ -63,7 +63,7 @@ def _speedups(axis: Axes, table: pd.DataFrame, settings: dict[str, Any]) -> None
     axis.plot([], [], ls="", marker="o", ms=9, mfc="none", mec="#444444", mew=0.8, label="virtual-clock prediction")
     axis.set(ylabel="updates/s, relative to one worker", ylim=(0, 1.35 * top))
     axis.set_title(f"speedup of {_CLOCKS[settings['clock']]} in wall-clock time")
-    title = f"{table['repeat'].nunique()} run(s) each: median, range"
+    title = f"{counted(table['repeat'].nunique(), 'run')} each: median, range"
     axis.legend(loc="upper left", fontsize=small(), title=title, title_fontsize=small(), alignment="left")
 
 
