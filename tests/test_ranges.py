@@ -97,7 +97,6 @@ CHECKED_ELSEWHERE = {
     "qsa_policy_evaluation": ["gain", "exploration.gain", "exploration.start"],  # as the plant is
     "qsa_policy_iteration": ["gain", "exploration.gain", "exploration.start"],
     "qsa_rates": ["descent.start"],  # in descent.box
-    "shootout": ["excitation"],  # by the methods that it is for
 }
 
 

@@ -91,7 +91,7 @@ class SelectedRuns:
 
     def is_lacking(self, *, named: bool = True) -> bool:
         """Whether a run is missing that was asked for: any of those that were named, or all of all."""
-        return len(self.missing) == len(self.selections) or (named and bool(self.missing))
+        return bool(self.missing) and (named or len(self.missing) == len(self.selections))
 
     def warn_missing(self, *, named: bool = True) -> None:
         """Say on one line of which experiments there is no run that was asked for.

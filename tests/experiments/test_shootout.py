@@ -51,7 +51,7 @@ def tables_of(settings):
             "samples_per_policy=21",
             "samples_per_step=21: .*for the method qsa_policy_iteration; it is set by samples_per_policy",
         ),
-        ("excitation=0", r"dither=0\.0: .*for the method indirect; it is set by .*excitation"),
+        ("excitation=0", r"excitation=0\.0: expected a positive number"),
         ("iterations.newton=0", r"iterations\.newton=0: expected an integer"),
         ("system=mass_spring", "a plant in discrete time"),
         ("system=cartpole", "not a family of plants"),
