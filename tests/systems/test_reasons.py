@@ -164,7 +164,7 @@ def test_some_weight_mends_a_mode_that_costs_nothing(seed, time, grows):
 
 
 @pytest.mark.xfail(
-    reason="beside one of nearly the same, an eigenvalue is rounded by more than `pbh.ROUNDED`, so that the rounding of "
+    reason="beside one of nearly the same, an eigenvalue is rounded by more than `pbh.ROUNDED`, so that rounding of "
     "a rotated Q passes for a weight",
     strict=False,
 )
