@@ -13,6 +13,7 @@ from lqrpg.cli.run_tables import RunTables
 from lqrpg.figures.registry import figures
 from lqrpg.figures.style import house_style, save
 from lqrpg.plugins import choices
+from lqrpg.results.comparison import TIMINGS
 from lqrpg.results.lookup import EmptyTableError, select
 from lqrpg.results.run_directory import RunDirectory
 from lqrpg.runner import execute as execution
@@ -20,7 +21,6 @@ from lqrpg.runner.execute import Reporter, Result, execute
 
 EXPERIMENTS = choices("experiment")
 QUIET = Reporter(say=lambda line: None, begin=lambda tasks, done: None, advance=lambda title, task: None)
-TIMINGS = ("runtime", "wall_clock")
 QUICK = {("azopg", 2), ("shootout", 2), ("qsa_monte_carlo", 2)}
 """Experiments and numbers of workers whose tables are compared in the quick tests too."""
 
