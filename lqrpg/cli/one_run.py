@@ -107,8 +107,6 @@ def explain_errors(paths: Sequence[Path], again: str) -> Iterator[None]:
 def _recovery_hint(error: OSError, paths: Sequence[Path], again: str) -> str:
     """What could not be written, and what is to be done."""
     gone = next((path for path in paths if not path.is_dir()), None)
-    if gone is not None and not gone.parent.parent.is_dir():
-        return f"{os_reason(error)}; {gone} cannot be made: choose another folder with results_dir=DIR"
     if gone is not None:
         return f"{os_reason(error)}; {gone} was moved or removed, or could not be made: {again} starts it anew"
     return f"{os_reason(error)}; what is done is kept: once that is mended, {again} continues"
