@@ -44,7 +44,7 @@ def test_processes_that_draw_follow_to_another_folder(lqrpg, tmp_path, monkeypat
     assert lqrpg(*SMOKE).code == 0
     assert lqrpg("run", "experiment=qsa_rates", "scale=smoke", "backend=serial").code == 0
     assert lqrpg("plot").code == 0  # the other experiments have no runs, and were not named
-    assert lqrpg("plot", "qsa_rates", "azopg").code == 3
+    assert lqrpg("plot", "qsa_rates", "dr_lqr").code == 3
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     lqrpg("plot", "--results", "../results")
