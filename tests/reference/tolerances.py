@@ -34,8 +34,8 @@ IMPROVED = """Gains improved from such coefficients; and errors of the exact ite
 COST_RATIO = """A ratio of two costs minus one: it cancels all digits but those of the excess, down to 1e-7."""
 SEARCH = """The gap of a minimiser that a search finds to a gradient of 1e-7: where it stops depends on rounding. What a
 stop at ten times that gradient changes is allowed once."""
-FIRST_MODEL = """Certainty equivalence has a gain from a quarter of the first samples: fifteen for the fifteen unknowns in
-a row of the model of ten states. From all sixty the condition of the information matrix is 2e5, from fifteen it is
+FIRST_MODEL = """Certainty equivalence has a gain from a quarter of the first samples: fifteen for fifteen unknowns in a
+row of the model of ten states. From all sixty the condition of the information matrix is 2e5, from fifteen it is
 nearly singular, and rounding moves a gap of 1e-3 by 1e-9; ten times that is allowed."""
 
 AMPLIFIED: Mapping[str, tuple[str, Mapping[str, float]]] = {
