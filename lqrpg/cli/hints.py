@@ -41,6 +41,11 @@ def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str])
     return lines
 
 
+def leave_out(keys: Sequence[str]) -> str:
+    """What to try where settings were given that would have been found for the plant."""
+    return f"leave {' and '.join(keys)} out: what is not given is found for the plant"
+
+
 def _kind(method: pd.Series[Any]) -> str:
     """How a method learns: by rollouts, along a trajectory, or from the model."""
     return "model" if not method["samples"] else "rollouts" if method["length"] else "trajectory"
@@ -54,9 +59,8 @@ def _smaller_radius(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str
 
 
 def _more_samples(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
-    given = [key for key in ("start_samples", "excitation", "samples_per_policy") if key in job.given]
-    if given:
-        return f"to leave {' and '.join(given)} out: what is not given is found for the plant"
+    if job.given:
+        return f"to {leave_out(job.given)}"
     states, inputs = int(gains["column"].nunique()), int(gains["row"].nunique())
     unknowns, start = states * (states + inputs), int(job.settings["start_samples"])
     more = max(10 * start, 10 * unknowns)

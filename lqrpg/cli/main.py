@@ -73,10 +73,11 @@ class NoReaderError(Exception):
 class _Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command that is named; the name of an experiment in its place is asked about."""
-        from lqrpg.plugins import choices
+        if args and self.get_command(ctx, args[0]) is None:
+            from lqrpg.plugins import choices
 
-        if args and self.get_command(ctx, args[0]) is None and args[0] in choices("experiment"):
-            ctx.fail(f"No such command {args[0]!r}: lqrpg run {args[0]} runs the experiment of that name.")
+            if args[0] in choices("experiment"):
+                ctx.fail(f"No such command {args[0]!r}: lqrpg run {args[0]} runs the experiment of that name.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lqrpg.cli.hints import TABLES, hints
+from lqrpg.cli.hints import TABLES, hints, leave_out
 from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.plugins import OWN, module_of
 from lqrpg.runner.settings import Job
@@ -33,16 +33,16 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     lost, system = diverged_methods(gains), job.settings.get("system") or {}
     own = bool(system) and _is_own(str(system["kind"]))
     what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
-    advice = "" if what_first and lost else _leave_out(job.given) if own and job.given else job.experiment.advice
+    if what_first and lost:
+        advice = ""
+    elif own and job.given:
+        advice = f"{leave_out(job.given)} (docs/plants.md)"
+    else:
+        advice = job.experiment.advice
     if not lost:
         lines += job.experiment.shortfall(tables)
         return [*lines, *(partly_lost_lines(gains, advice) if own else []), *what_first], 0
     return [*lines, *divergence_lines(gains, lost, advice), *what_first], DIVERGED if own else 0
-
-
-def _leave_out(keys: Sequence[str]) -> str:
-    """What to try where settings were given that would have been found for the plant."""
-    return f"leave {' and '.join(keys)} out: what is not given is found for the plant (docs/plants.md)"
 
 
 def diverged_methods(gains: pd.DataFrame) -> list[str]:
@@ -59,7 +59,7 @@ def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> l
     lines = []
     for reason, names in reasons.groupby(reasons, sort=False).groups.items():
         rows, of = runs[runs["method"].isin(list(names))], "" if every else f" of {_listed(list(names))}"
-        lines.append(f"all {len(rows)} runs{of} diverged" + ("" if reason == "diverged" else f": {reason}"))
+        lines.append(f"all {len(rows)} runs{of} diverged{_because(str(reason))}")
     return [*lines, *([advice] if advice else [])]
 
 
@@ -72,8 +72,15 @@ def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
     names = list(dict.fromkeys(lost["method"].astype(str)))
     total = int(runs["method"].isin(names).sum())
     reason = " or ".join(dict.fromkeys(lost["status"].astype(str)))
-    why = "" if reason == "diverged" else f": {reason}"
-    return [f"{len(lost)} of {total} runs of {_listed(names)} diverged{why}", *([advice] if advice else [])]
+    return [
+        f"{len(lost)} of {total} runs of {_listed(names)} diverged{_because(reason)}",
+        *([advice] if advice else []),
+    ]
+
+
+def _because(reason: str) -> str:
+    """The reason behind `diverged`, unless it says no more."""
+    return "" if reason == "diverged" else f": {reason}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -85,9 +85,9 @@ def plot(wanted: Sequence[str], results: Path, run_name: str | None, out: Path, 
     drew |= draw([spec for spec in specs if spec.name not in drew])
     absent = FigureStatus.NO_RUN in drew.values()
     if absent:
-        runs = SelectedRuns(_experiments(specs), results, run_name, lambda damaged: None)
-        runs.warn_missing(named=bool(wanted))
-        absent = runs.is_lacking(named=bool(wanted))
+        runs = SelectedRuns(_experiments(specs), results, run_name, lambda damaged: None, named=bool(wanted))
+        runs.warn_missing()
+        absent = runs.is_lacking
     failed = (
         absent
         or FigureStatus.BAD_TABLES in drew.values()

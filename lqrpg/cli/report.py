@@ -74,9 +74,9 @@ class _Entry:
 def report(experiments: Sequence[str], results: Path, run_name: str | None, out: Path) -> int:
     """Write the page of the experiments that words name, or of all; return the exit code."""
     found = _choices()
-    runs = SelectedRuns(chosen(experiments, [*found]), results, run_name)
+    runs = SelectedRuns(chosen(experiments, [*found]), results, run_name, named=bool(experiments))
     shown = [selection.experiment for selection, _ in runs]
-    runs.warn_missing(named=bool(experiments))
+    runs.warn_missing()
     if not shown:
         return MISSING_TABLES
     require_writable(out.parent, "--out ")

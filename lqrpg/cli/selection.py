@@ -57,6 +57,7 @@ class SelectedRuns:
     name : name of the runs; without it those with default settings of the largest scale.
     damaged : called with a line for each run that cannot be read.
     says_from : whether to say which runs are read.
+    named : whether the experiments were named; where all are taken, those without a run are left out.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class SelectedRuns:
         damaged: Warn = warn,
         *,
         says_from: bool = True,
+        named: bool = True,
     ) -> None:
         self.selections = [select(results, experiment, name, damaged) for experiment in experiments]
-        self._says_from = says_from
+        self._says_from, self._named = says_from, named
 
     def __iter__(self) -> Iterator[tuple[Selection, FinishedRun]]:
         """Each run that is there, after what a reader should know of it: newer ones, changed code, lost trials."""
@@ -89,19 +91,15 @@ class SelectedRuns:
         """The experiments without such a run."""
         return [selection for selection in self.selections if selection.run is None]
 
-    def is_lacking(self, *, named: bool = True) -> bool:
+    @property
+    def is_lacking(self) -> bool:
         """Whether a run is missing that was asked for: any of those that were named, or all of all."""
-        return bool(self.missing) and (named or len(self.missing) == len(self.selections))
+        return bool(self.missing) and (self._named or len(self.missing) == len(self.selections))
 
-    def warn_missing(self, *, named: bool = True) -> None:
-        """Say on one line of which experiments there is no run that was asked for.
-
-        Parameters
-        ----------
-        named : whether experiments were named; where all were taken, those without a run are left out.
-        """
+    def warn_missing(self) -> None:
+        """Say on one line of which experiments there is no run that was asked for."""
         missing = self.missing
-        if not self.is_lacking(named=named):
+        if not self.is_lacking:
             return
         if len(missing) == 1:
             return warn(missing[0].missing)

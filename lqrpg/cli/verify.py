@@ -48,7 +48,8 @@ def verify(
         named = long or all(word in {claim.name for claim in wanted} for word in words or [""])
         for line in details(rows) if named else summary(rows, _source(rows)):
             click.echo(line)
-    if not words and (others := _without_claims(results)) and len(runs.missing) == len(runs.selections):
+    none_found = len(runs.missing) == len(runs.selections)
+    if not words and none_found and (others := _without_claims(results)):
         echo(f"lqrpg: {plain(str(results))} has runs of {', '.join(others)} alone, which check no claim", err=True)
     else:
         runs.warn_missing()

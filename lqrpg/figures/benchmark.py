@@ -21,7 +21,7 @@ from lqrpg.figures.style import (
     panels,
     small,
 )
-from lqrpg.results.prices import KEYS, entries, middle, prices, ratios, sampling_methods
+from lqrpg.results.prices import KEYS, entries, middle, prices, ratios, sampling_methods, short_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +38,6 @@ LEAST = 1e-6
 KINDS = {"rollout_samples": "methods on rollouts", "trajectory_samples": "methods on one trajectory"}
 
 
-def _labels(tables: Tables) -> dict[str, str]:
-    methods = tables["methods"]
-    return {name: label.partition(" (")[0] for name, label in zip(methods["method"], methods["label"], strict=True)}
-
-
 def _looks(tables: Tables) -> dict[str, dict[str, Any]]:
     methods = tables["methods"]
     return {name: look_of(int(place)) for name, place in zip(methods["method"], methods["place"], strict=True)}
@@ -57,7 +52,7 @@ def profiles(tables: Tables) -> Figure:
     of the gain.
     """
     drawn, axes = panels(2, 8.6, 4.3, sharey=True)
-    labels, looks = _labels(tables), _looks(tables)
+    labels, looks = short_labels(tables), _looks(tables)
     sizes, methods = entries(tables), tables["methods"].set_index("method")
     handles = {}
     for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
@@ -112,7 +107,7 @@ def price_map(tables: Tables) -> Figure:
     names, systems = _by_kind(tables), list(tables["systems"].sort_values(["states", "inputs"])["system"])
     if MAPPED not in set(tables["targets"]["target"]) or not names:
         return _empty(f"the map is of the target {MAPPED:g} and of methods that use samples, and the run has none")
-    sizes, found, labels = entries(tables), prices(tables), _labels(tables)
+    sizes, found, labels = entries(tables), prices(tables), short_labels(tables)
     values = np.full((len(systems), len(names)), np.nan)
     for row, system in enumerate(systems):
         for column, name in enumerate(names):
@@ -174,7 +169,7 @@ def curves(tables: Tables) -> Figure:
     from matplotlib.ticker import LogLocator, NullLocator
 
     systems, names = list(tables["systems"]["system"]), sampling_methods(tables)
-    labels, looks = _labels(tables), _looks(tables)
+    labels, looks = short_labels(tables), _looks(tables)
     wide = canvas(12.0, 1.0).get_figwidth()
     columns = min(len(systems), max(FEWEST, int(wide / PANEL)))
     rows = -(-len(systems) // columns)

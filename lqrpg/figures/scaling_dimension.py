@@ -8,6 +8,7 @@ import numpy as np
 
 from lqrpg.figures.registry import Tables, figure
 from lqrpg.figures.style import label_first, legend_outside, look_of, panel_letters, panels, small
+from lqrpg.results.prices import short_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +44,8 @@ def scaling(tables: Tables) -> Figure:
         for axis in axes[:2]:
             axis.set_ylim(low.min(), high.max())
     panel_letters(axes)
-    order = [name for name in _labels(tables).values() if name in handles]
-    missing = [name for name in _labels(tables).values() if name not in handles]
+    order = [name for name in short_labels(tables).values() if name in handles]
+    missing = [name for name in short_labels(tables).values() if name not in handles]
     title = f"not reached on any chain: {', '.join(missing)}" if missing else ""
     legend_outside(drawn, [handles[name] for name in order], order, "lower", 4, title)
     label_first(axes[1:2])
@@ -55,7 +56,7 @@ def _draw(axis: Axes, tables: Tables, rows: Any, column: str, handles: dict[str,
     """Medians of each method against the number of states, and the guide lines."""
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    labels, states = _labels(tables), sorted(tables["chains"]["states"])
+    labels, states = short_labels(tables), sorted(tables["chains"]["states"])
     for place, name in zip(tables["methods"]["place"], tables["methods"]["method"], strict=True):
         own = rows[rows["method"] == name].sort_values("states")
         if len(own):
@@ -79,8 +80,3 @@ def _guides(axis: Axes, x: np.ndarray, exponents: tuple[int, ...]) -> None:
         axis.plot([x[0], end], [start, y], color="#777777", ls=":", lw=0.8)
         axis.annotate(f"n$^{exponent}$", (end, y), fontsize=small(), color="#555555", ha="left", va="center")
     axis.set_ylim(bottom, top)
-
-
-def _labels(tables: Tables) -> dict[str, str]:
-    methods = tables["methods"]
-    return {name: label.partition(" (")[0] for name, label in zip(methods["method"], methods["label"], strict=True)}

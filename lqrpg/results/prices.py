@@ -20,6 +20,12 @@ def sampling_methods(tables: Tables) -> list[str]:
     return list(methods.loc[methods["budget"].str.endswith("_samples"), "method"])
 
 
+def short_labels(tables: Tables) -> dict[str, str]:
+    """What the methods are called in figures, without what is in brackets, by their names."""
+    methods = tables["methods"]
+    return {name: label.partition(" (")[0] for name, label in zip(methods["method"], methods["label"], strict=True)}
+
+
 def entries(tables: Tables) -> pd.Series[int]:
     """n m of each plant, the number of entries of its gain."""
     systems = tables["systems"].set_index("system")

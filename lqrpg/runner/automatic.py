@@ -137,7 +137,10 @@ def safe_radius(stable: Callable[[Array], NDArray[np.bool_]], gains: tuple[Array
 
 
 def rollout_length(plant: Plant, gains: tuple[Array, ...], whole: int = 100) -> int:
-    """Steps until the slowest mode of the loops of some gains, in discrete time, decays to 0.05; in whole hundreds."""
+    """Steps until the slowest mode of the loops of some gains, in discrete time, decays to 0.05.
+
+    They are rounded up to a multiple of `whole`.
+    """
     slowest = max(spectral_radius(plant.closed_loop(gain)) for gain in gains)
     steps = math.log(DECAYED) / math.log(slowest) if slowest > 0.0 else 1.0
     return whole * math.ceil(steps / whole)
