@@ -15,7 +15,7 @@ import numpy as np
 
 from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.lqr.discrete import gradient, optimal_gain, optimum, state_covariance
+from lqrpg.lqr.discrete import cost_to_go, gradient, is_stabilising, optimal_gain, optimum, state_covariance
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Status
 from lqrpg.methods.descent import descend, log_spaced
@@ -42,6 +42,10 @@ LATER = np.array([1, 10, 100])
 """Iterations at which the models are asked for: each has one sample more."""
 LEVEL, NOISE_OF_BIAS = 0.1, 0.001 / 0.05
 """Part of the first gap at which a constant bias lets descent level off, and noise over bias in the paper."""
+OVER = 1.5
+"""What the excess with a bias may be, over what the Hessian says."""
+FIXED_POINT_STEPS, SETTLED = 200, 1e-9
+"""Steps in which a biased optimum is found, and the relative change of the gain at their end."""
 DITHER = 100.0
 """What the dither of a sample moves the state by, over what the noise does."""
 
@@ -50,7 +54,8 @@ def bias(settings: Any) -> float:
     """The size of a constant bias with which descent levels off near the optimum.
 
     To second order that is where the excess cost b^2 d'H^-1 d / 2, for the direction d of the bias and the cost's
-    Hessian H = 2 (R + B'P*B) x Sigma_K*, is a tenth of the first one, or of the optimal cost if that is less.
+    Hessian H = 2 (R + B'P*B) x Sigma_K*, is a tenth of the first one, or of the optimal cost if that is less. The size
+    is halved until it is so for the true cost, too, which may hold gains back by far less than its Hessian says.
     """
     plant = start_of(settings.system)[0]
     best, start = optimum(plant), Optimum(user_plant(settings.system))
@@ -58,7 +63,30 @@ def bias(settings: Any) -> float:
     curvature = plant.R + plant.B.T @ best.cost_to_go @ plant.B
     away = np.linalg.solve(curvature, direction) @ np.linalg.pinv(state_covariance(plant, best.gain), hermitian=True)
     level = LEVEL * min(start.cost, float(start.excess(settings.system.initial_gain()[None])[0]))
-    return automatic.two_digits(float(np.sqrt(4.0 * level / np.sum(direction * away))))
+    size = float(np.sqrt(4.0 * level / np.sum(direction * away)))
+    for _ in range(automatic.HALVINGS):
+        gain = biased_optimum(plant, best.gain, size * direction)
+        if gain is not None and Optimum(plant).excess(gain[None])[0] <= OVER * level:
+            break
+        size /= 2.0
+    return automatic.two_digits(size)
+
+
+def biased_optimum(plant: Plant, gain: Array, bias: Array) -> Array | None:
+    """The gain at which the gradient 2 [(R + B'PB) K - B'PA] Sigma_K is -bias, of the shape (m, n); None if not found.
+
+    Found from a gain that is near by fixed-point steps, Hewer's for no bias: K <- (R + B'PB)^-1 (B'PA - bias Sigma^-1
+    / 2).
+    """
+    for _ in range(FIXED_POINT_STEPS):
+        if not is_stabilising(plant, gain):
+            return None
+        P, before = cost_to_go(plant, gain), gain
+        away = bias @ np.linalg.pinv(state_covariance(plant, gain), hermitian=True) / 2.0
+        gain = np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A - away)
+        if np.linalg.norm(gain - before) <= SETTLED * np.linalg.norm(gain):
+            return gain if is_stabilising(plant, gain) else None
+    return None
 
 
 def deviation(settings: Any) -> float:

@@ -39,6 +39,9 @@ DOUBTFUL = 1e-6
 """Part of a plant's norm by which inputs may hardly reach a mode, or a mode hardly decay, to be looked at closer."""
 ROUNDED = 1e-14
 """Relative distance, for each state, that the rounding of a plant's entries makes."""
+ROUNDED_EIGENVALUE, REFINEMENTS = 1e-8, 4
+"""Relative distance by which an eigenvalue may be rounded, the square root of that of its matrix; and steps to undo it.
+"""
 
 
 FEW_STATES, LOOKED_AT = 32, 24
@@ -214,6 +217,24 @@ def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[fl
     inputs = B[:, columns > 0.0] / columns[columns > 0.0] * size
     if len(A) > FEW_STATES:
         values = _hardest(A, inputs, values)
-    least = np.array([_least_singular_values(A, inputs, values[[k]])[0] for k in range(len(values))])
+    least = np.array([_refined(A, inputs, complex(value), size) for value in values])
     best = int(np.argmin(least))
     return float(least[best]) / size, complex(values[best])
+
+
+def _refined(A: Array, B: Array, value: complex, size: float) -> float:
+    """The least singular value of [A - z I, B] for z next to an eigenvalue, which beside another one is rounded more.
+
+    With its singular vectors u and v, of which w is the part of the states, u*[A - z I, B]v vanishes at z + s / u*w.
+    """
+    start, least = value, np.inf
+    for _ in range(REFINEMENTS):
+        left, singular, right = np.linalg.svd(np.hstack([A - value * np.eye(len(A)), B]), full_matrices=False)
+        if not singular[-1] < least:
+            break
+        least = float(singular[-1])
+        slope = complex(np.vdot(left[:, -1], right[-1, : len(A)].conj()))
+        value = value + least / slope if slope else value
+        if abs(value - start) > ROUNDED_EIGENVALUE * size:
+            break
+    return least

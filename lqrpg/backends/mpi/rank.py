@@ -8,6 +8,7 @@ import sys
 import threading
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
+from typing import NoReturn
 
 from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.backends.mpi.world import Comm, forget_shared_memory, join, release, serve
@@ -24,8 +25,13 @@ def main() -> None:
         serve(comm, log)
         return
     forget_shared_memory()
-    with Client(socket) as channel:
-        _direct(comm, channel, Path(socket).parent)
+    folder = Path(socket).parent
+    try:
+        channel = Client(socket)
+    except OSError:  # the launching process went away while its world started
+        _end(comm, folder)
+    with channel:
+        _direct(comm, channel, folder)
 
 
 def _direct(comm: Comm, channel: Connection, folder: Path) -> None:
@@ -54,8 +60,14 @@ def _end_with_the_launcher(comm: Comm, channel: Connection, folder: Path) -> Non
     except (EOFError, OSError):
         done = False
     if not done:
-        shutil.rmtree(folder, ignore_errors=True)
-        comm.Abort(1)
+        _end(comm, folder)
+
+
+def _end(comm: Comm, folder: Path) -> NoReturn:
+    """End the whole world, and the folder of a launching process that cannot remove it any more."""
+    shutil.rmtree(folder, ignore_errors=True)
+    comm.Abort(1)
+    raise SystemExit(1)
 
 
 def _portable(error: Exception) -> Exception:
