@@ -20,51 +20,19 @@ import pandas as pd
 from lqrpg.checks import SettingError, SettingWarning, warn
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
 from lqrpg.experiments.benchmark_scaling import evaluation_errors, pair_estimates
+from lqrpg.experiments.benchmark_settings import METHODS, Rules
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.gains import GAINS
-from lqrpg.experiments.sgd_settings import BASELINES, Points
-from lqrpg.experiments.shootout_methods import known, method_spec, require_known
 from lqrpg.plugins import COLLECTION, choices
-from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
+from lqrpg.ranges import Entries, Range
 from lqrpg.results.rows import Columns, Rows
-from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated
+from lqrpg.runner.experiment import Parts, Trial, collect, generator, repeated
 from lqrpg.runner.registry import system_class
 from lqrpg.systems.system import System
 
 _EVALUATION = 25.0
 """Expected microseconds of a trajectory over n^4: as many samples as n^2, each with some n^2 numbers."""
 _RUN = ("system", "method", "replicate")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a run is, for each kind of method.
-
-    Attributes
-    ----------
-    gradient, newton : iterations of methods that are given the model, as in `shootout`.
-    rollouts : iterations of rollouts, each a pair for each entry of the gain, that a run's samples pay.
-    trajectory : samples of one trajectory, over those of rollouts.
-    """
-
-    gradient: Annotated[int, Range(1, 10**8)]
-    newton: Annotated[int, Range(1, 1000)]
-    rollouts: Annotated[int, Range(1, 10**6)]
-    trajectory: Annotated[float, Range(1e-6, 1e6)]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a method may take on a plant.
-
-    Attributes
-    ----------
-    seconds : of expected processor time, for all its runs, pilot runs included.
-    gigabytes : of memory, for a run.
-    """
-
-    seconds: Positive
-    gigabytes: Positive
 
 
 @dataclass(frozen=True)
@@ -86,20 +54,10 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class Benchmark(Experiment):
+class Benchmark(Rules):
     """Settings of the experiment `benchmark`; `conf/experiment/benchmark.yaml` says what each key is."""
 
     systems: Mapping[str, Any]
-    methods: Annotated[list[str], Entries(distinct=True)]
-    replicates: Annotated[int, Range(1, 10_000)]
-    pilots: Annotated[int, Range(1, 1000)]
-    points: Points
-    targets: Annotated[list[Fraction], Entries(distinct=True)]
-    budget: Budget
-    limits: Limits
-    baseline: Annotated[str, OneOf(BASELINES)]
-    samples_per_step: Annotated[int, Range(1, 10**6)]
-    sinusoids: Annotated[int, Range(1, 1000)]
     scaling: Scaling
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -123,7 +81,7 @@ class Benchmark(Experiment):
             "rollout_samples",
             "trajectory_samples",
         ),
-        "methods": ("place", "method", "label", "given", "budget", "compiled"),
+        "methods": METHODS,
         "paths": (*_RUN, "iteration", "samples", "gap"),
         "targets": (*_RUN, "target", "iteration", "samples", "censored"),
         "final": (*_RUN, "gap", "iterations", "samples", "status"),
@@ -143,10 +101,6 @@ class Benchmark(Experiment):
         ),
         "scaling": ("states", "replicate", "samples", "plug_in", "lstd", "pairs", "pair_error", "pair_along"),
     }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_known(self.methods)
 
     @cached_property
     def plants(self) -> dict[str, System]:
@@ -235,19 +189,8 @@ class Benchmark(Experiment):
         keys |= {"gains": ("system", *GAINS[:4]), "tuning": _RUN[:2], "runtime": _RUN[:2]}
         keys |= {"scaling": ("states", "replicate")}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
-        tables["methods"] = self._method_table(set(tables["final"]["method"]))
+        tables["methods"] = self.method_table(tables["final"], next(iter(self.comparisons.values())))
         return {name: tables[name] for name in self.TABLES}
-
-    def _method_table(self, present: set[str]) -> pd.DataFrame:
-        """The methods that have rows, by their places among all."""
-        places = known()
-        comparison = next(iter(self.comparisons.values()))
-        rows = []
-        for name in sorted(present, key=places.index):
-            spec = method_spec(name, comparison)
-            method = spec.make(1.0)
-            rows.append((places.index(name), name, spec.label, method.given, spec.budget, method.compiled))
-        return pd.DataFrame(rows, columns=list(self.TABLES["methods"]))
 
 
 @contextmanager

@@ -34,8 +34,15 @@ def require_time(system: System | UncertainSystem, time: str) -> None:
     single = not isinstance(system, UncertainSystem)
     require(single, "system.kind", system.kind, f"a single plant in {time} time, not a family of plants")
     if not (isinstance(system, System) and system.time == time):
-        hint = f"; {CONVERSIONS[time]}" if isinstance(system, Custom) else ""
+        hint = f"; {_conversion(system, time)}" if isinstance(system, Custom) else ""
         raise SettingError(f"system.kind={system.kind!r}: expected a plant in {time} time{hint}")
+
+
+def _conversion(system: Custom, time: str) -> str:
+    """How a plant of the user's own comes to be in that time, which it may have been before it was converted."""
+    if system.convert_to is not None and system.given_time == time:
+        return f"it is in {time} time without system.convert_to={system.convert_to:g}"
+    return CONVERSIONS[time]
 
 
 def user_plant(system: System) -> Plant:

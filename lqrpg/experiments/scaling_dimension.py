@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
-from lqrpg.experiments.benchmark import Budget, Limits
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
+from lqrpg.experiments.benchmark_settings import METHODS, Rules
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.scaling_chain import SampledChain
 from lqrpg.experiments.scaling_slopes import SLOPES, SMALL, slope_table, summary_table, time_slope_table
-from lqrpg.experiments.sgd_settings import BASELINES, Points
-from lqrpg.experiments.shootout_methods import known, method_spec, require_known
-from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
+from lqrpg.ranges import Entries, Positive, Range
 from lqrpg.results.rows import Rows, stacked
-from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated
+from lqrpg.runner.experiment import Parts, Trial, collect, repeated
 
 WITHOUT_RADIUS = ("gradient", "newton", "trajectory_samples")
 """Budgets of methods that do not use the smoothing radius."""
@@ -72,23 +70,13 @@ class OnChain(OnPlant):
 
 
 @dataclass(frozen=True)
-class ScalingDimension(Experiment):
+class ScalingDimension(Rules):
     """Settings of the experiment; `conf/experiment/scaling_dimension.yaml` says what each key is."""
 
     states: Annotated[list[Annotated[int, Range(2, 1000)]], Entries(distinct=True)]
     sample_time: Positive
     noise: Positive
     initial_factor: Positive
-    methods: Annotated[list[str], Entries(distinct=True)]
-    replicates: Annotated[int, Range(1, 10_000)]
-    pilots: Annotated[int, Range(1, 1000)]
-    points: Points
-    targets: Annotated[list[Fraction], Entries(distinct=True)]
-    budget: Budget
-    limits: Limits
-    baseline: Annotated[str, OneOf(BASELINES)]
-    samples_per_step: Annotated[int, Range(1, 10**6)]
-    sinusoids: Annotated[int, Range(1, 1000)]
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
         "chains": (
@@ -106,7 +94,7 @@ class ScalingDimension(Experiment):
             "rollout_samples",
             "trajectory_samples",
         ),
-        "methods": ("place", "method", "label", "given", "budget", "compiled"),
+        "methods": METHODS,
         "targets": (*_RUN, "target", "iteration", "samples", "censored"),
         "final": (*_RUN, "gap", "iterations", "samples", "status"),
         "tuning": ("states", "method", "step_size", "runs", "lost", "score", "chosen", "samples", "censored"),
@@ -131,7 +119,6 @@ class ScalingDimension(Experiment):
         super().__post_init__()
         odd = [n for n in self.states if n % 2]
         require(not odd, "states", self.states, "even numbers: a position and a velocity for each mass")
-        require_known(self.methods)
 
     @cached_property
     def _found(self) -> dict[int, OnChain]:
@@ -172,21 +159,11 @@ class ScalingDimension(Experiment):
         """All tables."""
         keys = {"chains": ("states",), "targets": _RUN, "final": _RUN, "tuning": _RUN[:2], "runtime": _RUN[:2]}
         tables = {name: collect(parts, name, self.TABLES[name], key) for name, key in keys.items()}
-        tables["methods"] = self._method_table(set(tables["final"]["method"]))
+        tables["methods"] = self.method_table(tables["final"], self.comparison(min(self.states)))
         tables["summary"] = summary_table(tables)
         tables["slopes"] = slope_table(tables)
         tables["runtime_slopes"] = time_slope_table(tables)
         return {name: tables[name] for name in self.TABLES}
-
-    def _method_table(self, present: set[str]) -> pd.DataFrame:
-        """The methods that have rows, by their places among all."""
-        places, comparison = known(), self.comparison(min(self.states))
-        rows: list[tuple[Any, ...]] = []
-        for name in sorted(present, key=places.index):
-            spec = method_spec(name, comparison)
-            method = spec.make(1.0)
-            rows.append((places.index(name), name, spec.label, method.given, spec.budget, method.compiled))
-        return pd.DataFrame(rows, columns=list(self.TABLES["methods"]))
 
 
 EXPERIMENT = ScalingDimension

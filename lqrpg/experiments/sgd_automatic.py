@@ -83,7 +83,7 @@ def biased_optimum(plant: Plant, gain: Array, bias: Array) -> Array | None:
             return None
         P, before = cost_to_go(plant, gain), gain
         away = bias @ np.linalg.pinv(state_covariance(plant, gain), hermitian=True) / 2.0
-        gain = np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A - away)
+        gain = np.asarray(np.linalg.solve(plant.R + plant.B.T @ P @ plant.B, plant.B.T @ P @ plant.A - away))
         if np.linalg.norm(gain - before) <= SETTLED * np.linalg.norm(gain):
             return gain if is_stabilising(plant, gain) else None
     return None

@@ -1,4 +1,4 @@
-"""What to say where descent neither diverged nor made the gap fall: how far it came, why, and what helps."""
+"""What to say where descent did not diverge, but the gap did not fall: how far it came, why, and what helps."""
 
 from __future__ import annotations
 
@@ -30,10 +30,30 @@ def shortfall_lines(
     trajectories, outcomes = tables["trajectories"], tables["outcomes"]
     first = float(trajectories.loc[trajectories["iteration"] == 0, "gap"].median())
     last = outcomes[np.isfinite(outcomes["final_gap"])].groupby("case", sort=False)["final_gap"].median()
-    slow = last[last > ENOUGH * first]
+    rose, slow = last[last > first], last[(last > ENOUGH * first) & (last <= first)]
+    return [
+        *_rise_lines(settings, first, rose, of_all=len(rose) == len(last), length=f"{key}={iterations}"),
+        *_slow_lines(settings, first, slow, len(slow) == len(last), (key, iterations, most)),
+    ]
+
+
+def _rise_lines(settings: Any, first: float, rose: pd.Series[float], *, of_all: bool, length: str) -> list[str]:
+    """What to say of cases that ended further from the optimum than they began."""
+    if rose.empty:
+        return []
+    return [
+        f"the gap{_of(rose, of_all)} rose: from {first:.2g} to {float(rose.max()):.2g} within {length}",
+        settings.advice,
+    ]
+
+
+def _slow_lines(
+    settings: Any, first: float, slow: pd.Series[float], of_all: bool, length: tuple[str, int, int]
+) -> list[str]:
+    """What to say of cases that came nearer by less than half."""
     if slow.empty:
         return []
-    cases = "" if len(slow) == len(last) else f" of {', '.join(map(str, slow.index))}"
+    key, iterations, most = length
     condition, more = _condition(settings), min(most, LONGER * iterations)
     reason = (
         f"near the optimum the cost is {condition:.1g} times as curved along some gains as along others, and the "
@@ -42,10 +62,14 @@ def shortfall_lines(
         else ""
     )
     return [
-        f"the gap{cases} did not fall by half: from {first:.2g} to {float(slow.min()):.2g} at best within "
+        f"the gap{_of(slow, of_all)} did not fall by half: from {first:.2g} to {float(slow.min()):.2g} at best within "
         f"{key}={iterations}",
         f"{reason}try {key}={more}, or a first gain nearer to the optimum (system.K0)",
     ]
+
+
+def _of(cases: pd.Series[float], of_all: bool) -> str:
+    return "" if of_all else f" of {', '.join(map(str, cases.index))}"
 
 
 def _condition(settings: Any) -> float:

@@ -97,6 +97,11 @@ class Custom(System):
         """`continuous` or `discrete`, after conversion."""
         return _time(self.sample_time, self.convert_to)
 
+    @property
+    def given_time(self) -> str:
+        """`continuous` or `discrete`, before conversion."""
+        return _time(self.sample_time, None)
+
     @cached_property
     def _given(self) -> LinearModel:
         return _model(vars(self))

@@ -168,8 +168,10 @@ def require_all(given: Mapping[str, Any], found: Named, where: str) -> None:
     missing = [f"{key} ({hint})" for key, hint in REQUIRED.items() if key not in given]
     if not missing:
         return
-    held = f"; it holds {shortened(', '.join(found.left_out), 200)}" if found.left_out else ""
+    names = [*(found.labels.get(key, key).rpartition(": ")[2] for key in found.values), *found.left_out]
+    held = f"; it holds {shortened(', '.join(names), 200)}" if names else ""
     kinds = [entry.rpartition("(")[2].rstrip(")") for entry in found.left_out if entry.endswith(")")]
+    kinds = kinds if {"A", "B"} - set(given) else []  # a sample time is easily given beside the file
     mend = f": {advice(kinds)}" if kinds else ""
     raise SettingError(f"{where}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing{held}{mend}")
 

@@ -15,6 +15,7 @@ from lqrpg.systems.families.expression import Expression, no_name, parse
 from lqrpg.systems.families.formulas import Entries
 from lqrpg.systems.matrices import symmetric
 from lqrpg.systems.plain_yaml import load_plain
+from lqrpg.systems.plant_files import ENDINGS
 from lqrpg.systems.plant_names import FAMILY, Named, recognised
 
 OPTIONAL = ("derived", "dt", "start_gain")
@@ -23,6 +24,7 @@ TIMES = ("continuous", "discrete")
 MAX_STATES, MAX_INPUTS = 6, 4  # the kernels are compiled without loops: above, that takes minutes
 MAX_UNCERTAIN, MAX_NAMES = 8, 60
 _MAX_BYTES = 100_000
+_YAML = (".yaml", ".yml")
 
 
 def read(file: str) -> Named:
@@ -34,6 +36,11 @@ def read(file: str) -> Named:
         With one line, if the file cannot be read or is not plain YAML with the keys of a family.
     """
     path = expanded(file, "system.file")
+    if path.suffix.lower() in ENDINGS and path.suffix.lower() not in _YAML:
+        raise SettingError(
+            f"system.file={file!r}: expected a family of plants, whose entries are numbers and expressions, in a YAML "
+            "file; a single plant in such a file is system=custom"
+        )
     try:
         require(not path.exists() or path.is_file(), "system.file", file, "a file, no folder or device")
         with path.open("rb") as opened:
