@@ -100,10 +100,10 @@ def two_point_estimates(
 
     Returns
     -------
-    (count, m, n) estimates; not finite where a rollout's cost is infinite.
+    (count, m, n) estimates; not finite where a rollout's cost is infinite or overflows.
     """
     perturbed = np.concatenate([gains + radius * directions, gains - radius * directions])
     ahead, behind = np.split(rollout_costs(perturbed, np.concatenate([starts, starts])), 2)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         slopes = (ahead - behind) / (2.0 * radius)
     return np.asarray(slopes[:, None, None] * directions)

@@ -36,9 +36,13 @@ def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str])
         if lost := [name for name in own if name in diverged]:
             lines.append(f"{', '.join(lost)}: try first {words[0](job, methods.loc[lost], tables['gains'])}")
         if slow := [name for name in own if name in stuck]:
-            left = ", ".join(f"{name}: gap still {gaps[name]:.2g} of the first" for name in slow)
+            left = ", ".join(f"{name}: gap {_moved(gaps[name])} the first" for name in slow)
             lines.append(f"{left}; try first {_longer(job, words[1])}")
     return lines
+
+
+def _moved(gap: float) -> str:
+    return f"still {gap:.2g} of" if gap <= 1.0 else f"rose to {gap:.2g} times"
 
 
 def leave_out(keys: Sequence[str]) -> str:

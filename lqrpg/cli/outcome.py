@@ -38,7 +38,7 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     elif own and job.given:
         advice = f"{leave_out(job.given)} (docs/plants.md)"
     else:
-        advice = job.experiment.advice
+        advice = job.experiment.advice_for(lost or partly_lost_methods(gains))
     if not lost:
         lines += job.experiment.shortfall(tables)
         return [*lines, *(partly_lost_lines(gains, advice) if own else []), *what_first], 0
@@ -49,6 +49,11 @@ def diverged_methods(gains: pd.DataFrame) -> list[str]:
     """Methods none of whose runs is completed."""
     completed = gains["status"].eq(COMPLETED).groupby(gains["method"], sort=False).any()
     return [str(method) for method in completed.index[~completed]]
+
+
+def partly_lost_methods(gains: pd.DataFrame) -> list[str]:
+    """Methods some of whose runs are not completed."""
+    return [str(method) for method in gains.loc[gains["status"] != COMPLETED, "method"].drop_duplicates()]
 
 
 def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> list[str]:
@@ -65,11 +70,11 @@ def divergence_lines(gains: pd.DataFrame, lost: Sequence[str], advice: str) -> l
 
 def partly_lost_lines(gains: pd.DataFrame, advice: str) -> list[str]:
     """One line on the methods that lost some of their runs, if there are any, and one on what helps."""
+    names = partly_lost_methods(gains)
+    if not names:
+        return []
     runs = gains.drop_duplicates(["method", "replicate"])
     lost = runs[runs["status"] != COMPLETED]
-    if lost.empty:
-        return []
-    names = list(dict.fromkeys(lost["method"].astype(str)))
     total = int(runs["method"].isin(names).sum())
     reason = " or ".join(dict.fromkeys(lost["status"].astype(str)))
     return [

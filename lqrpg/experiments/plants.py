@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require
+from lqrpg.checks import SettingError, require, warn
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.cross_weight import WorkingPlant, working
@@ -22,7 +22,7 @@ LEAST_EXCESS = 1e-14
 SAME_DIGITS = 1e-7
 """Relative error of the entries of an optimal gain that is printed with eight digits."""
 GOOD_EXCESS = 1e-4
-"""The same, of a first gain that is offered."""
+"""The same, of a first gain that is offered, and of one that leaves enough to find for estimates from samples."""
 CONVERSIONS = {
     "continuous": "system.convert_to=0 makes it continuous",
     "discrete": "system.convert_to=SECONDS samples it, with a held input",
@@ -41,7 +41,7 @@ def require_time(system: System | UncertainSystem, time: str) -> None:
 def _conversion(system: Custom, time: str) -> str:
     """How a plant of the user's own comes to be in that time, which it may have been before it was converted."""
     if system.convert_to is not None and system.given_time == time:
-        return f"it is in {time} time without system.convert_to={system.convert_to:g}"
+        return f"it is in {time} time before system.convert_to: leave that out"
     return CONVERSIONS[time]
 
 
@@ -77,6 +77,11 @@ def require_start(system: System) -> None:
     plant, best = model.plant, _module(system.time).optimum(model.plant).gain
     above = _relative_excess(plant, system.time, gain)
     if above > LEAST_EXCESS and not np.all(np.abs(gain - best) <= SAME_DIGITS * np.abs(model.outward(best))):
+        if above < GOOD_EXCESS and isinstance(system, Custom):
+            warn(
+                f"system.K0: the first gain costs more than the best by the part {above:.1g}: the errors of estimates "
+                "from samples may be larger; a heavier system.Q, or a first gain further away, leaves more to find"
+            )
         return
     if not isinstance(system, Custom):
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")

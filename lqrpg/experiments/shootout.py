@@ -180,8 +180,12 @@ class Shootout(Experiment):
 
     @property
     def advice(self) -> str:
-        """What to try where runs diverge: step sizes are found by pilot runs."""
-        budgets = {self._spec(name).budget for name in self.methods}
+        """What to try where runs of any method diverge."""
+        return self.advice_for(self.methods)
+
+    def advice_for(self, methods: Sequence[str]) -> str:
+        """What to try where runs of these methods diverge: step sizes are found by pilot runs."""
+        budgets = {self._spec(name).budget for name in methods}
         more = f"start_samples={min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}"
         tries = {
             "trajectory_samples": f"more samples and excitation ({more})",

@@ -74,7 +74,8 @@ def found(finders: Finders, settings: Settings, keys: list[str]) -> Settings:
     if identity not in _found:
         values: dict[str, Any] = {}
         for key in keys:
-            value = finders[key][1](_changed(_unchecked, settings, values))
+            with np.errstate(all="ignore"):  # a pilot run that overflows has diverged, and says so
+                value = finders[key][1](_changed(_unchecked, settings, values))
             values |= {} if value is None else {key: value}
         _found[identity] = values
     values = _found[identity]

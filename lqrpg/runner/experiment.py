@@ -79,6 +79,10 @@ class Experiment(ABC):
         """What to try where runs diverge."""
         return ""
 
+    def advice_for(self, methods: Sequence[str]) -> str:
+        """What to try where runs of these methods diverge, by their names in the table of gains."""
+        return self.advice
+
     def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         """What to say of a run whose gains are all there, but not what it was for."""
         return []

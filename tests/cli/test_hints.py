@@ -54,6 +54,7 @@ def test_a_small_run_that_does_not_progress_is_to_be_made_larger():
 
 def test_each_method_is_told_how_far_it_came():
     assert told([], [0.9, 0.6, 0.7])[0].startswith("two_point: gap still 0.6 of the first; try")
+    assert told([], [0.9, 3.0, 0.7])[0].startswith("two_point: gap rose to 3 times the first; try")
 
 
 def test_settings_that_would_have_been_found_are_to_be_left_out_first():

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lqrpg.checks import SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.cli.outcome import divergence_lines, partly_lost_lines
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.lqr.discrete import gradient
+from lqrpg.lqr.discrete import gradient, optimal_gain
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.biased_gradient import BiasedGradient
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.minimise import Optimum
+from lqrpg.methods.oracles.exact import bias_direction
 from lqrpg.methods.oracles.indirect import indirect_estimates
 from lqrpg.methods.tuning import Pilot, reference_step, steady
+from lqrpg.runner import automatic
 from lqrpg.systems.from_python import load_system
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """Settings with one that is found."""
+
+    value: Any
+
 
 MASS = [
     "system=custom",
@@ -86,6 +99,40 @@ def test_a_constant_bias_lets_descent_level_off_at_a_tenth_of_the_gap(name):
         assert biased(name, state, cost)[1] == pytest.approx(size * cost * state, rel=0.1)  # of two digits
 
 
+CART = {
+    "A": [[0, 1, 0, 0], [0, -0.19, 2.67, 0], [0, 0, 0, 1], [0, -0.47, 31.2, 0]],
+    "B": [[0], [1.82], [0], [4.55]],
+    "sample_time": 0,
+    "convert_to": 0.03,
+}
+
+
+@pytest.mark.filterwarnings("ignore::lqrpg.checks.SettingWarning")
+def test_where_the_hessian_overstates_the_cost_a_smaller_bias_is_found():
+    system = load_system({"A": CART["A"], "B": CART["B"]}, sample_time=0, convert_to=CART["convert_to"])
+    plant, _, start = start_of(system)
+    optimum, direction = Optimum(plant), bias_direction(1, 4)
+    size = sgd_automatic.bias(SimpleNamespace(system=system))
+    levels = {}
+    for times in (1.0, 2.0):
+        gain = sgd_automatic.biased_optimum(plant, optimal_gain(plant), times * size * direction)
+        if gain is not None:
+            at_level = -times * size * direction
+            assert gradient(plant, gain) == pytest.approx(at_level, abs=1e-6 * np.linalg.norm(at_level))
+            levels[times] = float(optimum.excess(gain[None])[0] / optimum.excess(start[None])[0])
+    assert levels[1.0] <= 1.5 * sgd_automatic.LEVEL
+    assert levels.get(2.0, np.inf) > 4.5 * levels[1.0]  # a quadratic cost would have 4 times as much
+
+
+def test_a_pilot_run_that_overflows_is_a_run_that_diverged():
+    finders = {"value": (1.0, lambda settings: 1.0 if np.isinf(np.float64(1e300) / np.float64(1e-300)) else 2.0)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", SettingWarning)
+        found = automatic.found(finders, Adjusted(automatic.AUTO), ["value"])
+    assert found.value == 1.0
+
+
 def test_a_step_is_halved_until_no_further_run_is_lost():
     asked = []
 
@@ -117,6 +164,10 @@ def test_gaps_that_did_not_fall_are_said_with_the_reason(name):
     assert "times as curved" not in mend
     told, _ = found.shortfall(tables_of({"a": [0.9, 0.7], "b": [0.75, 0.75]}))
     assert told.startswith("the gap did not fall by half: from 1 to 0.75")
+    told, rise, slow, _ = found.shortfall(tables_of({"a": [0.9, 0.7], "b": [3.0, 4.0]}))
+    assert told == "the gap of b rose: from 1 to 3.5 within iterations=300"
+    assert rise == found.advice
+    assert slow.startswith("the gap of a did not fall by half")
     far = experiment(
         name,
         *MASS[:2],
@@ -128,6 +179,25 @@ def test_gaps_that_did_not_fall_are_said_with_the_reason(name):
     _, mend = far.shortfall(tables_of({"a": [0.9]}))
     condition = float(re.search(r"the cost is (\S+) times as curved", mend)[1])
     assert condition > 300
+
+
+def test_advice_concerns_the_methods_that_lost_runs():
+    found = experiment("shootout", *MASS, "methods=[two_point,indirect]", "start_samples=50", "excitation=1")
+    assert "start_samples" not in found.advice_for(["two_point"])
+    assert "radius=" in found.advice_for(["two_point"])
+    assert "radius=" not in found.advice_for(["indirect"])
+    assert "start_samples=500" in found.advice_for(["indirect"])
+
+
+def test_a_first_gain_that_leaves_little_to_find_is_noted():
+    weak = ["system.A=[[0.9,0.1],[0,0.8]]", "system.B=[0,1e-4]", "system.sample_time=1", "system.K0=[0,0]"]
+    for weight, noted in ((1.0, True), (1e9, False)):
+        line = ["experiment=sgd_biased", "scale=smoke", "system=custom", *weak, f"system.Q={weight}", *GIVEN]
+        line += [f"biases.{kind}.value=1e-3" for kind in ("constant", "vanishing")] + ["deviation=1e-3"]
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always", SettingWarning)
+            requests(line, None, multirun=False)
+        assert any("leaves more to find" in str(note.message) for note in notes) == noted
 
 
 def test_a_policy_iteration_that_stops_early_says_how_long_it_takes():

@@ -180,7 +180,11 @@ FILES = {
     "not YAML": ("p.yaml", "A: [1", "not valid YAML"),
     "a list": ("p.yaml", "- 1", "expected lines such as"),
     "an object": ("p.yaml", "A: !!python/object/apply:os.system ['touch done']", "line 1: the tag"),
-    "nothing of a plant": ("p.yaml", "sample_time: 0\nC: 1", "A (a matrix) and B (a matrix) are missing; it holds C"),
+    "nothing of a plant": (
+        "p.yaml",
+        "sample_time: 0\nC: 1",
+        "A (a matrix) and B (a matrix) are missing; it holds sample_time, C",
+    ),
     "not MATLAB": ("p.mat", "nonsense", "cannot be read as MATLAB"),
     "not NumPy": ("p.npz", "nonsense", "cannot be read as NumPy"),
     "a key twice": ("p.yaml", "sample_time: 0\nA: 1\nsample_time: 1", "line 3: 'sample_time' is given twice"),

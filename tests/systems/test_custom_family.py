@@ -247,3 +247,8 @@ def test_rounding_in_a_weight_is_averaged_with_a_note(tmp_path):
 def test_a_single_plant_is_sent_to_its_own_system(tmp_path):
     with pytest.raises(SettingError, match=r"parameters, time, Sigma are missing: .*a single plant is system=custom"):
         family_of("A: [[0.5]]\nB: [1]\nQ: 1\nR: 1\n", tmp_path)
+
+
+def test_a_family_in_a_file_of_matrices_is_refused_with_what_is_expected():
+    with pytest.raises(SettingError, match="in a YAML file; a single plant in such a file is system=custom"):
+        CustomFamily.expand({"kind": "custom_family", "file": "plants.mat"})

@@ -109,7 +109,7 @@ def test_a_source_and_the_arguments_have_their_names_by_one_rule(name):
         ({"Ts": 0, "N": "much"}, "N='much': expected numbers"),
         ({"Ts": 0, "Qmat": C, "r": 2.0}, r"Qmat: did you mean Q\?; r: did you mean R\?"),
         ({"Ts": 0, "B": None, "Bu": B}, r"Bu: did you mean B\?"),
-        ({"Ts": 0, "B": None, "Bode": 3.0}, r"B \(a matrix\) is missing; it holds Bode"),
+        ({"Ts": 0, "B": None, "Bode": 3.0}, r"B \(a matrix\) is missing; it holds A, Ts, Bode"),
     ],
 )
 def test_what_a_source_holds_is_called_as_there(changes, words):

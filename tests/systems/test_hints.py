@@ -110,3 +110,14 @@ def test_a_note_on_short_rollouts_names_the_setting_that_silences_it():
     _, [note] = composed("shootout", slow)
     [(key, value)] = hints(note)
     assert composed("shootout", followed(slow, key, value))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "plant", "converted"),
+    [("azopg", [*MASS, CONTINUOUS], "system.convert_to=0.1"), ("sgd_biased", SAMPLED, "system.convert_to=0")],
+)
+def test_a_conversion_out_of_the_time_that_is_needed_is_to_be_left_out(name, plant, converted):
+    refusal, _ = composed(name, [*plant, converted])
+    assert isinstance(refusal, str)
+    assert refusal.endswith("time before system.convert_to: leave that out")
+    assert not isinstance(composed(name, plant)[0], str)
