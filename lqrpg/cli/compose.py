@@ -33,6 +33,7 @@ from lqrpg.cli.data_only import (
     require_plain_files,
     require_plain_hydra,
 )
+from lqrpg.cli.waiting import told_while
 from lqrpg.cli.words import paths_explained, quoted
 from lqrpg.plugins import COLLECTION, choices, config_content, config_folders
 from lqrpg.runner.registry import suggestion, system_class
@@ -137,7 +138,9 @@ def request(overrides: Sequence[str]) -> Request:
         _check_keys(chosen, _compose(_plain_words(chosen)))  # an unknown key is a better reason
         raise
     _check_keys(chosen, config)
-    job = _computable(overrides, lambda: job_from(config, _own_system))
+    name = chosen.get("experiment", config.get("name"))
+    with told_while(f"{name}: checking the plant, and finding the settings that depend on it"):
+        job = _computable(overrides, lambda: job_from(config, _own_system))
     return Request(job, _run_name(job, chosen), tuple(overrides))
 
 

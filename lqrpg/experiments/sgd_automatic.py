@@ -18,7 +18,7 @@ from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import cost_to_go, gradient, is_stabilising, optimal_gain, optimum, state_covariance
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Status
-from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.descent import descend_together, log_spaced
 from lqrpg.methods.minimise import Optimum, minimise
 from lqrpg.methods.oracles.exact import bias_direction
 from lqrpg.methods.oracles.indirect import indirect_estimates
@@ -179,7 +179,7 @@ def piloted(settings: Any, makes: Sequence[Callable[[float], CompiledMethod]], i
 
     def gaps(numbers: range, size: float) -> list[Array]:
         seeds = [stream(settings.seed, settings.name, "pilot", number) for number in numbers]
-        runs = [descend(make(size), *start, iterations, records, seed) for make in makes for seed in seeds]
+        runs = [run for make in makes for run in descend_together(make(size), *start, iterations, records, seeds)]
         return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
 
     best = chosen(pilots(partial(gaps, range(PILOTS)), reference_step(start[0], start[2])))

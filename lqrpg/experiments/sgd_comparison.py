@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from typing import Annotated, ClassVar
 
 import pandas as pd
 
+from lqrpg.compiler.jit import LANES
 from lqrpg.experiments.sgd_automatic import piloted, same_as
 from lqrpg.experiments.sgd_settings import (
     RUN_TABLES,
@@ -23,10 +24,10 @@ from lqrpg.experiments.sgd_settings import (
 )
 from lqrpg.experiments.sgd_shortfall import shortfall_lines
 from lqrpg.methods.base import CompiledMethod
-from lqrpg.methods.descent import descend, log_spaced
+from lqrpg.methods.descent import descend_together, in_lanes, log_spaced
 from lqrpg.methods.schedules import Schedule
 from lqrpg.ranges import Range
-from lqrpg.results.rows import Rows
+from lqrpg.results.rows import Rows, stacked
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
 from lqrpg.systems.system import System
@@ -85,34 +86,44 @@ class Comparison(Experiment):
         require_descent(self.system)
 
     def trials(self) -> list[Trial]:
-        """Every run of every pair of an oracle and a step."""
+        """The runs of every pair of an oracle and a step, as many in one trial as are computed side by side."""
+        together = self._together
         return [
-            Trial(f"{self._case(oracle, step)}-{number}", {"oracle": oracle, "step": step, "number": number})
+            Trial(f"{self._case(oracle, step)}-{first}", {"oracle": oracle, "step": step, "first": first})
             for oracle, step in product(self.ORACLES, ("constant", "decreasing"))
-            for number in range(self.runs)
+            for first in range(0, self.runs, together)
         ]
+
+    @cached_property
+    def _together(self) -> int:
+        """Runs of a trial."""
+        plant, _, _ = start_of(self.system)
+        return LANES if in_lanes(self.method(self.ORACLES[0], self.steps.constant.schedule()), plant) else 1
 
     def _case(self, oracle: str, step: str) -> str:
         return f"{oracle}_{self.WORD}-{step}_step"
 
     def compile(self) -> None:
         """Compile the loop by two iterations."""
-        self._descend(self.ORACLES[0], "constant", 0, iterations=2)
+        self._descend(self.ORACLES[0], "constant", [0], iterations=2)
 
     def run(self, trial: Trial) -> Rows:
-        """One run."""
-        return self._descend(**trial.values, iterations=self.iterations)
+        """The runs of a trial."""
+        first = trial.values["first"]
+        numbers = range(first, min(first + self._together, self.runs))
+        return self._descend(trial.values["oracle"], trial.values["step"], numbers, iterations=self.iterations)
 
-    def _descend(self, oracle: str, step: str, number: int, iterations: int) -> Rows:
+    def _descend(self, oracle: str, step: str, numbers: Sequence[int], iterations: int) -> Rows:
         case = self._case(oracle, step)
-        run = descend(
+        runs = descend_together(
             self.method(oracle, getattr(self.steps, step).schedule()),
             *start_of(self.system),
             iterations,
             log_spaced(iterations, self.points),
-            stream(self.seed, self.name, case, number),
+            [stream(self.seed, self.name, case, number) for number in numbers],
         )
-        return run_rows(self.system, case, number, run)
+        rows = [run_rows(self.system, case, number, run) for number, run in zip(numbers, runs, strict=True)]
+        return {name: stacked([each[name] for each in rows]) for name in rows[0]}
 
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """Trajectories and outcomes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.exact_gradient import NO_BIAS
 from lqrpg.methods.oracles.exact import ExactOracle, bias_direction, exact_loop
+from lqrpg.methods.oracles.exact_lanes import LaneReport, Pull, exact_lanes, lane_noise
 from lqrpg.methods.recorder import Recorder
 from lqrpg.methods.schedules import Schedule, code_of, require_schedules
 
@@ -57,6 +59,13 @@ class BiasedGradient(CompiledMethod):
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> NormalStream:
         """The random numbers of the run."""
         return normal_stream(seed)
+
+    def run_lanes(self, plant: Plant, seeds: Sequence[np.random.SeedSequence], report: LaneReport) -> None:
+        """The runs of at most `LANES` seeds, side by side, from the gains of a report, which is filled."""
+        bias = NO_BIAS if self.bias is None else code_of(self.bias)
+        pull = Pull(bias, bias_direction(plant.n_inputs, plant.n_states), float(self.deviation))
+        sizes = size_of(plant.n_states), size_of(plant.n_inputs)
+        exact_lanes(plant.matrices, code_of(self.step_size), pull, lane_noise(list(seeds)), report, *sizes)
 
     def _loop(self, plant: Plant, gain: Array, memory: NormalStream, recorder: Recorder) -> tuple[int, int, Any]:
         after = copy_stream(memory)

@@ -1,18 +1,24 @@
-"""One run of a compiled method whose gap is known at every iteration, as P4's experiments report it."""
+"""Runs of a compiled method whose gap is known at every iteration, as P4's experiments report them."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError
+from lqrpg.compiler.jit import LANES
 from lqrpg.kernels.discrete_small import reference
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Seed, Status
+from lqrpg.methods.oracles.exact_lanes import UNENDED, LaneReport, lane_report
 from lqrpg.methods.recorder import make_recorder
+
+LARGEST_IN_LANES = 5
+"""States up to which lanes take less time, compilation included: their code grows like n^6."""
 
 
 class Descent(NamedTuple):
@@ -92,6 +98,63 @@ def descend(
         Status.COMPLETED if completed else ended.status,
         ended.samples,
         ended.gain,
+    )
+
+
+@runtime_checkable
+class LaneMethod(Protocol):
+    """A method that has a loop for many runs at once."""
+
+    def run_lanes(self, plant: Plant, seeds: Sequence[np.random.SeedSequence], report: LaneReport) -> None:
+        """Run from the gains of a report, one for each seed, and fill it."""
+
+
+def descend_together(
+    method: CompiledMethod,
+    plant: Plant,
+    initial_covariance: Array,
+    gain: Array,
+    iterations: int,
+    records: NDArray[np.int64],
+    seeds: Sequence[np.random.SeedSequence],
+) -> list[Descent]:
+    """The runs of `descend` for several seeds, side by side where the method and the size of the plant allow it.
+
+    A run has the same bits whatever the other seeds are.
+    """
+    if not in_lanes(method, plant):
+        return [descend(method, plant, initial_covariance, gain, iterations, records, seed) for seed in seeds]
+    assert isinstance(method, LaneMethod)
+    steps = _checked_records(records, iterations)
+    start = method.start(plant, gain, seeds[0], initial_covariance=initial_covariance)
+    found: list[Descent] = []
+    for first in range(0, len(seeds), LANES):
+        own = seeds[first : first + LANES]
+        report = lane_report(steps, iterations, start.gain, reference(plant))
+        method.run_lanes(start.plant, own, report)
+        found += [_of_lane(method, report, lane) for lane in range(len(own))]
+    return found
+
+
+def in_lanes(method: CompiledMethod, plant: Plant) -> bool:
+    """Whether `descend_together` runs the method side by side on this plant."""
+    return isinstance(method, LaneMethod) and plant.n_states <= LARGEST_IN_LANES
+
+
+def _of_lane(method: CompiledMethod, report: LaneReport, lane: int) -> Descent:
+    """The run of a lane."""
+    gaps, lost = report.gaps[:, lane].copy(), int(report.lost[lane])
+    completed = lost == UNENDED
+    return Descent(
+        report.marks,
+        gaps,
+        np.where(np.isnan(gaps), -1, method.samples_at(report.marks)),
+        float(report.final[lane]) if completed else math.inf,
+        float(report.least[lane]),
+        -1 if completed else lost,
+        Status.COMPLETED if completed else Status.LOST,
+        method.samples(report.last if completed else lost),
+        report.gains[lane].copy(),
     )
 
 

@@ -19,10 +19,9 @@ import numpy as np
 from lqrpg.backends.base import LauncherError, WorkerLostError
 from lqrpg.runner.attempt import reason_of
 from lqrpg.runner.experiment import Experiment
+from lqrpg.runner.waiting import FIRST_WORD_S, WORDS_S
 
 Say = Callable[[str], None]
-FIRST_WORD_S, WORDS_S = 5.0, 10.0
-"""Seconds after which what is being compiled is told, and from then on between two lines."""
 PATIENCE_S = 1.0
 """For the compiler to notice that it is to end."""
 
