@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lqrpg.experiments.plants import little_to_find
 from lqrpg.results.lookup import FULL_SCALE
 from lqrpg.runner.settings import Job
 
@@ -37,7 +38,8 @@ def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str])
             lines.append(f"{', '.join(lost)}: try first {words[0](job, methods.loc[lost], tables['gains'])}")
         if slow := [name for name in own if name in stuck]:
             left = ", ".join(f"{name}: gap {_moved(gaps[name])} the first" for name in slow)
-            lines.append(f"{left}; try first {_longer(job, words[1])}")
+            little = little_to_find(job.experiment.system) if max(gaps[slow]) > 1.0 else ""  # type: ignore[attr-defined]
+            lines.append(f"{left}; {little or f'try first {_longer(job, words[1])}'}")
     return lines
 
 

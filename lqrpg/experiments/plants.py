@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lqrpg.checks import SettingError, require, warn
+from lqrpg.checks import SettingError, require
 from lqrpg.lqr import continuous, discrete
 from lqrpg.lqr.continuous import is_stabilising, spectral_abscissa
 from lqrpg.lqr.cross_weight import WorkingPlant, working
@@ -22,7 +22,9 @@ LEAST_EXCESS = 1e-14
 SAME_DIGITS = 1e-7
 """Relative error of the entries of an optimal gain that is printed with eight digits."""
 GOOD_EXCESS = 1e-4
-"""The same, of a first gain that is offered, and of one that leaves enough to find for estimates from samples."""
+"""The same, of a first gain that is offered."""
+LITTLE_EXCESS = 1e-3
+"""The same, below which the errors of estimates from samples may be larger than what is left to find."""
 CONVERSIONS = {
     "continuous": "system.convert_to=0 makes it continuous",
     "discrete": "system.convert_to=SECONDS samples it, with a held input",
@@ -77,11 +79,6 @@ def require_start(system: System) -> None:
     plant, best = model.plant, _module(system.time).optimum(model.plant).gain
     above = _relative_excess(plant, system.time, gain)
     if above > LEAST_EXCESS and not np.all(np.abs(gain - best) <= SAME_DIGITS * np.abs(model.outward(best))):
-        if above < GOOD_EXCESS and isinstance(system, Custom):
-            warn(
-                f"system.K0: the first gain costs more than the best by the part {above:.1g}: the errors of estimates "
-                "from samples may be larger; a heavier system.Q, or a first gain further away, leaves more to find"
-            )
         return
     if not isinstance(system, Custom):
         raise SettingError(f"system.kind={system.kind!r}: expected a plant whose initial gain is not optimal already")
@@ -91,6 +88,17 @@ def require_start(system: System) -> None:
     raise SettingError(
         f"system.K0: the first gain {compact(np.array(system.K0))} is the optimum to working precision (its cost is "
         f"above the least by the part {above:.1g}), so there is nothing to find; start from another gain{hint}"
+    )
+
+
+def little_to_find(system: System) -> str:
+    """What to say where gaps rose and the first gain is next to optimal already; empty if it is not."""
+    above = _relative_excess(working_plant(system).plant, system.time, working_gain(system))
+    if above > LITTLE_EXCESS:
+        return ""
+    return (
+        f"the first gain costs more than the best by the part {above:.1g} alone, and the errors of estimates may be "
+        "larger: a heavier system.Q, or a first gain further away, leaves more to find"
     )
 
 

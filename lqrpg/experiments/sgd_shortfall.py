@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lqrpg.experiments.plants import little_to_find
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import optimum, state_covariance
 
@@ -43,7 +44,7 @@ def _rise_lines(settings: Any, first: float, rose: pd.Series[float], *, of_all: 
         return []
     return [
         f"the gap{_of(rose, of_all)} rose: from {first:.2g} to {float(rose.max()):.2g} within {length}",
-        settings.advice,
+        little_to_find(settings.system) or settings.advice,
     ]
 
 

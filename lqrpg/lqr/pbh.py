@@ -39,9 +39,8 @@ DOUBTFUL = 1e-6
 """Part of a plant's norm by which inputs may hardly reach a mode, or a mode hardly decay, to be looked at closer."""
 ROUNDED = 1e-14
 """Relative distance, for each state, that the rounding of a plant's entries makes."""
-ROUNDED_EIGENVALUE, REFINEMENTS = 1e-8, 4
-"""Relative distance by which an eigenvalue may be rounded, the square root of that of its matrix; and steps to undo it.
-"""
+ROUNDED_EIGENVALUE, REFINEMENTS = 1e-6, 4
+"""Part of the largest one by which an eigenvalue may be rounded beside others, as `SLOW` is; and steps to undo it."""
 
 
 FEW_STATES, LOOKED_AT = 32, 24
@@ -217,12 +216,13 @@ def _least_reach(A: Array, B: Array, values: NDArray[np.complex128]) -> tuple[fl
     inputs = B[:, columns > 0.0] / columns[columns > 0.0] * size
     if len(A) > FEW_STATES:
         values = _hardest(A, inputs, values)
-    least = np.array([_refined(A, inputs, complex(value), size) for value in values])
+    rounding = ROUNDED_EIGENVALUE * float(np.max(np.abs(values)))
+    least = np.array([_refined(A, inputs, complex(value), rounding) for value in values])
     best = int(np.argmin(least))
     return float(least[best]) / size, complex(values[best])
 
 
-def _refined(A: Array, B: Array, value: complex, size: float) -> float:
+def _refined(A: Array, B: Array, value: complex, rounding: float) -> float:
     """The least singular value of [A - z I, B] for z next to an eigenvalue, which beside another one is rounded more.
 
     With its singular vectors u and v, of which w is the part of the states, u*[A - z I, B]v vanishes at z + s / u*w.
@@ -235,6 +235,6 @@ def _refined(A: Array, B: Array, value: complex, size: float) -> float:
         least = float(singular[-1])
         slope = complex(np.vdot(left[:, -1], right[-1, : len(A)].conj()))
         value = value + least / slope if slope else value
-        if abs(value - start) > ROUNDED_EIGENVALUE * size:
+        if abs(value - start) > rounding:
             break
     return least

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lqrpg.cli.hints import hints
+from lqrpg.systems.from_python import load_system
 
 METHODS = pd.DataFrame(
     {
@@ -18,12 +19,16 @@ METHODS = pd.DataFrame(
 GAINS = pd.DataFrame({"row": [1, 1, 2, 2], "column": [1, 2, 1, 2]})
 
 
+PLANT = load_system(([[0.9, 0.1], [0.0, 0.8]], [[0.0], [1.0]]), sample_time=1, K0=[[0.1, 0.2]])
+
+
 def told(diverged, medians, scale="paper", given=(), radius=None):
     lengths = {"gradient": 100, "rollout_samples": 1000, "trajectory_samples": 500}
     settings = {"start_samples": 50, "excitation": 1.0, "radius": radius, "iterations": lengths}
     summary = pd.DataFrame({"method": METHODS["method"], "median": medians})
     tables = {"methods": METHODS, "summary": summary, "gains": GAINS}
-    return hints(SimpleNamespace(settings=settings, scale=scale, given=given), tables, diverged)
+    experiment = SimpleNamespace(system=PLANT)
+    return hints(SimpleNamespace(settings=settings, scale=scale, given=given, experiment=experiment), tables, diverged)
 
 
 @pytest.mark.parametrize(

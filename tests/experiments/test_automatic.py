@@ -189,15 +189,14 @@ def test_advice_concerns_the_methods_that_lost_runs():
     assert "start_samples=500" in found.advice_for(["indirect"])
 
 
-def test_a_first_gain_that_leaves_little_to_find_is_noted():
+def test_a_first_gain_that_leaves_little_to_find_is_the_reason_where_gaps_rose():
     weak = ["system.A=[[0.9,0.1],[0,0.8]]", "system.B=[0,1e-4]", "system.sample_time=1", "system.K0=[0,0]"]
+    others = [f"biases.{kind}.value=1e-3" for kind in ("constant", "vanishing")] + ["deviation=1e-3"]
     for weight, noted in ((1.0, True), (1e9, False)):
-        line = ["experiment=sgd_biased", "scale=smoke", "system=custom", *weak, f"system.Q={weight}", *GIVEN]
-        line += [f"biases.{kind}.value=1e-3" for kind in ("constant", "vanishing")] + ["deviation=1e-3"]
-        with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always", SettingWarning)
-            requests(line, None, multirun=False)
-        assert any("leaves more to find" in str(note.message) for note in notes) == noted
+        found = experiment("sgd_biased", "system=custom", *weak, f"system.Q={weight}", *GIVEN, *others)
+        _, reason = found.shortfall(tables_of({"a": [9.0], "b": [0.1]}))
+        assert ("leaves more to find" in reason) == noted
+        assert (reason == found.advice) != noted
 
 
 def test_a_policy_iteration_that_stops_early_says_how_long_it_takes():

@@ -162,14 +162,37 @@ def test_some_weight_mends_a_mode_that_costs_nothing(seed, time, grows):
     system(Q=T @ (Q + 1e-3 * np.diag(np.eye(n)[-1])) @ T.T, **plant)
 
 
-def test_a_mode_that_costs_nothing_is_found_beside_one_of_nearly_the_same_eigenvalue():
-    for seed in range(200):
+@pytest.mark.parametrize("distance", [1e-3, 1e-6])
+@pytest.mark.parametrize("decades", [0.0, 4.0])
+def test_a_mode_out_of_reach_or_without_cost_is_found_beside_one_of_nearly_the_same_eigenvalue(distance, decades):
+    for seed in range(100):
         rng = np.random.default_rng(seed)
-        A = np.diag([0.5, 1.5, 1.5 + 1e-3])
+        A = np.diag([0.5, 1.5, 1.5 + distance])
         A[2, :2] = rng.normal(size=2)
-        T, B = np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.normal(size=(3, 3))
-        Q = T @ np.diag([1.0, 1.0, 0.0]) @ T.T
-        assert refusal(A=T @ A @ T.T, B=T @ B, Q=Q, sample_time=1).startswith("system.Q: the mode with eigenvalue ")
+        T, other = np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.normal(size=(3, 3))
+        units = 10.0 ** rng.uniform(-decades, decades, size=3)
+        seen, side = T @ np.diag([1.0, 1.0, 0.0]) @ T.T, T @ A @ T.T
+        costless = refusal(
+            A=side * units[:, None] / units,
+            B=T @ other * units[:, None],
+            Q=seen / units / units[:, None],
+            sample_time=1,
+        )
+        assert re.match(r"system.Q: the mode with eigenvalue 1\.5\d* ", costless)
+        unreached = refusal(A=side.T * units[:, None] / units, B=seen[:, :2] * units[:, None], sample_time=1)
+        assert re.search("no input reaches the mode with eigenvalue 1\\.5|hardly reach", unreached)
+
+
+def test_the_mode_that_is_out_of_reach_is_named_in_any_units():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        units = 10.0 ** rng.uniform(-4.0, 4.0, size=3)
+        A = np.array([[0.2, -0.1, 0.8], [0.6, 1.3, 0.4], [0.0, 0.0, 0.55]]) + np.pad(
+            0.1 * rng.normal(size=(2, 3)), ((0, 1), (0, 0))
+        )
+        B = np.array([[-0.6], [0.2], [0.0]])
+        words = refusal(A=A * units[:, None] / units, B=B * units[:, None], sample_time=0)
+        assert "no input reaches the mode with eigenvalue 0.55," in words
 
 
 @pytest.mark.parametrize("distance", [1e-3, 1e-4, 1e-6, 1e-9])
