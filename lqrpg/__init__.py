@@ -130,7 +130,7 @@ def __getattr__(name: str) -> Any:
     if home != "checks":
         importlib.import_module("lqrpg.checks").require_system()
     value = getattr(importlib.import_module(f"lqrpg.{home}"), name)
-    if home.startswith(("methods.", "systems.")):
+    if home.startswith(("lqr.", "methods.", "systems.")):
         importlib.import_module("lqrpg.cli.shown").show_classes()
     globals()[name] = value
     return value

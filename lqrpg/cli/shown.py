@@ -20,9 +20,10 @@ from lqrpg.cli.console import plain
 from lqrpg.figures.style import counted
 
 if TYPE_CHECKING:
-    from lqrpg.lqr.plant import Array
+    from lqrpg.lqr.plant import Array, Plant
     from lqrpg.methods.base import State
     from lqrpg.methods.minimise import Result
+    from lqrpg.methods.problem import Simulation, Solution
     from lqrpg.systems.custom import Custom
 
 _LONGEST_TITLE = 240
@@ -148,24 +149,60 @@ def _gaps(result: Result) -> list[tuple[str, str]]:
     return [("gap (f(K) - f*) / f*", f"{number(first)} at the start, {number(last)} at the end")]
 
 
+def _of_size(what: str, n: int, m: int, sample_time: float | None) -> str:
+    """A thing of so many states and inputs, in its time."""
+    size = f"{what} of {counted(n, 'state')} and {counted(m, 'input')}"
+    if sample_time is None:
+        return f"{size}, whose time is not given"
+    return f"{size} in " + (f"discrete time, {sample_time:g} s between samples" if sample_time else "continuous time")
+
+
+def plant_summary(plant: Plant) -> Summary:
+    """A plant: its size, its time, and its matrices."""
+    keys = ("A", "B", "Q", "R", "Sigma") + (("S",) if plant.S is not None else ())
+    facts = [(key, matrix(np.asarray(getattr(plant, key)))) for key in keys]
+    return Summary(_of_size("Plant", plant.n_states, plant.n_inputs, plant.sample_time), facts)
+
+
+def solution_summary(solution: Solution) -> Summary:
+    """An optimum: its cost, its gain, and the cost-to-go."""
+    facts = [("gain K*", matrix(solution.gain)), ("cost-to-go P*", matrix(solution.cost_to_go))]
+    return Summary(f"Optimum of cost {solution.cost:.6g}", facts)
+
+
+def simulation_summary(simulation: Simulation) -> Summary:
+    """A trajectory: how long it is, what it costs, and where it ends."""
+    steps, n = len(simulation.inputs), np.shape(simulation.states)[1]
+    size = f"{counted(steps, 'step')} of {counted(n, 'state')} and {counted(np.shape(simulation.inputs)[1], 'input')}"
+    facts = [("last state", matrix(np.atleast_2d(simulation.states[-1])))]
+    return Summary(
+        f"Trajectory of {size}", [*([("mean cost", f"{np.mean(simulation.costs):.6g}")] if steps else []), *facts]
+    )
+
+
 def system_summary(system: Custom) -> Summary:
     """A plant of the user's own as it was given: its size, its time, and its matrices."""
     n, m = np.shape(system.B)
-    time = "continuous time" if system.sample_time == 0 else f"discrete time, {system.sample_time:g} s between samples"
     converted = system.convert_to not in (None, system.sample_time)
     made = [f"sampled every {system.convert_to:g} s" if system.convert_to else "made continuous"] if converted else []
     keys = ("A", "B", "Q", "R", "S", "noise", "first_state", "K0")
     facts = [(key, matrix(np.array(getattr(system, key)))) for key in keys]
-    title = ", ".join([f"Plant of {counted(n, 'state')} and {counted(m, 'input')} in {time}", *made])
+    title = ", ".join([_of_size("Plant", n, m, system.sample_time), *made])
     return Summary(title, facts)
 
 
 _SHOWN: dict[tuple[str, str], Callable[[Any], Summary]] = {
+    ("lqrpg.lqr.plant", "Plant"): plant_summary,
     ("lqrpg.methods.base", "State"): state_summary,
     ("lqrpg.methods.minimise", "Result"): result_summary,
+    ("lqrpg.methods.problem", "Simulation"): simulation_summary,
+    ("lqrpg.methods.problem", "Solution"): solution_summary,
     ("lqrpg.systems.custom", "Custom"): system_summary,
 }
 """Classes of numerical modules, whose code is part of the identity of tables: how they are shown is not."""
+
+
+_shown: set[type[Any]] = set()
 
 
 def show_classes() -> None:
@@ -176,11 +213,22 @@ def show_classes() -> None:
 
 
 def _show(cls: type[Any], summary: Callable[[Any], Summary]) -> None:
+    if cls in _shown:
+        return
+    _shown.add(cls)
+    plainly: Any = cls.__repr__
+
     def text(self: Any) -> str:
-        return summary(self).text()
+        try:
+            return summary(self).text()
+        except (AttributeError, IndexError, TypeError, ValueError):  # matrices of other shapes: shown as they are
+            return str(plainly(self))
 
     def in_html(self: Any) -> str:
-        return summary(self).html()
+        try:
+            return summary(self).html()
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return f"<pre>{html.escape(plainly(self))}</pre>"
 
     for name, function in {"__repr__": text, "_repr_html_": in_html}.items():
         setattr(cls, name, function)

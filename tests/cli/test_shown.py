@@ -189,3 +189,25 @@ def test_a_notebook_has_one_line_of_progress_without_times_at_its_end(monkeypatc
     assert Tags(bundles[-1]["text/html"]).seen == {"div", "progress"}
     shell.kernel = None
     assert not progress.in_notebook()
+
+
+def test_plants_optima_and_trajectories_are_shown_in_a_few_lines():
+    plant = Plant(A=0.9 * np.eye(2), B=np.ones((2, 1)), Q=np.eye(2), R=np.eye(1), Sigma=np.eye(2), sample_time=0.1)
+    lines = repr(plant).splitlines()
+    assert lines[0] == "Plant of 2 states and 1 input in discrete time, 0.1 s between samples"
+    assert [line.split()[0] for line in lines[1:]] == ["A", "B", "Q", "R", "Sigma"]
+    assert "<th>Sigma</th>" in plant._repr_html_()
+    assert repr(plant._replace(sample_time=0)).splitlines()[0].endswith("in continuous time")
+    assert repr(plant._replace(sample_time=None)).splitlines()[0].endswith("whose time is not given")
+    best = lqrpg.solve(plant)
+    assert repr(best).startswith(f"Optimum of cost {best.cost:.6g}\n  gain K*")
+    walk = lqrpg.simulate(plant, best.gain, steps=5)
+    lines = repr(walk).splitlines()
+    assert lines[0] == "Trajectory of 5 steps of 2 states and 1 input"
+    assert lines[1].split() == ["mean", "cost", f"{walk.costs.mean():.6g}"]
+
+
+def test_a_plant_of_odd_matrices_is_shown_as_it_is():
+    odd = Plant(A=[1, 2], B=3, Q=4, R=5, Sigma=6)
+    assert repr(odd) == "Plant(A=[1, 2], B=3, Q=4, R=5, Sigma=6, S=None, sample_time=None)"
+    assert "Plant(A=[1, 2]" in odd._repr_html_()
