@@ -1,5 +1,6 @@
 """The links at the repository's root show modules of the package, and every tool sees each file once."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,19 @@ def test_test_and_type_checks_name_their_folders():
     assert 'testpaths = ["tests"]' in settings
     assert 'include = ["lqrpg*"]' in settings
     assert 'packages = ["lqrpg"]' in settings
+
+
+KERNELS = {"njit", "njit_borrowing", "intrinsic", "by_size"}
+MOST_POSITIONAL = 8
+
+
+def test_functions_outside_kernels_take_few_positional_arguments():
+    many = []
+    for file in (ROOT / "lqrpg").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                decorators = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}
+                own = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in ("self", "cls")]
+                if len(own) > MOST_POSITIONAL and not decorators & KERNELS:
+                    many.append(f"{file.name}: {node.name}")
+    assert many == []

@@ -148,6 +148,7 @@ def reproduce(words: tuple[str, ...], out: Path | None, force: bool) -> int:
 @click.option("--svg", is_flag=True, help="Write SVG beside PDF and PNG.")
 @click.option("--data", is_flag=True, help="Write what is drawn beside it, as NAME.csv.")
 def plot(
+    *,
     figures: tuple[str, ...],
     results: Path,
     run_name: str | None,
