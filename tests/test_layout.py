@@ -51,7 +51,7 @@ def test_functions_outside_kernels_take_few_positional_arguments():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef):
                 decorators = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}
-                own = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in ("self", "cls")]
-                if len(own) > MOST_POSITIONAL and not decorators & KERNELS:
+                names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+                if len([name for name in names if name not in ("self", "cls")]) > MOST_POSITIONAL and not decorators & KERNELS:
                     many.append(f"{file.name}: {node.name}")
     assert many == []
