@@ -52,6 +52,7 @@ def test_functions_outside_kernels_take_few_positional_arguments():
             if isinstance(node, ast.FunctionDef):
                 decorators = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}
                 names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
-                if len([name for name in names if name not in ("self", "cls")]) > MOST_POSITIONAL and not decorators & KERNELS:
+                given = [name for name in names if name not in ("self", "cls")]
+                if len(given) > MOST_POSITIONAL and not decorators & KERNELS:
                     many.append(f"{file.name}: {node.name}")
     assert many == []
