@@ -69,15 +69,9 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
         seen.add(module)
         path = _path(module)
         if path is not None:
-            found[module], imported = _read(path.read_bytes(), _home(module, path))
-            waiting += imported
+            found[module], imported = _known().of_file(path, _home(module, path))
+            waiting += filter(_is_numerical, imported)
     return {module: text for module, text in found.items() if text != _NOTHING}
-
-
-def _read(source: bytes, home: str) -> tuple[str, tuple[str, ...]]:
-    """The canonical text of a module in the package `home`, and the numerical modules that it imports."""
-    text, imported = _known().of(source, home)
-    return text, tuple(name for name in imported if _is_numerical(name))
 
 
 class _Sources:
@@ -90,7 +84,16 @@ class _Sources:
         with contextlib.suppress(OSError, ValueError):  # ValueError: damaged
             self._before = json.loads(read_sealed(self._file))
         self._used: dict[str, tuple[str, list[str]]] = {}
+        self._files: dict[tuple[Path, int, int], tuple[str, list[str]]] = {}
         self._is_new = False
+
+    def of_file(self, path: Path, home: str) -> tuple[str, list[str]]:
+        """The same as `of`, of a file, which is read again when its time or its size is another."""
+        told = path.stat()
+        key = path, told.st_mtime_ns, told.st_size
+        if key not in self._files:
+            self._files[key] = self.of(path.read_bytes(), home)
+        return self._files[key]
 
     def of(self, source: bytes, home: str) -> tuple[str, list[str]]:
         """The canonical text of a module in the package `home`, and all that it imports."""
