@@ -11,6 +11,7 @@ from scipy import stats
 
 from lqrpg.claims import azopg, dr_lqr
 from lqrpg.claims.extremes import farthest, largest, least
+from lqrpg.claims.groups import each_group
 from lqrpg.claims.needs import computed, decades, distinct, present, setting
 from lqrpg.claims.registry import Claim, Interval, Outcome, claims
 from lqrpg.cli.compose import requests
@@ -269,3 +270,16 @@ def test_a_gap_that_rises_in_between_is_read_where_it_first_goes_below():
     steady = curve(lambda step: np.exp(-0.02 * step))
     bumpy = curve(lambda step: np.exp(-0.02 * step) * np.where(step % 20 == 10, 1.5, 1.0))
     assert azopg.rollouts_logarithmic(bumpy) == pytest.approx(azopg.rollouts_logarithmic(steady), abs=0.05)
+
+
+def test_groups_are_those_of_pandas_in_any_order():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"case": rng.choice(list("ab"), 50), "run": rng.integers(0, 4, 50), "gap": rng.normal(size=50)}
+    )
+    found = {keys: gap for keys, (gap,) in each_group(table, ["case", "run"], "gap")}
+    expected = {keys: own["gap"].to_numpy() for keys, own in table.groupby(["case", "run"])}
+    assert list(found) == list(expected)
+    for keys, gap in expected.items():
+        np.testing.assert_array_equal(found[keys], gap)
+    assert list(each_group(table[:0], ["case", "run"], "gap")) == []

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lqrpg.claims.extremes import farthest, largest, least
+from lqrpg.claims.groups import each_group
 from lqrpg.claims.needs import NORMAL_REPLICATES, computed, decades, distinct
 from lqrpg.claims.registry import Tables, claim
 from lqrpg.results.lookup import EmptyTableError
 
+Array = NDArray[np.float64]
+_RUN = ["case", "workers", "replicate"]
 _TENTH = "the paper's words ('roughly', 'almost linear'), read as within a tenth"
 _THREE_ERRORS = "Monte Carlo: three standard errors over the seeds (normal approximation)"
 
 
 def _least_decades(tables: Tables) -> float:
-    return least(decades(run["gap"]) for _, run in tables["curves"].groupby(["case", "workers", "replicate"]))
+    return least(decades(gap) for _, (gap,) in each_group(tables["curves"], _RUN, "gap"))
 
 
 def _least_updates(tables: Tables) -> float:
@@ -29,8 +33,8 @@ _TWO_DECADES = computed(
 
 def _last_points(tables: Tables) -> float:
     """Least number of recorded points in the last decade of a curve."""
-    curves = tables["curves"].groupby(["case", "workers", "replicate"])["gap"]
-    return least((gap <= 10.0 * gap.min()).sum() for _, gap in curves)
+    curves = each_group(tables["curves"], _RUN, "gap")
+    return least(float(np.count_nonzero(gap <= 10.0 * np.min(gap))) for _, (gap,) in curves)
 
 
 _POINTS = computed(_last_points, 10, "points in the last decade", "fewer do not tell a line from a curve")
@@ -61,13 +65,13 @@ _SEEDS = distinct(
 )
 def linear_convergence(tables: Tables) -> float:
     """Least squared correlation of log gap and updates in the last decade."""
-    runs = tables["curves"].groupby(["case", "workers", "replicate"])
-    return least(_last_decade_fit(run) for _, run in runs)
+    runs = each_group(tables["curves"], _RUN, "update", "gap")
+    return least(_last_decade_fit(update, gap) for _, (update, gap) in runs)
 
 
-def _last_decade_fit(run: pd.DataFrame) -> float:
-    last = run[run["gap"] <= 10.0 * run["gap"].min()]
-    return float(np.corrcoef(last["update"], np.log(last["gap"]))[0, 1] ** 2)
+def _last_decade_fit(update: Array, gap: Array) -> float:
+    last = gap <= 10.0 * np.min(gap)
+    return float(np.corrcoef(update[last], np.log(gap[last]))[0, 1] ** 2)
 
 
 @claim(
@@ -168,18 +172,18 @@ def rollouts_independent_of_workers(tables: Tables) -> float:
 def rollouts_logarithmic(tables: Tables) -> float:
     """Largest over fleets of the median over replicates of the ratio of updates between two half decades."""
     rows = [
-        (case, workers, _half_decade_ratio(run))
-        for (case, workers, _), run in tables["curves"].groupby(["case", "workers", "replicate"])
+        (case, workers, _half_decade_ratio(update, gap))
+        for (case, workers, _), (update, gap) in each_group(tables["curves"], _RUN, "update", "gap")
     ]
     ratios = pd.DataFrame(rows, columns=["case", "workers", "ratio"])
     return largest(ratios.groupby(["case", "workers"])["ratio"].median())
 
 
-def _half_decade_ratio(run: pd.DataFrame) -> float:
+def _half_decade_ratio(update: Array, gap: Array) -> float:
     """Updates are read off where the least gap so far meets a level, on a line in log gap between records."""
-    lowest = run["gap"].cummin()
-    levels = lowest.iloc[-1] * np.array([10.0, np.sqrt(10.0), 1.0])
-    start, middle, end = np.interp(-np.log(levels), -np.log(lowest), run["update"])
+    lowest = np.minimum.accumulate(gap)
+    levels = lowest[-1] * np.array([10.0, np.sqrt(10.0), 1.0])
+    start, middle, end = np.interp(-np.log(levels), -np.log(lowest), update)
     return float((end - middle) / (middle - start))
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lqrpg.claims.groups import each_group
 from lqrpg.claims.needs import distinct, present
 from lqrpg.claims.registry import Interval, Need, Tables, claim
 from lqrpg.results.prices import middle, prices, ratios, reached
@@ -89,8 +90,8 @@ def newton_contraction(tables: Tables) -> float:
     rates = tables["systems"].set_index("system")["newton_rate"]
     rows = tables["paths"][tables["paths"]["method"] == "policy_iteration"]
     worst = 0.0
-    for (system, _), own in rows.groupby(["system", "replicate"]):
-        gaps, steps = own["gap"].to_numpy(), np.diff(own["iteration"].to_numpy())
+    for (system, _), (gaps, iterations) in each_group(rows, ["system", "replicate"], "gap", "iteration"):
+        steps = np.diff(iterations)
         kept = gaps[1:] > _ROUNDED
         left = (gaps[1:][kept] / gaps[:-1][kept]) ** (1.0 / steps[kept])
         worst = max(worst, float(np.max(left / rates[system], initial=0.0)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from lqrpg.claims.registry import Need, Tables
 
@@ -93,6 +94,7 @@ def settings_of(tables: Tables) -> dict[str, Any]:
     return {}
 
 
-def decades(values: pd.Series) -> float:
+def decades(values: ArrayLike) -> float:
     """Decades between the first and the least of some positive numbers."""
-    return float(np.log10(values.iloc[0] / values.min()))
+    numbers = np.asarray(values, dtype=np.float64)
+    return float(np.log10(numbers[0] / numbers.min()))
