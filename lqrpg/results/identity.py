@@ -70,7 +70,7 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
         path = _path(module)
         if path is not None:
             found[module], imported = _known().of_file(path, _home(module, path))
-            waiting += filter(_is_numerical, imported)
+            waiting += imported
     return {module: text for module, text in found.items() if text != _NOTHING}
 
 
@@ -88,11 +88,12 @@ class _Sources:
         self._is_new = False
 
     def of_file(self, path: Path, home: str) -> tuple[str, list[str]]:
-        """The same as `of`, of a file, which is read again when its time or its size is another."""
+        """The text of a file and the numerical modules that it imports; read again when its time or size is another."""
         told = path.stat()
         key = path, told.st_mtime_ns, told.st_size
         if key not in self._files:
-            self._files[key] = self.of(path.read_bytes(), home)
+            text, imported = self.of(path.read_bytes(), home)
+            self._files[key] = text, [name for name in imported if _is_numerical(name)]
         return self._files[key]
 
     def of(self, source: bytes, home: str) -> tuple[str, list[str]]:
