@@ -15,7 +15,7 @@ import pytest
 from lqrpg.checks import SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.cli.outcome import divergence_lines, partly_lost_lines
-from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments import sgd_automatic, sgd_direct
 from lqrpg.experiments.sgd_settings import start_of
 from lqrpg.lqr.discrete import gradient, optimal_gain
 from lqrpg.lqr.plant import Plant
@@ -131,6 +131,26 @@ def test_a_pilot_run_that_overflows_is_a_run_that_diverged():
         warnings.simplefilter("ignore", SettingWarning)
         found = automatic.found(finders, Adjusted(automatic.AUTO), ["value"])
     assert found.value == 1.0
+
+
+@pytest.mark.filterwarnings("ignore::lqrpg.checks.SettingWarning")
+def test_the_step_of_real_rollouts_is_tested_by_runs_of_full_length(monkeypatch):
+    lengths = []
+
+    def descend_and_tell(method, plant, covariance, gain, iterations, *others):
+        lengths.append(iterations)
+        return descend(method, plant, covariance, gain, iterations, *others)
+
+    monkeypatch.setattr(sgd_direct, "descend", descend_and_tell)
+    found = experiment("sgd_direct", *MASS, "printed.iterations=150")
+    assert set(lengths) == {150}
+    assert len(lengths) % sgd_direct.LONG_CHECKS == 0
+    last = [sgd_direct.stream(found.seed, found.name, "check", number) for number in range(sgd_direct.LONG_CHECKS)]
+    start, method = start_of(found.system), found.printed.constant.method(found.baseline)
+    assert all(np.isfinite(descend(method, *start, 150, log_spaced(150), seed).final_gap) for seed in last)
+    assert "radius" not in found.advice  # estimates from rollouts are noisier the smaller it is
+    step = float(re.search(r"printed.constant.step.value=(\S+)", found.advice)[1])
+    assert 0 < step < found.printed.constant.step.value
 
 
 def test_a_step_is_halved_until_no_further_run_is_lost():
