@@ -26,14 +26,17 @@ from lqrpg.experiments.sgd_settings import (
     start_of,
 )
 from lqrpg.experiments.sgd_shortfall import shortfall_lines
+from lqrpg.lqr.plant import Array
 from lqrpg.lqr.stability import unstable_fraction
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.one_point import OnePointZerothOrder
 from lqrpg.methods.oracles.short_rollouts import smoothed_optimum
 from lqrpg.methods.schedules import Schedule, cumulated_products
 from lqrpg.methods.surrogate_gradient import SurrogateGradient
+from lqrpg.methods.tuning import Pilot, steady
 from lqrpg.ranges import OneOf, Range
 from lqrpg.results.rows import Rows
+from lqrpg.runner import automatic
 from lqrpg.runner.automatic import Finders
 from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
 from lqrpg.systems.system import System
@@ -47,7 +50,9 @@ PARTS = {
 
 
 KINDS = ("constant", "varying")
-PILOT_ITERATIONS = 100
+PILOT_ITERATIONS, PILOT_RECORDS = 100, 40
+LONG_CHECKS = 5
+"""Runs of full length that are to be kept with the step size that is found."""
 MOST_ITERATIONS = 10**9
 MOST = 1e6
 """Rollouts of one iteration, and steps of one rollout."""
@@ -207,13 +212,9 @@ class SgdDirect(Experiment):
 
     @property
     def advice(self) -> str:
-        """What to try where runs diverge."""
-        smaller = (
-            f"printed.{kind}.{key}.value={getattr(getattr(self.printed, kind), key).value / 10:g}"
-            for kind in KINDS
-            for key in ("radius", "step")
-        )
-        return f"try a smaller radius and smaller steps: {' '.join(smaller)}; or {nearer_start(self.system)}"
+        """What to try where runs diverge: smaller steps; the variance of estimates grows as the radius falls."""
+        smaller = (f"printed.{kind}.step.value={getattr(self.printed, kind).step.value / 4:.2g}" for kind in KINDS)
+        return f"try smaller steps: {' '.join(smaller)}; or {nearer_start(self.system)}"
 
     def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         """What to say if no run diverged, but the gaps of real rollouts did not fall."""
@@ -225,9 +226,21 @@ class SgdDirect(Experiment):
         return shortfall_lines(self, real, "printed.iterations", self.printed.iterations, MOST_ITERATIONS)
 
     def found_step(self) -> float:
-        """A constant step size for the plant, by pilot runs with real rollouts."""
-        parameters, iterations = self.printed.constant, min(PILOT_ITERATIONS, self.printed.iterations)
-        return sgd_automatic.piloted(self, [partial(parameters.method, self.baseline)], iterations)
+        """A constant step size for the plant, by pilot runs with real rollouts.
+
+        It is halved until none of some further runs, as long as those of the experiment, is lost: rare estimates are
+        large.
+        """
+        make, iterations = partial(self.printed.constant.method, self.baseline), self.printed.iterations
+        found = sgd_automatic.piloted(self, [make], min(PILOT_ITERATIONS, iterations))
+        start, records = start_of(self.system), log_spaced(iterations, PILOT_RECORDS)
+        seeds = [stream(self.seed, self.name, "check", number) for number in range(LONG_CHECKS)]
+
+        def gaps(size: float) -> list[Array]:
+            runs = [descend(make(size), *start, iterations, records, seed) for seed in seeds]
+            return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
+
+        return automatic.two_digits(steady(gaps, Pilot(found, 0, 0.0), 1.0))
 
     def _cases(self) -> list[Case]:
         return [Case(part, kind) for part in PARTS[self.part] for kind in KINDS]
