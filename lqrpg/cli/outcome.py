@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lqrpg.cli.hints import TABLES, hints, leave_out
+from lqrpg.cli.hints import TABLES, hints, leave_out, steadier
 from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.plugins import OWN, module_of
 from lqrpg.runner.settings import Job
@@ -32,11 +32,14 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost, system = diverged_methods(gains), job.settings.get("system") or {}
     own = bool(system) and _is_own(str(system["kind"]))
-    what_first = hints(job, tables, lost) if own and set(TABLES) <= set(tables) else []
+    compares = own and set(TABLES) <= set(tables)
+    what_first = hints(job, tables, lost) if compares else []
     if what_first and lost:
         advice = ""
     elif own and job.given:
         advice = f"{leave_out(job.given)} (docs/plants.md)"
+    elif compares and not lost:
+        advice = steadier(job, tables, partly_lost_methods(gains))
     else:
         advice = job.experiment.advice_for(lost or partly_lost_methods(gains))
     if not lost:
