@@ -138,8 +138,7 @@ def request(overrides: Sequence[str]) -> Request:
         _check_keys(chosen, _compose(_plain_words(chosen)))  # an unknown key is a better reason
         raise
     _check_keys(chosen, config)
-    name = chosen.get("experiment", config.get("name"))
-    with told_while(f"{name}: checking the plant, and finding the settings that depend on it"):
+    with told_while(f"{config.get('name')}: checking the plant, and finding the settings that depend on it"):
         job = _computable(overrides, lambda: job_from(config, _own_system))
     return Request(job, _run_name(job, chosen), tuple(overrides))
 

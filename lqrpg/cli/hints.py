@@ -17,6 +17,7 @@ TABLES = ("methods", "summary", "gains")
 """What an experiment that compares methods has."""
 PROGRESS = 0.5
 """Relative gap above which a method has hardly moved."""
+_NEARER = "a first gain nearer to the optimum (system.K0)"
 PILOTS, MOST_PILOTS = 4, 1000
 """How many times as many pilot runs are offered, and the most that may be asked for."""
 
@@ -58,7 +59,7 @@ def steadier(job: Job, tables: Mapping[str, pd.DataFrame], lost: Sequence[str]) 
         "trajectory": f"more samples and excitation (start_samples={10 * samples} excitation={10 * excitation:g})",
         "rollouts": f"more pilot runs, in which a step size that may lose runs shows it "
         f"(pilots={min(MOST_PILOTS, PILOTS * int(job.settings['pilots']))})",
-        "model": "a first gain nearer to the optimum (system.K0)",
+        "model": _NEARER,
     }
     words = ", or ".join(text for kind, text in tries.items() if kind in kinds)
     return f"step sizes were found by pilot runs; try {words}"
@@ -94,7 +95,7 @@ def _more_samples(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
 
 
 def _nearer_start(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
-    return "a first gain nearer to the optimum (system.K0): step sizes found at K0 are too large further on"
+    return f"{_NEARER}: step sizes found at K0 are too large further on"
 
 
 def _longer(job: Job, key: str) -> str:

@@ -31,17 +31,18 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
     gains = tables[TABLE]
     lines = [f"the gain K of u = -Kx of every run, and the optimal one: {folder / (TABLE + '.parquet')}"]
     lost, system = diverged_methods(gains), job.settings.get("system") or {}
+    concerned = lost or partly_lost_methods(gains)
     own = bool(system) and _is_own(str(system["kind"]))
     compares = own and set(TABLES) <= set(tables)
     what_first = hints(job, tables, lost) if compares else []
-    if what_first and lost:
+    if not concerned or (what_first and lost):
         advice = ""
     elif own and job.given:
         advice = f"{leave_out(job.given)} (docs/plants.md)"
     elif compares and not lost:
-        advice = steadier(job, tables, partly_lost_methods(gains))
+        advice = steadier(job, tables, concerned)
     else:
-        advice = job.experiment.advice_for(lost or partly_lost_methods(gains))
+        advice = job.experiment.advice_for(concerned)
     if not lost:
         lines += job.experiment.shortfall(tables)
         return [*lines, *(partly_lost_lines(gains, advice) if own else []), *what_first], 0

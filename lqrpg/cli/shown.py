@@ -218,17 +218,19 @@ def _show(cls: type[Any], summary: Callable[[Any], Summary]) -> None:
     _shown.add(cls)
     plainly: Any = cls.__repr__
 
-    def text(self: Any) -> str:
+    def found(self: Any) -> Summary | None:
         try:
-            return summary(self).text()
+            return summary(self)
         except (AttributeError, IndexError, TypeError, ValueError):  # matrices of other shapes: shown as they are
-            return str(plainly(self))
+            return None
+
+    def text(self: Any) -> str:
+        known = found(self)
+        return known.text() if known else str(plainly(self))
 
     def in_html(self: Any) -> str:
-        try:
-            return summary(self).html()
-        except (AttributeError, IndexError, TypeError, ValueError):
-            return f"<pre>{html.escape(plainly(self))}</pre>"
+        known = found(self)
+        return known.html() if known else f"<pre>{html.escape(plainly(self))}</pre>"
 
     for name, function in {"__repr__": text, "_repr_html_": in_html}.items():
         setattr(cls, name, function)
