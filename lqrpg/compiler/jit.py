@@ -115,7 +115,7 @@ def cache_folder(package: str = "lqrpg") -> Path:
 
 def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function in nopython mode, without fast-math, so that its bits depend on its inputs alone."""
-    return _compile(function)
+    return _compile(function, counts_references=True)
 
 
 def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,15 +123,16 @@ def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Counting them, atomically, would take a fifth of the time of a small kernel.
     """
-    return _compile(function, _nrt=False)
+    return _compile(function, counts_references=False)
 
 
-def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+def _compile(function: Callable[..., Any], counts_references: bool) -> Callable[..., Any]:
     settings: Any = numba.config
     outside = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
     try:
-        options = {"error_model": "numpy", "fastmath": False, **options}
+        # a kernel that left it open whether it counts would take after the one whose call compiles it first
+        options = {"error_model": "numpy", "fastmath": False, "_nrt": counts_references}
         compiled: Any = numba.njit(**options)(function)
         if not _seal(compiled, function):
             compiled = numba.njit(cache=True, **options)(function)

@@ -18,7 +18,7 @@ from numba.core import extending, types
 from numba.core.extending import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit, njit_borrowing
 
 _intrinsic: Any = extending.intrinsic
 Kernel = Callable[..., Any]
@@ -43,7 +43,7 @@ def order_of(size):
     return _order_of(size)
 
 
-def by_size(dense: Kernel) -> Callable[[Kernel], Kernel]:
+def by_size(dense: Kernel, compiled: Callable[[Kernel], Kernel] = njit_borrowing) -> Callable[[Kernel], Kernel]:
     """Compile a function for small plants, with sizes as tuples, and call `dense` where the size is a number.
 
     The choice is the compiler's, by the type of the argument `size` or `n_size`; a call from Python makes it there.
@@ -51,10 +51,11 @@ def by_size(dense: Kernel) -> Callable[[Kernel], Kernel]:
     Parameters
     ----------
     dense : compiled function of the same arguments, in whatever order of operations.
+    compiled : what compiles the function: `njit` if it makes arrays.
     """
 
     def decorate(function: Kernel) -> Kernel:
-        unrolled = njit(function)
+        unrolled = compiled(function)
         names = list(inspect.signature(function).parameters)
         place = next(names.index(name) for name in ("n_size", "size") if name in names)
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import LANES, njit, unrolled
+from lqrpg.compiler.jit import LANES, njit, njit_borrowing, unrolled
 from lqrpg.compiler.lanes import lane_array
 from lqrpg.domain_randomization.descent_lanes import (
     NEVER,
@@ -40,7 +40,7 @@ TOGETHER = 512
 """Systems of a trial that are made at once, about."""
 
 
-@njit
+@njit_borrowing
 def _uniform(state, numbers):
     """Fill `numbers`, (count, LANES), in order, each lane from its own generator; `state` is advanced in place."""
     for index in range(numbers.shape[0]):

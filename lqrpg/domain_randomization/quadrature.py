@@ -18,6 +18,7 @@ from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_resu
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.lqr import discrete
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import copy_to
 from lqrpg.lqr.stability import are_stable
 from lqrpg.systems.families.family import Family
 
@@ -53,17 +54,19 @@ def _family_costs(A, B, shares, gains, weights, size, inputs):
     for first in range(0, count, LANES):
         occupied = min(LANES, count - first)
         for lane in range(LANES):
-            K[:, :, lane] = gains[min(first + lane, count - 1)]
+            copy_to(gains[min(first + lane, count - 1)], K[:, :, lane])
         for node in range(len(shares)):
             for i in range(n):
                 for j in range(n):
-                    a[i, j] = A[node, i, j]
+                    copy_to(A[node, i, j], a[i, j])
                 for p in range(m):
-                    b[i, p] = B[node, i, p]
+                    copy_to(B[node, i, p], b[i, p])
             cost_and_gradient(a, b, K, weights, work, result, size, inputs)
             for lane in range(occupied):
                 costs[first + lane] += shares[node] * result.cost[lane]
-                gradients[first + lane] += shares[node] * result.gradient[:, :, lane]
+                for p in range(m):
+                    for j in range(n):
+                        gradients[first + lane, p, j] += shares[node] * result.gradient[p, j, lane]
                 stables[first + lane] &= result.stable[lane] > 0.0
     return costs, gradients, stables
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit, njit_borrowing
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.lqr.plant import Array
 from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times, trace, unit
 from lqrpg.lqr.stability import CERTAIN_GROWTH, DOUBLINGS, LIMIT, SURE
@@ -69,7 +69,7 @@ def dense_workspace(n: int, m: int) -> DenseWorkspace:
     return DenseWorkspace(closed, weight, powers, filled, P, S, work, other, *buffers)
 
 
-@njit
+@njit_borrowing
 def close_loop(A, B, Q, R, K, loop):
     """Fill `loop.closed` and `loop.weight`, A - B K and Q + K'RK; the residual holds R K."""
     times(R, K, loop.residual)
@@ -79,7 +79,7 @@ def close_loop(A, B, Q, R, K, loop):
     subtract_from(A, loop.closed)
 
 
-@njit
+@njit_borrowing
 def add_congruence(F, X, loop):
     """X += F X F', in place."""
     times(F, X, loop.work)
@@ -128,7 +128,7 @@ def settles_columns(F, X, vector):
     return settled or small <= VANISHED * VANISHED
 
 
-@njit
+@njit_borrowing
 def _next_power(loop):
     """Square the last power; its place."""
     last = loop.filled[0]
@@ -137,7 +137,7 @@ def _next_power(loop):
     return last
 
 
-@njit
+@njit_borrowing
 def solve_covariance(M, loop, X, size):
     """Write the X = F X F' + M of a symmetric M to `X`, which may be M, by the powers of a stable loop."""
     copy_to(M, X)
@@ -150,7 +150,7 @@ def solve_covariance(M, loop, X, size):
     make_symmetric(X)
 
 
-@njit
+@njit_borrowing
 def solve_cost_to_go(M, loop, X, size):
     """Write the X = F'X F + M of a symmetric M to `X`, which may be M, by the powers of a stable loop."""
     copy_to(M, X)
@@ -172,7 +172,7 @@ def _grows(F):
     return not (finite and largest < CERTAIN_GROWTH)
 
 
-@njit
+@njit_borrowing
 def factorise(A, B, Q, R, K, loop, size):
     """Fill `loop`, in place, for a gain: its matrices, powers and cost-to-go P_K; true if it is stable.
 
@@ -198,7 +198,7 @@ def factorise(A, B, Q, R, K, loop, size):
     return (settled and _certain(A, B, K, loop)) or _loop_has_margin(A, B, K, loop)
 
 
-@njit
+@njit_borrowing
 def _certain(A, B, K, loop):
     """Whether a bound leaves no doubt: n^2 (1 + |A| + |B||K|)^2 tr P_I, P_I = F'P_I F + I, is far below the limit.
 
@@ -245,7 +245,7 @@ def _eliminates(M):
     return True
 
 
-@njit
+@njit_borrowing
 def _loop_has_margin(A, B, K, loop):
     """The margin of a loop near the limit of stability."""
     n, H = len(A), loop.work
@@ -258,13 +258,13 @@ def _loop_has_margin(A, B, K, loop):
     return margin_by_sums(loop.closed, H, LIMIT)
 
 
-@njit
+@njit_borrowing
 def cost_trace(loop, size):
     """The trace of P_K, which `factorise` has found."""
     return trace(loop.P)
 
 
-@njit
+@njit_borrowing
 def gradient_factor(B, R, K, loop, size):
     """Write E_K = R K - B'P_K (A - B K) to `loop.residual`; `loop.P` must hold P_K."""
     times(B.T, loop.P, loop.projected)
@@ -275,7 +275,7 @@ def gradient_factor(B, R, K, loop, size):
             loop.residual[p, j] -= loop.product[p, j]
 
 
-@njit
+@njit_borrowing
 def policy_gradient(B, R, Sigma, K, loop, out, size):
     """Write 2 E_K Sigma_K (eqs. (4), (5)) of a stable loop to `out`; `loop.P` must hold P_K.
 
@@ -287,29 +287,29 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):
     scale(out, 2.0)
 
 
-@njit
-def excess(difference, curvature, loop, size):
-    """tr D'C D X of a difference D of gains, (m, n), a curvature C, (m, m), and X = F X F' + I, in `loop.S`."""
+@njit_borrowing
+def excess(curvature, loop, size):
+    """tr D'C D X of the difference of gains D = `loop.residual`, a curvature C, (m, m), and X = F X F' + I."""
     unit(loop.S)
     solve_covariance(loop.S, loop, loop.S, size)
-    times(curvature, difference, loop.projected)
-    times(difference, loop.S, loop.product)
+    times(curvature, loop.residual, loop.projected)
+    times(loop.residual, loop.S, loop.product)
     return inner(loop.projected, loop.product)
 
 
-@njit
+@njit_borrowing
 def multiply(a, b, out, size):
     """Write a b to `out`."""
     times(a, b, out)
 
 
-@njit
+@njit_borrowing
 def multiply_transposed(a, b, out, size):
     """Write a'b to `out`."""
     times(a.T, b, out)
 
 
-@njit
+@njit_borrowing
 def subtract_product(D, a, b, out, size):
     """Write D - a b' to `out`."""
     times(a, b.T, out)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, njit_borrowing, size_of
 from lqrpg.compiler.sizes import by_size
 from lqrpg.kernels import dense, pivoted
 from lqrpg.kernels.dense import DenseWorkspace, dense_workspace
@@ -81,7 +81,7 @@ def solve_cost_to_go(M, loop, X, size):
     pivoted.solve_cost_to_go(M, loop, X, size)
 
 
-@njit
+@njit_borrowing
 def _positive_definite(X, L, size):
     """Whether a symmetric matrix is positive definite: its Cholesky factorisation, into L, goes through."""
     n = len(size)
@@ -294,21 +294,25 @@ def reference(plant: Plant) -> Reference:
     return Reference(float(np.trace(best.cost_to_go)), *contiguous(best.gain, curvature))
 
 
-@njit
+@njit_borrowing
 def gap_of(K, best, loop, size):
-    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then, `loop.S` and `work` are scratch.
+    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then; the others are scratch.
 
     A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.
     """
     gap = cost_trace(loop, size) / best.cost - 1.0
     if gap > SMALL_GAP:
         return gap
-    return max(_excess(K - best.gain, best.curvature, loop, size), 0.0) / best.cost
+    for p in range(K.shape[0]):
+        for j in range(K.shape[1]):
+            loop.residual[p, j] = K[p, j] - best.gain[p, j]
+    return max(_excess(best.curvature, loop, size), 0.0) / best.cost
 
 
 @by_size(dense.excess)
-def _excess(difference, curvature, loop, size):
-    """tr D'C D X of a difference D of gains, (m, n), a curvature C, (m, m), and X = F X F' + I, in `loop.S`."""
+def _excess(curvature, loop, size):
+    """tr D'C D X of the difference of gains D = `loop.residual`, a curvature C, (m, m), and X = F X F' + I."""
+    difference = loop.residual
     n, m = len(size), difference.shape[0]
     for i in range(n):
         for j in range(n):

@@ -35,14 +35,14 @@ def _evaluate(A, B, K, weights, size, inputs):
     for first in range(0, count, LANES):
         for lane in range(LANES):
             # spare lanes repeat the last system; a lone system or gain is shared by all
-            a[:, :, lane] = A[min(first + lane, A.shape[0] - 1)]
-            b[:, :, lane] = B[min(first + lane, B.shape[0] - 1)]
-            k[:, :, lane] = K[min(first + lane, K.shape[0] - 1)]
+            copy_to(A[min(first + lane, A.shape[0] - 1)], a[:, :, lane])
+            copy_to(B[min(first + lane, B.shape[0] - 1)], b[:, :, lane])
+            copy_to(K[min(first + lane, K.shape[0] - 1)], k[:, :, lane])
         cost_and_gradient(a, b, k, weights, work, result, size, inputs)
         for lane in range(min(LANES, count - first)):
             costs[first + lane] = result.cost[lane]
-            gradients[first + lane] = result.gradient[:, :, lane]
-            covariances[first + lane] = work.covariance[:, :, lane]
+            copy_to(result.gradient[:, :, lane], gradients[first + lane])
+            copy_to(work.covariance[:, :, lane], covariances[first + lane])
             stables[first + lane] = result.stable[lane] > 0.0
     return costs, gradients, covariances, stables
 

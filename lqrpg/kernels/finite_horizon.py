@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, njit_borrowing, size_of
 from lqrpg.compiler.sizes import by_size, order_of
 from lqrpg.kernels import dense
 from lqrpg.kernels.discrete_small import (
@@ -58,7 +58,7 @@ def subtract_product(D, a, b, out, size):
             out[i, j] = value
 
 
-@njit
+@njit_borrowing
 def multiply(a, b, out):
     """Write a b to `out`, by BLAS for large ones."""
     if b.shape[0] > LARGEST_UNROLLED:
@@ -67,7 +67,7 @@ def multiply(a, b, out):
         products.multiply(a, b, out)
 
 
-@njit
+@njit_borrowing
 def add_transposed_product(a, b, M, out):
     """Write M + a'b to `out`."""
     if b.shape[0] > LARGEST_UNROLLED:
@@ -83,7 +83,7 @@ def add_transposed_product(a, b, M, out):
             out[i, j] = total
 
 
-@njit
+@njit_borrowing
 def congruence(F, X, M, work, out):
     """Write F X F' + M to `out`; `work`, (n, n), is scratch."""
     if F.shape[0] > LARGEST_UNROLLED:
@@ -94,7 +94,7 @@ def congruence(F, X, M, work, out):
         products.congruence(F, X, M, work, out)
 
 
-@njit
+@njit_borrowing
 def costs_to_go(F, weight, work, P):
     """Fill P, shape (l + 1, n, n), with the costs-to-go of 0, ..., l steps: P_j = W + F'P_{j-1}F."""
     P[0] = 0.0
@@ -125,7 +125,7 @@ class _Rollout(NamedTuple):
     work: Array
 
 
-@njit
+@njit_borrowing
 def _recursive_gradient(plant, Sigma0, K, rollout, out):
     """C_l; writes its gradient, 2/l sum_t (R K - B'P_{l-1-t}F) S_t, to `out`. Fills the buffers of the rollout."""
     A, B, Q, R, Sigma = plant
@@ -140,7 +140,7 @@ def _recursive_gradient(plant, Sigma0, K, rollout, out):
             weight[i, j] += Q[i, j]
             F[i, j] = A[i, j] - F[i, j]
     costs_to_go(F, weight, work[0], P)
-    S[:, :] = Sigma0
+    products.copy_to(Sigma0, S)
     out[:, :] = 0.0
     total = 0.0
     for t in range(length):
@@ -159,11 +159,11 @@ def _recursive_gradient(plant, Sigma0, K, rollout, out):
             for j in range(n):
                 total += weight[i, j] * S[i, j]
         congruence(F, S, Sigma, work[0], work[1])
-        S[:, :] = work[1]
+        products.copy_to(work[1], S)
     return total / length
 
 
-@njit
+@njit_borrowing
 def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
     """Variance of a rollout's mean stage cost: 2/l^2 sum_t tr(W S_t (2 P_{l-t} - W) S_t).
 
@@ -171,27 +171,29 @@ def rollout_variance(F, weight, Sigma, Sigma0, P, S, work):
     """
     length, n = P.shape[0] - 1, F.shape[0]
     costs_to_go(F, weight, work[0], P)
-    S[:, :] = Sigma0
+    products.copy_to(Sigma0, S)
     total = 0.0
     for t in range(length):
         multiply(weight, S, work[0])
-        P[length - t] = 2.0 * P[length - t] - weight
+        for i in range(n):
+            for j in range(n):
+                P[length - t, i, j] = 2.0 * P[length - t, i, j] - weight[i, j]
         multiply(P[length - t], S, work[1])
         for i in range(n):
             for j in range(n):
                 total += work[0, i, j] * work[1, j, i]
         congruence(F, S, Sigma, work[0], work[1])
-        S[:, :] = work[1]
+        products.copy_to(work[1], S)
     return 2.0 * total / length**2
 
 
-@njit
+@njit_borrowing
 def _power_sum(F, X, length, T, Y, work, n_size):
     """Write F^l to T and sum_j F^j X F^(l-1-j) to Y, by squaring [[F, X], [0, F]]; `work`, (4, n, n), is scratch."""
     n = order_of(n_size)
     base, corner, left, right = work[0], work[1], work[2], work[3]
-    base[:, :] = F
-    corner[:, :] = X
+    products.copy_to(F, base)
+    products.copy_to(X, corner)
     T[:, :] = 0.0
     Y[:, :] = 0.0
     for i in range(n):
@@ -205,7 +207,7 @@ def _power_sum(F, X, length, T, Y, work, n_size):
                 for j in range(n):
                     Y[i, j] = left[i, j] + right[i, j]
             multiply_sized(T, base, left, n_size)
-            T[:, :] = left
+            products.copy_to(left, T)
         remaining //= 2
         if remaining > 0:
             multiply_sized(base, corner, left, n_size)
@@ -214,15 +216,15 @@ def _power_sum(F, X, length, T, Y, work, n_size):
                 for j in range(n):
                     corner[i, j] = left[i, j] + right[i, j]
             multiply_sized(base, base, left, n_size)
-            base[:, :] = left
+            products.copy_to(left, base)
 
 
-@njit
+@njit_borrowing
 def power_of(F, length, T, work, n_size):
     """Write F^l to T; `work`, (2, n, n), is scratch."""
     n = order_of(n_size)
     base, left = work[0], work[1]
-    base[:, :] = F
+    products.copy_to(F, base)
     T[:, :] = 0.0
     for i in range(n):
         T[i, i] = 1.0
@@ -230,14 +232,14 @@ def power_of(F, length, T, work, n_size):
     while remaining > 0:
         if remaining % 2 == 1:
             multiply_sized(T, base, left, n_size)
-            T[:, :] = left
+            products.copy_to(left, T)
         remaining //= 2
         if remaining > 0:
             multiply_sized(base, base, left, n_size)
-            base[:, :] = left
+            products.copy_to(left, base)
 
 
-@njit
+@njit_borrowing
 def _size(T):
     """Frobenius norm."""
     total = 0.0
@@ -247,7 +249,7 @@ def _size(T):
     return np.sqrt(total)
 
 
-@njit
+@njit_borrowing
 def stable_rollout_gradient(plant, Sigma0, K, length, loop, work, out, n_size):
     """C_l; writes its gradient to `out`, for a factorised, stable loop whose P is solved.
 
@@ -283,7 +285,7 @@ def stable_rollout_gradient(plant, Sigma0, K, length, loop, work, out, n_size):
     solve_covariance(N, loop, N, n_size)
     solve_cost_to_go(G, loop, H, n_size)
     if _size(T) > FORGOTTEN:
-        right[:, :] = Y
+        products.copy_to(Y, right)
         _power_sum(F, right, length, T, Y, scratch, n_size)
     else:
         Y[:, :] = 0.0
@@ -312,10 +314,14 @@ def _average_gradient(plant, Sigma0, K, offsets, length, out):
     out[:, :] = 0.0
     total = 0.0
     for sample in range(offsets.shape[0]):
-        gain[:, :] = K + offsets[sample]
+        for p in range(m):
+            for j in range(n):
+                gain[p, j] = K[p, j] + offsets[sample, p, j]
         total += _recursive_gradient(plant, Sigma0, gain, rollout, gradient)
-        out += gradient
-    out /= offsets.shape[0]
+        products.add(out, gradient)
+    for p in range(m):
+        for j in range(n):
+            out[p, j] /= offsets.shape[0]
     return total / offsets.shape[0]
 
 

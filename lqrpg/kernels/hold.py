@@ -129,7 +129,9 @@ def _hold(A, B, period, series, size, inputs):
         _sum_series(A[group], series, work, size)
         _double_back(work, most, size)
         _multiply(work.phi, B[group], held, size, inputs)
-        A[group] = work.exponential
+        for i in range(n):
+            for j in range(n):
+                write(A[group], (i, j), read(work.exponential, (i, j)))
         for i in range(n):
             for p in range(m):
                 write(B[group], (i, p), read(held, (i, p)) * splat(period))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.kernels import xoshiro
 from lqrpg.kernels.xoshiro import TO_UNIT, Streams, next_word, upper_bits
 from lqrpg.lqr.plant import Array
@@ -54,13 +54,13 @@ def seed_streams(seed: np.random.SeedSequence | int) -> Streams:
     return xoshiro.seed_streams(seed, LANES)
 
 
-@njit
+@njit_borrowing
 def _uniform(state, lane):
     """A number in (0, 1]: its logarithm is finite."""
     return (upper_bits(next_word(state, lane)) + 1) * TO_UNIT
 
 
-@njit
+@njit_borrowing
 def _tail(state, lane):
     """A normal number beyond `TAIL_START`, by Marsaglia's exponential rejection."""
     while True:
@@ -69,7 +69,7 @@ def _tail(state, lane):
             return TAIL_START + beyond
 
 
-@njit
+@njit_borrowing
 def _settle(state, lane, word):
     """The normal number of a word that missed its layer's rectangle: wedge, tail, or a fresh word."""
     while True:
@@ -86,7 +86,7 @@ def _settle(state, lane, word):
         word = next_word(state, lane)
 
 
-@njit
+@njit_borrowing
 def fill_normals(state, words, out):
     """Fill `out`, shape (rows, LANES), with standard normal numbers.
 
@@ -138,7 +138,7 @@ def copy_stream(stream: NormalStream) -> NormalStream:
     return NormalStream(stream.state.copy(), stream.words.copy(), stream.buffer.copy(), stream.cursor.copy())
 
 
-@njit
+@njit_borrowing
 def next_normal(stream):
     """The next standard normal number of a stream, which is advanced in place."""
     cursor = stream.cursor[0]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, unrolled
+from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, njit_borrowing, unrolled
 from lqrpg.compiler.lanes import fma, lane_array, read, splat, where_greater, write
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times, unit
@@ -62,7 +62,7 @@ def _workspace(size, m):
     )
 
 
-@njit
+@njit_borrowing
 def _product(a, b, out, size):
     """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
     n = len(size)
@@ -83,7 +83,7 @@ def _product(a, b, out, size):
             write(out, (i, n - 1), last)
 
 
-@njit
+@njit_borrowing
 def _transposed_product(a, b, out, size):
     """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
     n = len(size)
@@ -95,7 +95,7 @@ def _transposed_product(a, b, out, size):
             write(out, (i, j), total)
 
 
-@njit
+@njit_borrowing
 def _close_loops(plant, gains, first, group, size):
     """Fill lanes of `group` with A - B K and Q + K'RK of the gains from `first` on; spare lanes have the last one."""
     A, B, Q, R = plant
@@ -122,7 +122,7 @@ def _close_loops(plant, gains, first, group, size):
             write(weight, (i, j), stage)
 
 
-@njit
+@njit_borrowing
 def _first_step(group, size):
     """Write e^{A_K h} to `group.transition` and W_h to `group.weight`, by Taylor series; `group.steps` has h."""
     n = len(size)
@@ -154,7 +154,7 @@ def _first_step(group, size):
                 write(weight, (i, j), read(weight, (i, j)) + following)
 
 
-@njit
+@njit_borrowing
 def _double(group, size):
     """W <- W + E'WE and E <- E^2 in `group`, where `active` is 1: the horizon is twice as long there afterwards."""
     n = len(size)
@@ -175,7 +175,7 @@ def _double(group, size):
             write(transition, (i, j), where_greater(on, half, read(product, (i, j)), read(transition, (i, j))))
 
 
-@njit
+@njit_borrowing
 def _frobenius(matrix, lane):
     total = 0.0
     for i in range(matrix.shape[0]):
@@ -184,7 +184,7 @@ def _frobenius(matrix, lane):
     return np.sqrt(total)
 
 
-@njit
+@njit_borrowing
 def _doublings(norm, horizon):
     """Number of doublings that leads from a first step with ||A_K|| h <= FIRST_STEP to the horizon."""
     count = MIN_DOUBLINGS
@@ -266,7 +266,7 @@ def _dense(n):
     return _Dense(buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5])
 
 
-@njit
+@njit_borrowing
 def _close_dense(plant, gain, weighted, loop):
     """Fill A - B K and Q + K'RK; `weighted`, (m, n), is scratch."""
     A, B, Q, R = plant
@@ -277,7 +277,7 @@ def _close_dense(plant, gain, weighted, loop):
     add(loop.weight, Q)
 
 
-@njit
+@njit_borrowing
 def _dense_first_step(h, loop):
     """As `_first_step`."""
     n = len(loop.closed)
@@ -299,7 +299,7 @@ def _dense_first_step(h, loop):
         add(loop.weight, loop.work)
 
 
-@njit
+@njit_borrowing
 def _dense_double(loop):
     """As `_double`."""
     times(loop.weight, loop.transition, loop.work)

@@ -42,10 +42,17 @@ def scale(a, factor):
 
 @njit_borrowing
 def copy_to(a, out):
-    """Write a to `out`, both matrices."""
-    for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            out[i, j] = a[i, j]
+    """Write a to `out`, both vectors or both matrices.
+
+    `out[:] = a` would do the same by way of a check of shapes and its messages, which take seconds to compile.
+    """
+    if a.ndim == 1:
+        for i in range(len(a)):
+            out[i] = a[i]
+    else:
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                out[i, j] = a[i, j]
 
 
 @njit_borrowing

@@ -119,7 +119,7 @@ def margin_by_sums(F, H, limit):
     return False
 
 
-@njit
+@njit_borrowing
 def _variances(F, w, limit, scratch, out):
     """Write the diagonal of the sum of F^k diag(w) (F^k)' to `out`; false if it does not end, or G is too large."""
     n = len(F)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.lqr.plant import Array, contiguous
 
 
-@njit
+@njit_borrowing
 def rls_update(theta, M, d, following, h):
     """Take in one sample: theta (n, p) and M (p, p) in place; `h` is scratch of length p."""
     n, p = theta.shape
@@ -38,7 +38,7 @@ def rls_update(theta, M, d, following, h):
             M[i, j] -= scaled * h[j]
 
 
-@njit
+@njit_borrowing
 def _invert(H, M):
     """M = H^-1 for a symmetric positive definite H, which is overwritten: Gauss-Jordan, no exchanges
     needed."""

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.kernels.normals import next_normal
-from lqrpg.lqr.plant import Array, Plant
-from lqrpg.qsa.bellman import basis, basis_pairs
+from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.qsa.bellman import basis_pairs
 
 
 class Moments(NamedTuple):
@@ -40,9 +40,19 @@ class Moments(NamedTuple):
 
     def with_samples(self, states: Array, inputs: Array, costs: Array) -> Moments:
         """The sums with samples added: states (count + 1, n), inputs (count, m), costs (count,)."""
-        phi = np.hstack([basis(states[:-1], inputs), np.ones((len(costs), 1))])
-        following = basis(states[1:], np.empty((len(costs), 0)))
-        return Moments(self.now + phi.T @ phi, self.following + phi.T @ following, self.costs + phi.T @ costs)
+        (n, m), count = (states.shape[1], inputs.shape[1]), len(costs)
+        x = np.ascontiguousarray(states.T)
+        phi = np.ones((len(self.costs), count))
+        _monomials(np.vstack([x[:, :-1], inputs.T]), basis_pairs(n, m), phi[:-1])
+        following = np.empty((self.following.shape[1], count))
+        _monomials(x[:, 1:], basis_pairs(n, 0), following)
+        return Moments(self.now + phi @ phi.T, self.following + phi @ following.T, self.costs + phi @ costs)
+
+
+def _monomials(z: Array, pairs: list[tuple[int, int]], out: Array) -> None:
+    """Fill `out`, (d, count), with the products z_i z_j of rows of z, (n, count), for pairs (i, j)."""
+    left, right = np.array(pairs).T
+    np.multiply(z[left], z[right], out=out)
 
 
 def no_samples(n: int, m: int) -> Moments:
@@ -78,29 +88,23 @@ def evaluate_policy(moments: Moments, gain: Array) -> tuple[Array, float]:
     return found[:-1], float(found[-1])
 
 
-@njit
-def _probe(A, B, K, root, signal, x, source, states, inputs):
-    """x+ = A x + B u + w, u = xi - K x, from x on, which is left at the last state."""
-    n, m = B.shape
-    for t in range(signal.shape[0]):
-        states[t] = x
-        for p in range(m):
-            u = signal[t, p]
-            for j in range(n):
-                u -= K[p, j] * x[j]
-            inputs[t, p] = u
-        for i in range(n):
-            total = 0.0
-            for j in range(n):
-                total += A[i, j] * states[t, j]
-            for p in range(m):
-                total += B[i, p] * inputs[t, p]
-            x[i] = total
+@njit_borrowing
+def _draw(source, out):
+    """Fill `out`, (count, n), with standard normal numbers; `source` is advanced in place."""
+    for t in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            out[t, i] = next_normal(source)
+
+
+@njit_borrowing
+def _recursion(transposed, states):
+    """x+ = F x + v from F', (n, n), in place: row 0 of `states` holds the first x, row t + 1 the input v_t."""
+    n = states.shape[1]
+    for t in range(states.shape[0] - 1):
+        before, after = states[t], states[t + 1]
         for j in range(n):
-            z = next_normal(source)
-            for i in range(j, n):
-                x[i] += root[i, j] * z
-    states[signal.shape[0]] = x
+            for i in range(n):
+                after[i] += transposed[j, i] * before[j]
 
 
 def probe(
@@ -121,10 +125,14 @@ def probe(
     -------
     States (count + 1, n), inputs (count, m) and stage costs (count,).
     """
-    count, m = signal.shape
-    states, inputs = np.empty((count + 1, plant.n_states)), np.empty((count, m))
     A, B, Q, R, _ = plant.matrices
-    _probe(A, B, gain, noise_root, signal, x, source, states, inputs)
+    noise, states = np.empty((len(signal), plant.n_states)), np.empty((len(signal) + 1, plant.n_states))
+    _draw(source, noise)
+    states[0] = x
+    np.add(signal @ B.T, noise @ noise_root.T, out=states[1:])
+    _recursion(*contiguous((A - B @ gain).T), states)
+    x[:] = states[-1]
+    inputs = signal - states[:-1] @ gain.T
     before = states[:-1]
     costs = np.sum((before @ Q) * before, axis=1) + np.sum((inputs @ R) * inputs, axis=1)
     return states, inputs, costs

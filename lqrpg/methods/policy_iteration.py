@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit, size_of
+from lqrpg.compiler.jit import njit, njit_borrowing, size_of
 from lqrpg.compiler.sizes import order_of
 from lqrpg.kernels.discrete_small import cost_trace, lyapunov_workspace
 from lqrpg.kernels.pivoted import pivoted_lu
@@ -18,7 +18,7 @@ from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, Recorder, observe
 
 
-@njit
+@njit_borrowing
 def improve(A, B, R, K, loop, curvature, order, size):
     """K = (R + B'P_K B)^-1 B'P_K A, in place, of a closed, stable loop; `loop.P` must hold P_K. False if singular.
 

@@ -20,8 +20,8 @@ from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
 from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 
-_BLOCK = 16384  # samples worked on at a time: bounds the memory, and changes bits, so it is fixed
-_MOST_ENTRIES = 10_000_000  # of their monomials, for plants of more than some thirty states and inputs
+_LEAST, _MOST = 1024, 16384  # samples worked on at a time, so that their monomials stay in a processor's cache
+_CACHED, _MOST_ENTRIES = 1 << 18, 10_000_000  # monomials aimed at, and how many there may be
 _HELD = 6  # matrices of the unknowns' order that an evaluation holds
 
 
@@ -106,7 +106,7 @@ class LeastSquaresPolicyIteration(Method):
     def memory(self, plant: Plant) -> float:
         """Bytes of the sums over the samples, whose order is the number of unknowns, and of what solves for these."""
         unknowns = len(basis_pairs(*plant.B.shape)) + 1
-        return 8.0 * (_HELD * unknowns**2 + 4 * min(_BLOCK * unknowns, _MOST_ENTRIES))
+        return 8.0 * unknowns * (_HELD * unknowns + 4 * _block(unknowns))
 
     def begin(self, plant: Plant, gain: Array, initial_covariance: Array, seed: np.random.SeedSequence) -> _Trajectory:
         """A trajectory without samples."""
@@ -130,13 +130,17 @@ class LeastSquaresPolicyIteration(Method):
         """Probe the plant for the samples of one iteration; x and the source go on in place."""
         before = round(seen.moments.now[-1, -1])  # the sum of the constant entry is the number of samples
         moments = seen.moments
-        block = max(1, min(_BLOCK, _MOST_ENTRIES // len(moments.now)))
-        for first in range(before, before + self.samples_per_step, block):
-            times = np.arange(first, min(first + block, before + self.samples_per_step), dtype=np.float64)
-            signal = self.amplitude * seen.signal.at_times(times)
+        last, block = before + self.samples_per_step, _block(len(moments.now))
+        for first in range(before, last, block):
+            signal = self.amplitude * seen.signal.from_second(first, min(block, last - first))
             samples = probe(plant, seen.exploring, seen.noise_root, signal, seen.x, seen.source)
             moments = moments.with_samples(*samples)
         return seen._replace(moments=moments)
+
+
+def _block(unknowns: int) -> int:
+    """Samples whose sums are taken at a time; it changes the rounding of a result."""
+    return max(1, min(_MOST, max(_LEAST, _CACHED // unknowns), _MOST_ENTRIES // unknowns))
 
 
 QsaPolicyIteration = LeastSquaresPolicyIteration

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.kernels.discrete_small import Reference, factorise, gap_of
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.products import copy_to
 
 RUNNING, GAIN_LOST, MODEL_LOST = 0, 1, 2
 """How a loop ended: it has made all its updates, or K does not stabilise the plant, or not the estimated model."""
@@ -58,7 +59,7 @@ def make_recorder(
     )
 
 
-@njit
+@njit_borrowing
 def observe(plant, K, i, recorder, loop, size):
     """Close the loop of the gain K of iteration i, and record it; false if K does not stabilise the plant.
 
@@ -74,13 +75,13 @@ def observe(plant, K, i, recorder, loop, size):
         recorder.extremes[1] = min(gap, recorder.extremes[1])
     place = recorder.recorded[0]
     if place < len(recorder.marks) and recorder.marks[place] == i:
-        recorder.gains[place] = K
+        copy_to(K, recorder.gains[place])
         recorder.gaps[place] = gap
         recorder.recorded[0] = place + 1
     return True
 
 
-@njit
+@njit_borrowing
 def descend(K, step, G):
     """K -= step G, in place."""
     for p in range(K.shape[0]):

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit_borrowing
 
 Code = tuple[float, float, float, float, float]
 """(value, exponent, period, ceiling, sign): value * g^sign with g = i^exponent / period, rounded up if
 ceiling."""
 
 
-@njit
+@njit_borrowing
 def schedule_value(code, i):
     """Value of a coded schedule at iteration i >= 1."""
     value, exponent, period, ceiling, sign = code
@@ -72,7 +72,7 @@ def code_of(value: Schedule | float) -> Code:
     return value.code if isinstance(value, Schedule) else ConstantSchedule(float(value)).code
 
 
-@njit
+@njit_borrowing
 def _cumulated(one, other, even, iterations, out):
     total, i = 0, 0
     for place in range(len(iterations)):

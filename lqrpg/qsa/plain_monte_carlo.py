@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, njit
+from lqrpg.compiler.jit import LANES, njit_borrowing
 from lqrpg.lqr.plant import Array
 from lqrpg.qsa.quasi_monte_carlo import Integrand
 
@@ -22,7 +22,7 @@ BLOCK = 4096  # draws that are treated at once: a block and its buffers stay in 
 REACH = 0.05  # bound on |zd|: the first neglected term is then below 1e-17
 
 
-@njit
+@njit_borrowing
 def _evaluate(x, table, buffers, values):
     """values = Im(e^{zx}); changes the buffers. Only the second loop gathers."""
     sines, cosines, p, q = table
@@ -42,7 +42,7 @@ def _evaluate(x, table, buffers, values):
         values[i] = sines[cell[i]] * real[i] + cosines[cell[i]] * imaginary[i]
 
 
-@njit
+@njit_borrowing
 def _sum(values, totals):
     """Add the values to running totals, lane by lane, in a fixed order; lanes let strict IEEE vectorise."""
     whole = values.shape[0] // LANES * LANES

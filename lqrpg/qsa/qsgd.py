@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.lqr.plant import Array
 from lqrpg.qsa.ode import Gain, require_positive, steps_of
 from lqrpg.qsa.probing import Probing
@@ -98,7 +98,7 @@ class DescentRecord(NamedTuple):
     last_projection: Array
 
 
-@njit
+@njit_borrowing
 def _advance(theta, signal, first, steps, gains, loss, scale, out):
     """Run all runs over one chunk of steps; `signal` (steps, runs, d) is xi, `out` the records."""
     curvatures, offset = loss
@@ -127,7 +127,7 @@ def _advance(theta, signal, first, steps, gains, loss, scale, out):
                 errors[run, (n + 1) // keep_every - 1] = np.sqrt(norm)
 
 
-@njit
+@njit_borrowing
 def _sinusoids(first, steps, step, frequencies, sin_phase, cos_phase, signal):
     """sqrt(2) sin(omega_i t + phase) for all runs: one sine and one cosine serve every phase."""
     for k in range(steps):

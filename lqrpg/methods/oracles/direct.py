@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit, sizes_of
+from lqrpg.compiler.jit import njit, njit_borrowing, sizes_of
 from lqrpg.compiler.sizes import by_size, order_of
 from lqrpg.kernels.normals import LANES, fill_normals, seed_streams
 from lqrpg.kernels.xoshiro import Streams
@@ -115,7 +115,7 @@ def _make_dense_work(n_size, m_size):
     )
 
 
-@by_size(_make_dense_work)
+@by_size(_make_dense_work, njit)
 def make_work(n_size, m_size):
     """Buffers of `rollout_costs`, for sizes of `sizes_of`."""
     n, m = len(n_size), order_of(m_size)
@@ -132,7 +132,7 @@ def make_work(n_size, m_size):
     )
 
 
-@njit
+@njit_borrowing
 def perturb(state, words, radius, norms, U):
     """Fill U, shape (m n, LANES), with directions uniform on the sphere of the radius, one a lane."""
     fill_normals(state, words, U)
@@ -147,7 +147,7 @@ def perturb(state, words, radius, norms, U):
             U[p, lane] *= norms[lane]
 
 
-@njit
+@njit_borrowing
 def _close_lanes(plant, K, work, n_size, m_size):
     """Fill the lanes with A - B(K+U) and Q + (K+U)'R(K+U), the latter folded onto its upper triangle."""
     A, B, Q, R, _ = plant
@@ -181,7 +181,7 @@ def _close_lanes(plant, K, work, n_size, m_size):
                 weight[i, j, lane] = fold * total
 
 
-@njit
+@njit_borrowing
 def _color(root, z, out, n_size):
     """out = root z, lane by lane, for a lower triangular root of a covariance."""
     n = len(n_size)
@@ -193,7 +193,7 @@ def _color(root, z, out, n_size):
             out[i, lane] = total
 
 
-@njit
+@njit_borrowing
 def _stage_costs(weight, x, costs, n_size):
     """Add x'Wx to the costs, lane by lane."""
     n = len(n_size)
@@ -207,7 +207,7 @@ def _stage_costs(weight, x, costs, n_size):
         costs[lane] += total
 
 
-@njit
+@njit_borrowing
 def _step(closed, x, w, out, n_size):
     """out = F x + w, lane by lane."""
     n = len(n_size)
@@ -219,7 +219,7 @@ def _step(closed, x, w, out, n_size):
             out[i, lane] = total
 
 
-@njit
+@njit_borrowing
 def _control(K, U, x, u):
     """u = (K + U) x, lane by lane."""
     m, n = K.shape
@@ -231,7 +231,7 @@ def _control(K, U, x, u):
                 u[p, lane] += (K[p, j] + U[p * n + j, lane]) * x[j, lane]
 
 
-@njit
+@njit_borrowing
 def _add_products(a, b, costs):
     """Add a'b to the costs, lane by lane."""
     for i in range(a.shape[0]):
@@ -239,7 +239,7 @@ def _add_products(a, b, costs):
             costs[lane] += a[i, lane] * b[i, lane]
 
 
-@njit
+@njit_borrowing
 def _dense_rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size):
     """The same for any size: no lane's loop is formed, u = -(K + U) x is, and products of matrices serve all lanes."""
     A, B, Q, R, _ = plant

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit
+from lqrpg.compiler.jit import njit, njit_borrowing
 from lqrpg.kernels.discrete_small import cost_trace, gradient_factor, policy_gradient
 from lqrpg.kernels.normals import NormalStream, next_normal
 from lqrpg.lqr.plant import Array
@@ -46,7 +46,7 @@ def bias_direction(m: int, n: int) -> Array:
     return np.eye(m, n) / math.sqrt(min(m, n))
 
 
-@njit
+@njit_borrowing
 def natural_gradient(B, R, K, loop, out, size):
     """out = 2 E_K = 2 (R K - B'P_K (A - B K)) of a closed, stable loop; `loop.P` must hold P_K."""
     gradient_factor(B, R, K, loop, size)

@@ -92,7 +92,7 @@ def lane_report(marks: NDArray[np.int64], last: int, gain: Array, optimum: Refer
     return LaneReport(marks, last, nothing, infinite, infinite.copy(), np.full(LANES, UNENDED), gains, optimum)
 
 
-@njit
+@njit_borrowing
 def _draw(noise, out):
     """Fill `out`, (m, n, LANES), with normal numbers, an entry after another in each lane."""
     rows, streams = noise.buffers.shape[1:]

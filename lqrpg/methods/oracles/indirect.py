@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.compiler.jit import njit, size_of
+from lqrpg.compiler.jit import njit, njit_borrowing, size_of
 from lqrpg.compiler.sizes import order_of
 from lqrpg.kernels.discrete_small import Loop, cost_trace, factorise, lyapunov_workspace, policy_gradient
 from lqrpg.kernels.normals import NormalStream, copy_stream, next_normal, normal_stream
 from lqrpg.lqr.definite import covariance_root
 from lqrpg.lqr.plant import Array, Plant, contiguous
+from lqrpg.lqr.products import copy_to
 from lqrpg.lqr.stability import require_stabilising
 from lqrpg.methods.least_squares import batch_start, check_start, rls_update
 from lqrpg.methods.recorder import GAIN_LOST, MODEL_LOST, RUNNING, descend, observe
@@ -92,7 +93,7 @@ def unidentified(gain: Array, source: NormalStream) -> Identification:
     return Identification(np.empty((n, n + m)), np.empty((n + m, n + m)), np.empty(n), gain.copy(), source)
 
 
-@njit
+@njit_borrowing
 def sample(plant, K, root, dither, known, d, following, n_size):
     """Excite the plant once: d = [x; -K x + e], following = x+; the caller moves the state of `known`."""
     A, B, _, _, _ = plant
@@ -129,11 +130,11 @@ def identify_first(plant, K, start_root, root, dither, start, known, n_size):
             x[i] += start_root[i, j] * z
     for t in range(start):
         sample(plant, K, root, dither, known, regressors[t], following[t], n_size)
-        x[:] = following[t]
+        copy_to(following[t], x)
     batch_start(regressors, following, known.theta, known.M)
 
 
-@njit
+@njit_borrowing
 def model_gradient(plant, theta, K, model, out, n_size):
     """Gradient (17) of the estimated model; false if K does not stabilise it (the gradient does not exist then)."""
     _, _, Q, R, Sigma = plant
@@ -172,7 +173,7 @@ def indirect_loop(plant, K, step, excitation, known, recorder, model, size):
         for _ in range(excitation.samples):
             sample(plant, exciting, excitation.root, dither, known, d, following, size)
             rls_update(known.theta, known.M, d, following, h)
-            known.x[:] = following
+            copy_to(following, known.x)
     return recorder.last, RUNNING
 
 
@@ -187,7 +188,7 @@ def _estimates(plant, K, probing, known, records, model, out, n_size):
         while done < records[record] - 1:
             sample(plant, K, root, dither, known, d, following, n_size)
             rls_update(known.theta, known.M, d, following, h)
-            known.x[:] = following
+            copy_to(following, known.x)
             done += 1
         if not model_gradient(plant, known.theta, K, model, out[record], n_size):
             out[record] = np.nan

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, size_of
+from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, njit_borrowing, size_of
 from lqrpg.kernels.normals import LANES, fill_normals
 from lqrpg.lqr.plant import Array, Plant, contiguous
-from lqrpg.lqr.products import times
+from lqrpg.lqr.products import copy_to, times
 from lqrpg.methods.least_squares import rls_update
 from lqrpg.methods.oracles.direct import Rollouts
 from lqrpg.methods.oracles.indirect import Identification, sample
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
     moment: Array
 
 
-@njit
+@njit_borrowing
 def _times(a, b, out):
     """out = a b, for b of LANES columns; in loops where a is small, since a call of BLAS takes longer then."""
     if max(a.shape) > LARGEST_UNROLLED:
@@ -116,10 +116,10 @@ def _sets(plant, K, rollouts, offsets, dither, length, common, seen):
     saved = np.empty_like(state)
     for first in range(0, count, LANES):
         used = min(LANES, count - first)
-        saved[:] = state
+        copy_to(state, saved)
         for s in range(sets):
             if common:
-                state[:] = saved
+                copy_to(saved, state)
             for p in range(size):
                 for lane in range(used):
                     U[p, lane] = offsets[s, first + lane, p]
@@ -177,7 +177,7 @@ def _excite(plant, K, root, dither, count, known, size):
     for _ in range(count):
         sample(plant, K, root, dither, known, d, following, size)
         rls_update(known.theta, known.M, d, following, h)
-        known.x[:] = following
+        copy_to(following, known.x)
 
 
 def excite(plant: Plant, gain: Array, noise_root: Array, dither: float, count: int, known: Identification) -> None:

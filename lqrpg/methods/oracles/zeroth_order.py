@@ -19,6 +19,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit
 from lqrpg.kernels.normals import LANES
+from lqrpg.lqr.products import copy_to
 from lqrpg.methods.oracles.direct import Estimate, direct_gradient, make_work, rollout_costs
 from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import Code, schedule_value
@@ -50,10 +51,10 @@ def two_point_gradient(plant, K, rollouts, estimate, work, out, n_size, m_size):
     saved, cost_plus = np.empty_like(state), np.empty(LANES)
     sums[:] = 0.0
     for first in range(0, count, LANES):
-        saved[:] = state
+        copy_to(state, saved)
         rollout_costs(plant, K, rollouts, radius, length, work, n_size, m_size)
-        cost_plus[:] = costs
-        state[:] = saved  # the same numbers again: the same noise, and with the radius turned round -U instead of U
+        copy_to(costs, cost_plus)
+        copy_to(saved, state)  # the same numbers again: the same noise, and with -radius -U instead of U
         rollout_costs(plant, K, rollouts, -radius, length, work, n_size, m_size)
         for p in range(m * n):
             for lane in range(min(LANES, count - first)):
