@@ -43,6 +43,7 @@ class DenseWorkspace(NamedTuple):
     S : (n, n) state covariance.
     work, other : (n, n) scratch.
     residual : (m, n) E_K of the gradient.
+    gradient : (m, n) the gradient, in loops that descend along it.
     projected, product : (m, n) scratch.
     vector : (2, n) scratch.
     """
@@ -56,6 +57,7 @@ class DenseWorkspace(NamedTuple):
     work: Array
     other: Array
     residual: Array
+    gradient: Array
     projected: Array
     product: Array
     vector: Array
@@ -65,7 +67,7 @@ def dense_workspace(n: int, m: int) -> DenseWorkspace:
     """Working memory for a plant of n states and m inputs."""
     closed, weight, P, S, work, other = (np.zeros((n, n)) for _ in range(6))
     powers, filled = np.zeros((DOUBLINGS + 1, n, n)), np.zeros(1, np.int64)
-    buffers = np.zeros((m, n)), np.zeros((m, n)), np.zeros((m, n)), np.zeros((2, n))
+    buffers = *(np.zeros((m, n)) for _ in range(4)), np.zeros((2, n))
     return DenseWorkspace(closed, weight, powers, filled, P, S, work, other, *buffers)
 
 

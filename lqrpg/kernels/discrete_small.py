@@ -43,6 +43,7 @@ class LyapunovWorkspace(NamedTuple):
     S : (n, n) state covariance.
     work : (n, n) scratch.
     residual : (m, n) E_K of the gradient.
+    gradient : (m, n) the gradient, in loops that descend along it.
     """
 
     closed: Array
@@ -54,6 +55,7 @@ class LyapunovWorkspace(NamedTuple):
     S: Array
     work: Array
     residual: Array
+    gradient: Array
 
 
 Loop = LyapunovWorkspace | DenseWorkspace
@@ -66,7 +68,7 @@ def lyapunov_workspace(n: int, m: int) -> Loop:
     s = n * (n + 1) // 2
     closed, weight, P, S, work = (np.zeros((n, n)) for _ in range(5))
     factors, order, vector = np.zeros((s, s)), np.zeros(s, np.int64), np.zeros(s)
-    return LyapunovWorkspace(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)))
+    return LyapunovWorkspace(closed, weight, factors, order, vector, P, S, work, np.zeros((m, n)), np.zeros((m, n)))
 
 
 @by_size(dense.solve_covariance)

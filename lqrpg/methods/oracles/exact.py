@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import njit, njit_borrowing
+from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.kernels.discrete_small import cost_trace, gradient_factor, policy_gradient
 from lqrpg.kernels.normals import NormalStream, next_normal
 from lqrpg.lqr.plant import Array
@@ -55,14 +55,14 @@ def natural_gradient(B, R, K, loop, out, size):
             out[p, j] = 2.0 * loop.residual[p, j]
 
 
-@njit
+@njit_borrowing
 def exact_loop(plant, K, step, oracle, recorder, loop, size):
     """Descend to `recorder.last`; changes K, `recorder`, `loop` and the oracle's source.
 
     Returns the last iteration, and how the loop ended.
     """
     _, B, _, R, Sigma = plant
-    G = np.empty_like(K)
+    G = loop.gradient
     for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST

@@ -74,17 +74,22 @@ class ModelWork(NamedTuple):
     ----------
     A, B : (n, n) and (n, m) estimates.
     loop, plant_loop : buffers of the loops of the model and of the plant (`lyapunov_workspace`).
+    regressor, following, scratch : (n + m,), (n,) and (n + m,), of a sample and of what it changes.
     """
 
     A: Array
     B: Array
     loop: Loop
     plant_loop: Loop
+    regressor: Array
+    following: Array
+    scratch: Array
 
 
 def model_work(n: int, m: int) -> ModelWork:
     """Buffers for n states and m inputs."""
-    return ModelWork(np.empty((n, n)), np.empty((n, m)), lyapunov_workspace(n, m), lyapunov_workspace(n, m))
+    estimate, loops = (np.empty((n, n)), np.empty((n, m))), (lyapunov_workspace(n, m), lyapunov_workspace(n, m))
+    return ModelWork(*estimate, *loops, np.empty(n + m), np.empty(n), np.empty(n + m))
 
 
 def unidentified(gain: Array, source: NormalStream) -> Identification:
@@ -152,14 +157,13 @@ def model_gradient(plant, theta, K, model, out, n_size):
     return True
 
 
-@njit
+@njit_borrowing
 def indirect_loop(plant, K, step, excitation, known, recorder, model, size):
     """Descend to `recorder.last` along the gradient of the model (Algorithm 1).
 
     Changes K, `known`, `recorder` and the buffers `model`. Returns the last iteration, and how the loop ended.
     """
-    n, m = plant[1].shape
-    d, following, h, G = np.empty(n + m), np.empty(n), np.empty(n + m), np.empty_like(K)
+    d, following, h, G = model.regressor, model.following, model.scratch, model.loop.gradient
     exciting = K if excitation.on_policy else known.initial_gain
     for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, model.plant_loop, size):
@@ -177,12 +181,11 @@ def indirect_loop(plant, K, step, excitation, known, recorder, model, size):
     return recorder.last, RUNNING
 
 
-@njit
+@njit_borrowing
 def _estimates(plant, K, probing, known, records, model, out, n_size):
     """Estimates of a run whose first model is known; `probing` has the root of the noise and the dither."""
     root, dither = probing
-    n, m = plant[1].shape
-    h, d, following = np.empty(n + m), np.empty(n + m), np.empty(n)
+    d, following, h = model.regressor, model.following, model.scratch
     done = 0
     for record in range(records.shape[0]):
         while done < records[record] - 1:
