@@ -14,7 +14,7 @@ import numpy as np
 from lqrpg.claims.groups import each_group
 from lqrpg.claims.needs import distinct, present
 from lqrpg.claims.registry import Interval, Need, Tables, claim
-from lqrpg.results.prices import middle, prices, ratios, reached
+from lqrpg.results.prices import geometric_mean, prices, ratios, reached
 
 _FAR = 0.001
 _ROUNDED = 1e-8
@@ -69,7 +69,7 @@ def _ratio(tables: Tables, slower: str, faster: str) -> Interval:
         f"{plants} plants, {len(found)} targets that both reach; {alone[0]} more that only {slower} reaches, "
         f"{alone[1]} that only {faster} does; {_INTERVAL}"
     )
-    return Interval(*middle(found), note=note)
+    return Interval(*geometric_mean(found), note=note)
 
 
 @claim(

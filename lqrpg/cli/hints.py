@@ -18,8 +18,6 @@ TABLES = ("methods", "summary", "gains")
 PROGRESS = 0.5
 """Relative gap above which a method has hardly moved."""
 _NEARER = "a first gain nearer to the optimum (system.K0)"
-PILOTS, MOST_PILOTS = 4, 1000
-"""How many times as many pilot runs are offered, and the most that may be asked for."""
 
 
 def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str]) -> list[str]:
@@ -48,21 +46,6 @@ def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str])
 
 def _moved(gap: float) -> str:
     return f"still {gap:.2g} of" if gap <= 1.0 else f"rose to {gap:.2g} times"
-
-
-def steadier(job: Job, tables: Mapping[str, pd.DataFrame], lost: Sequence[str]) -> str:
-    """What keeps runs of methods that lost some: more pilot runs for their step sizes, more samples, another gain."""
-    methods = tables["methods"].set_index("method")
-    kinds = {_kind(methods.loc[name]) for name in lost}
-    samples, excitation = int(job.settings["start_samples"]), float(job.settings["excitation"])
-    tries = {
-        "trajectory": f"more samples and excitation (start_samples={10 * samples} excitation={10 * excitation:g})",
-        "rollouts": f"more pilot runs, in which a step size that may lose runs shows it "
-        f"(pilots={min(MOST_PILOTS, PILOTS * int(job.settings['pilots']))})",
-        "model": _NEARER,
-    }
-    words = ", or ".join(text for kind, text in tries.items() if kind in kinds)
-    return f"step sizes were found by pilot runs; try {words}"
 
 
 def leave_out(keys: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lqrpg.cli.hints import TABLES, hints, leave_out, steadier
+from lqrpg.cli.hints import TABLES, hints, leave_out
 from lqrpg.experiments.gains import COMPLETED, TABLE
 from lqrpg.plugins import OWN, module_of
 from lqrpg.runner.settings import Job
@@ -39,8 +39,6 @@ def report_gains(job: Job, folder: Path) -> tuple[list[str], int]:
         advice = ""
     elif own and job.given:
         advice = f"{leave_out(job.given)} (docs/plants.md)"
-    elif compares and not lost:
-        advice = steadier(job, tables, concerned)
     else:
         advice = job.experiment.advice_for(concerned)
     if not lost:

@@ -132,7 +132,7 @@ def _compile(function: Callable[..., Any], counts_references: bool) -> Callable[
     settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
     try:
         # a kernel that left it open whether it counts would take after the one whose call compiles it first
-        options = {"error_model": "numpy", "fastmath": False, "_nrt": counts_references}
+        options: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "_nrt": counts_references}
         compiled: Any = numba.njit(**options)(function)
         if not _seal(compiled, function):
             compiled = numba.njit(cache=True, **options)(function)

@@ -19,9 +19,9 @@ from lqrpg.checks import SettingError
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, Iterations, Shootout
+from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, SINGLE, Iterations, Shootout
 from lqrpg.experiments.shootout_methods import require_price
-from lqrpg.experiments.shootout_tables import Run
+from lqrpg.experiments.shootout_tables import Run, seconds_per_iteration
 from lqrpg.lqr.discrete import optimal_gain, spectral_radius, state_covariance
 from lqrpg.lqr.plant import Array
 from lqrpg.methods.base import Marks, Status
@@ -153,11 +153,12 @@ class OnPlant(Shootout):
         return [Tuned(pilot, count) for pilot, count in zip(found, samples, strict=True)]
 
     def replicated(self, name: str, tried: Sequence[Tuned]) -> tuple[list[Run], float]:
-        """The runs of a method at the size that pilot runs chose, and the seconds of a run of one iteration."""
+        """The runs of a method at the size that pilot runs chose, and the seconds of an iteration."""
         step_size = chosen([each.pilot for each in tried]).step_size if tried else 1.0
         self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code
-        ((_, _, single),) = self._runs(name, step_size, 1, 1, "warm up")
-        return self._runs(name, step_size, self._steps(name), self.replicates, "run"), single
+        single = self._runs(name, step_size, 1, SINGLE, "warm up")
+        runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
+        return runs, seconds_per_iteration(self._timed(name, step_size, runs, 1), single)
 
     def marks(self, name: str) -> Marks:
         """The iterations of a run that are recorded."""
@@ -274,13 +275,3 @@ class _Of:
     """As much of settings as it takes to find the excitation."""
 
     system: System
-
-
-def seconds_per_iteration(runs: Sequence[Run], single: float) -> float:
-    """Median processor time of an iteration behind the first, which a run of a `single` one has with all set-up."""
-    paces = []
-    for result, _, spent in runs:
-        count = max(1, result.state.iteration)
-        beyond = spent - single
-        paces.append(beyond / (count - 1) if count > 1 and beyond > 0.0 else spent / count)
-    return float(np.median(paces))

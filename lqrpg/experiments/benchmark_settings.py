@@ -8,11 +8,10 @@ from typing import Annotated
 
 import pandas as pd
 
-from lqrpg.experiments.sgd_settings import BASELINES, Points
+from lqrpg.experiments.comparison import Comparison
 from lqrpg.experiments.shootout import Shootout
-from lqrpg.experiments.shootout_methods import known, method_spec, require_known
-from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
-from lqrpg.runner.experiment import Experiment
+from lqrpg.experiments.shootout_methods import known, method_spec
+from lqrpg.ranges import Positive, Range
 
 METHODS: Sequence[str] = ("place", "method", "label", "given", "budget", "compiled")
 """Columns of the table of methods."""
@@ -50,23 +49,11 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Rules(Experiment):
+class Rules(Comparison):
     """Settings of a comparison of methods on several plants, by the same rules for all."""
 
-    methods: Annotated[list[str], Entries(distinct=True)]
-    replicates: Annotated[int, Range(1, 10_000)]
-    pilots: Annotated[int, Range(1, 1000)]
-    points: Points
-    targets: Annotated[list[Fraction], Entries(distinct=True)]
     budget: Budget
     limits: Limits
-    baseline: Annotated[str, OneOf(BASELINES)]
-    samples_per_step: Annotated[int, Range(1, 10**6)]
-    sinusoids: Annotated[int, Range(1, 1000)]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_known(self.methods)
 
     def method_table(self, final: pd.DataFrame, comparison: Shootout) -> pd.DataFrame:
         """The methods that have rows in the table of ends, by their places among all.

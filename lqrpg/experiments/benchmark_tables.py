@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lqrpg.experiments.benchmark_plant import OnPlant, Tuned, seconds_per_iteration
+from lqrpg.experiments.benchmark_plant import OnPlant, Tuned
 from lqrpg.experiments.gains import gain_rows
 from lqrpg.experiments.shootout_tables import Run
 from lqrpg.lqr.plant import Array
@@ -35,7 +35,7 @@ class _Made:
     tried : pilot runs.
     runs : the runs; none if something prevented them.
     statuses : how each ended, or why it was not made.
-    single, spent : seconds of a run of one iteration, and of all that was done.
+    pace, spent : seconds of an iteration, NaN without runs, and of all that was done.
     """
 
     comparison: OnPlant
@@ -44,7 +44,7 @@ class _Made:
     tried: Sequence[Tuned]
     runs: Sequence[Run]
     statuses: Sequence[str]
-    single: float
+    pace: float
     spent: float
 
     def rows(self, count: int, **columns: object) -> Columns:
@@ -67,11 +67,6 @@ class _Made:
         found = np.array([path for _, path, _ in self.runs]).reshape(-1, len(self.marks))
         return np.where(np.isinf(found), np.nan, found)
 
-    @property
-    def pace(self) -> float:
-        """Seconds of an iteration; NaN without runs."""
-        return seconds_per_iteration(self.runs, self.single) if self.runs else np.nan
-
     def reached(self) -> tuple[Array, NDArray[np.bool_], NDArray[np.int64]]:
         """The targets, (count,); which of them each run reaches, and at which record, (replicates, count)."""
         targets = np.array(sorted(self.comparison.targets, reverse=True))
@@ -88,10 +83,10 @@ def method_on_plant(comparison: OnPlant, system: str, name: str) -> Rows:
     began = time.thread_time()
     obstacle = comparison.obstacle(name)
     tried: list[Tuned] = [] if obstacle else comparison.tuned(name)
-    runs, single = ([], 0.0) if obstacle else comparison.replicated(name, tried)
+    runs, pace = ([], np.nan) if obstacle else comparison.replicated(name, tried)
     statuses = [comparison.status(name, result.status) for result, _, _ in runs]
     statuses = statuses or [obstacle] * comparison.replicates
-    made = _Made(comparison, system, name, tried, runs, statuses, single, time.thread_time() - began)
+    made = _Made(comparison, system, name, tried, runs, statuses, pace, time.thread_time() - began)
     return {
         "paths": _path_rows(made),
         "targets": _target_rows(made),

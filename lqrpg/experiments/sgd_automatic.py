@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -174,16 +173,34 @@ def piloted(settings: Any, makes: Sequence[Callable[[float], CompiledMethod]], i
 
     A part of it is taken, with which none of `CHECKS` further runs of each method diverges.
     """
-    start = start_of(settings.system)
-    records = log_spaced(iterations, PILOT_RECORDS)
+    plant, _, gain = start_of(settings.system)
+    tried, further = (
+        gaps_of_runs(settings, makes, iterations, "pilot", numbers)
+        for numbers in (range(PILOTS), range(PILOTS, PILOTS + CHECKS))
+    )
+    return automatic.two_digits(steady(further, chosen(pilots(tried, reference_step(plant, gain))), SAFETY))
 
-    def gaps(numbers: range, size: float) -> list[Array]:
-        seeds = [stream(settings.seed, settings.name, "pilot", number) for number in numbers]
+
+def gaps_of_runs(
+    settings: Any, makes: Sequence[Callable[[float], CompiledMethod]], iterations: int, purpose: str, numbers: range
+) -> Callable[[float], list[Array]]:
+    """A function of the step size: the relative gaps of runs of some methods, infinite from where a run is lost.
+
+    Parameters
+    ----------
+    settings : those of the experiment.
+    makes : the methods, by their step sizes.
+    iterations : length of a run.
+    purpose, numbers : of the streams of the runs.
+    """
+    start, records = start_of(settings.system), log_spaced(iterations, PILOT_RECORDS)
+    seeds = [stream(settings.seed, settings.name, purpose, number) for number in numbers]
+
+    def gaps(size: float) -> list[Array]:
         runs = [run for make in makes for run in descend_together(make(size), *start, iterations, records, seeds)]
         return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
 
-    best = chosen(pilots(partial(gaps, range(PILOTS)), reference_step(start[0], start[2])))
-    return automatic.two_digits(steady(partial(gaps, range(PILOTS, PILOTS + CHECKS)), best, SAFETY))
+    return gaps
 
 
 def same_as(*path: str) -> Callable[[Any], Any]:

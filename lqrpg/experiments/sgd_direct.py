@@ -26,7 +26,6 @@ from lqrpg.experiments.sgd_settings import (
     start_of,
 )
 from lqrpg.experiments.sgd_shortfall import shortfall_lines
-from lqrpg.lqr.plant import Array
 from lqrpg.lqr.stability import unstable_fraction
 from lqrpg.methods.descent import descend, log_spaced
 from lqrpg.methods.one_point import OnePointZerothOrder
@@ -50,7 +49,7 @@ PARTS = {
 
 
 KINDS = ("constant", "varying")
-PILOT_ITERATIONS, PILOT_RECORDS = 100, 40
+PILOT_ITERATIONS = 100
 LONG_CHECKS = 5
 """Runs of full length that are to be kept with the step size that is found."""
 MOST_ITERATIONS = 10**9
@@ -233,14 +232,8 @@ class SgdDirect(Experiment):
         """
         make, iterations = partial(self.printed.constant.method, self.baseline), self.printed.iterations
         found = sgd_automatic.piloted(self, [make], min(PILOT_ITERATIONS, iterations))
-        start, records = start_of(self.system), log_spaced(iterations, PILOT_RECORDS)
-        seeds = [stream(self.seed, self.name, "check", number) for number in range(LONG_CHECKS)]
-
-        def gaps(size: float) -> list[Array]:
-            runs = [descend(make(size), *start, iterations, records, seed) for seed in seeds]
-            return [np.where(np.isnan(run.gaps), np.inf, run.gaps) for run in runs]
-
-        return automatic.two_digits(steady(gaps, Pilot(found, 0, 0.0), 1.0))
+        checks = sgd_automatic.gaps_of_runs(self, [make], iterations, "check", range(LONG_CHECKS))
+        return automatic.two_digits(steady(checks, Pilot(found, 0, 0.0), 1.0))
 
     def _cases(self) -> list[Case]:
         return [Case(part, kind) for part in PARTS[self.part] for kind in KINDS]

@@ -21,10 +21,11 @@ import pandas as pd
 
 from lqrpg.checks import SettingError, free_memory, warn
 from lqrpg.experiments import sgd_automatic
+from lqrpg.experiments.comparison import MOST_PILOTS, Comparison
 from lqrpg.experiments.gains import GAINS, gain_rows
 from lqrpg.experiments.plants import nearer_start, user_plant, working_gain, working_plant
-from lqrpg.experiments.sgd_settings import BASELINES, Points, require_descent, start_of
-from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, method_spec, require_known, require_price
+from lqrpg.experiments.sgd_settings import require_descent, start_of
+from lqrpg.experiments.shootout_methods import METHODS, MethodSpec, method_spec, require_price
 from lqrpg.experiments.shootout_tables import (
     QUARTILES,
     Run,
@@ -33,6 +34,7 @@ from lqrpg.experiments.shootout_tables import (
     method_rows,
     pilot_rows,
     runtime_rows,
+    seconds_per_iteration,
     summary_rows,
     target_rows,
 )
@@ -42,10 +44,10 @@ from lqrpg.methods.base import Marks, Method
 from lqrpg.methods.descent import log_spaced
 from lqrpg.methods.minimise import Optimum, Result, minimise
 from lqrpg.methods.tuning import chosen, pilots, reference_step
-from lqrpg.ranges import Entries, Fraction, OneOf, Positive, Range
+from lqrpg.ranges import Positive, Range
 from lqrpg.results.rows import Columns, Rows
 from lqrpg.runner import automatic
-from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, stream
+from lqrpg.runner.experiment import Parts, Trial, collect, stream
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.system import System
 
@@ -57,6 +59,8 @@ LEAST_SECONDS = 0.02
 """Of a run by which iterations are timed: a hundred times the set-up, so that other work hardly counts."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
 """Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
+MORE_PILOTS = 4
+"""How many times as many pilot runs are advised where runs diverge."""
 LEAST_STEPS = 20
 """Iterations of a run of rollouts on a plant of one's own, whose rollouts may be long."""
 _ON_TRAJECTORIES = ("indirect", "qsa_policy_iteration")
@@ -80,24 +84,16 @@ BUDGETS = tuple(item.name for item in fields(Iterations))
 
 
 @dataclass(frozen=True)
-class Shootout(Experiment):
+class Shootout(Comparison):
     """Settings of the experiment `shootout`; `conf/experiment/shootout.yaml` says what each key is."""
 
-    methods: Annotated[list[str], Entries(distinct=True)]
-    replicates: Annotated[int, Range(1, 10_000)]
-    pilots: Annotated[int, Range(1, 1000)]
-    points: Points
-    targets: Annotated[list[Fraction], Entries(distinct=True)]
     iterations: Iterations
     rollouts: Annotated[int, Range(1, 10**6)]
     length: Annotated[int, Range(1, 10**6)] | None
     radius: Positive | None
-    baseline: Annotated[str, OneOf(BASELINES)]
     start_samples: Annotated[int, Range(1, MOST_SAMPLES)]
-    samples_per_step: Annotated[int, Range(1, 10**6)]
     samples_per_policy: Annotated[int, Range(1, 10**8)]
     excitation: Positive
-    sinusoids: Annotated[int, Range(1, 1000)]
     system: System
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -122,7 +118,6 @@ class Shootout(Experiment):
     def __post_init__(self) -> None:
         self._forget_placeholders()
         super().__post_init__()
-        require_known(self.methods)
         require_descent(self.system)
         self._require_methods()
 
@@ -189,9 +184,10 @@ class Shootout(Experiment):
         more = f"start_samples={min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}"
         tries = {
             "trajectory_samples": f"more samples and excitation ({more})",
-            "rollout_samples": f"a smaller radius (radius={self.pair_radius / 10:.2g})",
+            "rollout_samples": "more pilot runs, in which a step size that may lose runs shows it "
+            f"(pilots={min(MOST_PILOTS, MORE_PILOTS * self.pilots)})",
         }
-        words = [text for budget, text in tries.items() if budget in budgets] + [nearer_start(self.system)]
+        words = [text for budget, text in tries.items() if budget in budgets] or [nearer_start(self.system)]
         return f"step sizes were found by pilot runs; try {', or '.join(words)}"
 
     @cached_property
@@ -290,21 +286,22 @@ class Shootout(Experiment):
         self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code: it is not timed
         single = self._runs(name, step_size, 1, SINGLE, "warm up")
         runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
+        pace = seconds_per_iteration(self._timed(name, step_size, runs, SINGLE), single)
         return {
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
             "final": final_rows(name, runs),
             "pilots": pilot_rows(name, tried),
-            "runtime": runtime_rows(name, self._method(name, 1.0), runs, self._timed(name, step_size, runs), single),
+            "runtime": runtime_rows(name, self._method(name, 1.0), runs, pace),
             "gains": self._gain_rows(name, runs),
         }
 
-    def _timed(self, name: str, step_size: float, runs: list[Run]) -> list[Run]:
-        """Runs that are long enough to time an iteration: those at hand, or else some that go on for longer."""
+    def _timed(self, name: str, step_size: float, runs: list[Run], count: int) -> list[Run]:
+        """Runs that are long enough to time an iteration: those at hand, or else `count` that go on for longer."""
         seconds = float(np.median([spent for _, _, spent in runs]))
         if seconds >= LEAST_SECONDS:
             return runs
         longer = math.ceil(LEAST_SECONDS / max(seconds, 1e-6))
-        return self._runs(name, step_size, longer * self._steps(name), SINGLE, "warm up")
+        return self._runs(name, step_size, longer * self._steps(name), count, "warm up")
 
     def _gain_rows(self, name: str, runs: list[Run]) -> Columns:
         """The last gain of every run."""

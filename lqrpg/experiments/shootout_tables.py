@@ -64,26 +64,30 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
     )
 
 
-def runtime_rows(
-    name: str, method: Method, runs: Sequence[Run], timed: Sequence[Run], single: Sequence[Run]
-) -> Columns:
-    """Median processor times of the runs, from start to end, without the evaluation of the gaps.
+def seconds_per_iteration(timed: Sequence[Run], single: Sequence[Run]) -> float:
+    """Median processor time of an iteration, without the evaluation of the gaps.
 
-    The time of an iteration is that of all but the first of `timed` runs, over their number: runs of a `single`
-    iteration have the time of checks and set-up, which says nothing of a method. Where a run took no longer than that,
-    as where every run is lost at once, the set-up counts. Times of methods of which one is compiled and the other is
-    not compare implementations: `compiled` says which is.
+    That is the time of all but the first of `timed` runs, over their number: runs of a `single` iteration have the time
+    of checks and set-up, which says nothing of a method. Where a run took no longer than that, as where every run is
+    lost at once, the set-up counts.
     """
-    iterations, seconds = _work(runs)
     many, spent = _work(timed)
     beyond = spent - float(np.median(_work(single)[1]))
-    paces = np.where((many > 1) & (beyond > 0.0), beyond / np.maximum(many - 1, 1), spent / many)
+    return float(np.median(np.where((many > 1) & (beyond > 0.0), beyond / np.maximum(many - 1, 1), spent / many)))
+
+
+def runtime_rows(name: str, method: Method, runs: Sequence[Run], pace: float) -> Columns:
+    """Median processor times of the runs, from start to end, and of an iteration.
+
+    Times of methods of which one is compiled and the other is not compare implementations: `compiled` says which is.
+    """
+    iterations, seconds = _work(runs)
     return repeated(
         1,
         method=name,
         iterations=int(np.median(iterations)),
         seconds=float(np.median(seconds)),
-        seconds_per_iteration=float(np.median(paces)),
+        seconds_per_iteration=pace,
         runs=len(runs),
         compiled=method.compiled,
         device=processor(),

@@ -21,7 +21,7 @@ from lqrpg.figures.style import (
     panels,
     small,
 )
-from lqrpg.results.prices import KEYS, entries, middle, prices, ratios, sampling_methods, short_labels
+from lqrpg.results.prices import KEYS, entries, geometric_mean, prices, ratios, sampling_methods, short_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +238,7 @@ def probing(tables: Tables) -> Figure:
         kept = [each for each in systems if each in rows.index]
         look = {**look_of(place), "ls": "none"}
         axis.plot([rows[each] for each in kept], [systems.index(each) for each in kept], label=f"{target:g}", **look)
-    low, mean, high = middle(found)
+    low, mean, high = geometric_mean(found)
     if len(systems) > 1:
         axis.axvspan(low, high, color="#BBBBBB", alpha=0.4, lw=0)
     axis.axvline(mean, color="#555555", lw=1.0, ls="--")

@@ -15,8 +15,8 @@ from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
 from lqrpg.methods.exact_gradient import NO_BIAS
-from lqrpg.methods.oracles.exact import ExactOracle, bias_direction, exact_loop
-from lqrpg.methods.oracles.exact_lanes import LaneReport, Pull, exact_lanes, lane_noise
+from lqrpg.methods.oracles.exact import Delta, ExactOracle, bias_direction, exact_loop
+from lqrpg.methods.oracles.exact_lanes import LaneReport, exact_lanes, lane_noise
 from lqrpg.methods.recorder import Recorder
 from lqrpg.methods.schedules import Schedule, code_of, require_schedules
 
@@ -60,17 +60,17 @@ class BiasedGradient(CompiledMethod):
         """The random numbers of the run."""
         return normal_stream(seed)
 
+    def _delta(self, plant: Plant) -> Delta:
+        bias = NO_BIAS if self.bias is None else code_of(self.bias)
+        return Delta(bias, bias_direction(plant.n_inputs, plant.n_states), float(self.deviation))
+
     def run_lanes(self, plant: Plant, seeds: Sequence[np.random.SeedSequence], report: LaneReport) -> None:
         """The runs of at most `LANES` seeds, side by side, from the gains of a report, which is filled."""
-        bias = NO_BIAS if self.bias is None else code_of(self.bias)
-        pull = Pull(bias, bias_direction(plant.n_inputs, plant.n_states), float(self.deviation))
-        sizes = size_of(plant.n_states), size_of(plant.n_inputs)
-        exact_lanes(plant.matrices, code_of(self.step_size), pull, lane_noise(list(seeds)), report, *sizes)
+        sizes, noise = (size_of(plant.n_states), size_of(plant.n_inputs)), lane_noise(list(seeds))
+        exact_lanes(plant.matrices, code_of(self.step_size), self._delta(plant), noise, report, *sizes)
 
     def _loop(self, plant: Plant, gain: Array, memory: NormalStream, recorder: Recorder) -> tuple[int, int, Any]:
         after = copy_stream(memory)
-        bias = NO_BIAS if self.bias is None else code_of(self.bias)
-        direction = bias_direction(plant.n_inputs, plant.n_states)
-        oracle = ExactOracle(False, float(self.deviation), bias, direction, after)
+        oracle = ExactOracle(False, self._delta(plant), after)
         work = lyapunov_workspace(plant.n_states, plant.n_inputs), size_of(plant.n_states)
         return *exact_loop(plant.matrices, gain, code_of(self.step_size), oracle, recorder, *work), after

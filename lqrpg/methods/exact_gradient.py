@@ -10,7 +10,7 @@ from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import NormalStream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
-from lqrpg.methods.oracles.exact import ExactOracle, bias_direction, exact_loop
+from lqrpg.methods.oracles.exact import Delta, ExactOracle, bias_direction, exact_loop
 from lqrpg.methods.recorder import Recorder
 from lqrpg.methods.schedules import Code, Schedule, code_of, require_schedules
 
@@ -52,7 +52,8 @@ class ExactGradient(CompiledMethod):
         return "exact gradient"
 
     def _oracle(self, plant: Plant, source: NormalStream) -> ExactOracle:
-        return ExactOracle(False, 0.0, NO_BIAS, bias_direction(plant.n_inputs, plant.n_states), source)
+        nothing = Delta(NO_BIAS, bias_direction(plant.n_inputs, plant.n_states), 0.0)
+        return ExactOracle(False, nothing, source)
 
     def _loop(self, plant: Plant, gain: Array, memory: Any, recorder: Recorder) -> tuple[int, int, Any]:
         oracle = self._oracle(plant, _UNUSED)

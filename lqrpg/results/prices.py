@@ -66,7 +66,7 @@ def ratios(tables: Tables, slower: str, faster: str) -> pd.Series[float]:
     return above[shared] / below[shared]
 
 
-def middle(values: pd.Series[float], draws: int = 2000) -> tuple[float, float, float]:
+def geometric_mean(values: pd.Series[float], draws: int = 2000) -> tuple[float, float, float]:
     """Geometric mean of ratios by system and target, and a 95 % interval by bootstrap over plants.
 
     Parameters

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lqrpg.cli.hints import hints, steadier
+from lqrpg.cli.hints import hints
 from lqrpg.systems.from_python import load_system
 
 METHODS = pd.DataFrame(
@@ -60,18 +60,6 @@ def test_a_small_run_that_does_not_progress_is_to_be_made_larger():
 def test_each_method_is_told_how_far_it_came():
     assert told([], [0.9, 0.6, 0.7])[0].startswith("two_point: gap still 0.6 of the first; try")
     assert told([], [0.9, 3.0, 0.7])[0].startswith("two_point: gap rose to 3 times the first; try")
-
-
-def test_what_keeps_runs_is_said_for_the_methods_that_lost_some():
-    settings = {"start_samples": 50, "excitation": 2.0, "pilots": 5}
-    job = SimpleNamespace(settings=settings)
-    rollouts = steadier(job, {"methods": METHODS}, ["two_point"])
-    assert rollouts.endswith("a step size that may lose runs shows it (pilots=20)")
-    assert "start_samples" not in rollouts
-    both = steadier(job, {"methods": METHODS}, ["indirect", "two_point"])
-    assert "(start_samples=500 excitation=20), or more pilot runs" in both
-    settings["pilots"] = 800
-    assert "pilots=1000" in steadier(job, {"methods": METHODS}, ["two_point"])
 
 
 def test_settings_that_would_have_been_found_are_to_be_left_out_first():

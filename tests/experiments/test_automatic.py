@@ -135,16 +135,17 @@ def test_a_pilot_run_that_overflows_is_a_run_that_diverged():
 
 @pytest.mark.filterwarnings("ignore::lqrpg.checks.SettingWarning")
 def test_the_step_of_real_rollouts_is_tested_by_runs_of_full_length(monkeypatch):
-    lengths = []
+    checked = []
 
-    def descend_and_tell(method, plant, covariance, gain, iterations, *others):
-        lengths.append(iterations)
-        return descend(method, plant, covariance, gain, iterations, *others)
+    def run_and_tell(settings, makes, iterations, purpose, numbers):
+        if purpose == "check":
+            checked.append((iterations, len(numbers)))
+        return gaps_of_runs(settings, makes, iterations, purpose, numbers)
 
-    monkeypatch.setattr(sgd_direct, "descend", descend_and_tell)
+    gaps_of_runs = sgd_automatic.gaps_of_runs
+    monkeypatch.setattr(sgd_automatic, "gaps_of_runs", run_and_tell)
     found = experiment("sgd_direct", *MASS, "printed.iterations=150")
-    assert set(lengths) == {150}
-    assert len(lengths) % sgd_direct.LONG_CHECKS == 0
+    assert checked == [(150, sgd_direct.LONG_CHECKS)]
     last = [sgd_direct.stream(found.seed, found.name, "check", number) for number in range(sgd_direct.LONG_CHECKS)]
     start, method = start_of(found.system), found.printed.constant.method(found.baseline)
     assert all(np.isfinite(descend(method, *start, 150, log_spaced(150), seed).final_gap) for seed in last)
@@ -204,9 +205,13 @@ def test_gaps_that_did_not_fall_are_said_with_the_reason(name):
 def test_advice_concerns_the_methods_that_lost_runs():
     found = experiment("shootout", *MASS, "methods=[two_point,indirect]", "start_samples=50", "excitation=1")
     assert "start_samples" not in found.advice_for(["two_point"])
-    assert "radius=" in found.advice_for(["two_point"])
-    assert "radius=" not in found.advice_for(["indirect"])
+    assert f"pilots={4 * found.pilots}" in found.advice_for(["two_point"])
+    assert "pilots=" not in found.advice_for(["indirect"])
     assert "start_samples=500" in found.advice_for(["indirect"])
+    both = found.advice_for(["indirect", "two_point"])
+    assert "(start_samples=500 excitation=10), or more pilot runs" in both
+    many = experiment("shootout", *MASS, "methods=[two_point]", "pilots=800")
+    assert "pilots=1000" in many.advice_for(["two_point"])
 
 
 def test_a_first_gain_that_leaves_little_to_find_is_the_reason_where_gaps_rose():

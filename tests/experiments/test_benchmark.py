@@ -19,7 +19,7 @@ from lqrpg.figures.style import house_style
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.minimise import Optimum
 from lqrpg.plugins import choices, config_content
-from lqrpg.results.prices import middle, prices, ratios
+from lqrpg.results.prices import geometric_mean, prices, ratios
 from lqrpg.systems.by_name import contents, natural_sample_time
 from lqrpg.systems.custom import Custom
 from lqrpg.systems.plant_files import read_plant
@@ -272,11 +272,11 @@ def test_the_interval_of_a_ratio_is_over_plants():
     rng = np.random.default_rng(3)
     index = pd.MultiIndex.from_product([range(400), (0.1, 0.01)], names=["system", "target"])
     values = pd.Series(np.exp(0.7 + np.repeat(rng.normal(0.0, 1.0, 400), 2)), index=index)
-    low, mean, high = middle(values)
+    low, mean, high = geometric_mean(values)
     assert low < mean < high
     assert low < math.exp(0.7) < high
     assert math.isclose(math.log(high / low), 2 * 1.96 / math.sqrt(400), rel_tol=0.15)
-    assert all(math.isnan(value) for value in middle(values.iloc[:0]))
+    assert all(math.isnan(value) for value in geometric_mean(values.iloc[:0]))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,15 @@ def test_mixture_is_the_sum_of_its_sinusoids():
     assert 0.0 <= mixture.frequencies.min() <= mixture.frequencies.max() <= 50.0
 
 
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (0, 64), (7, 65), (16_384, 1000), (10**7, 130)])
+def test_mixture_at_whole_seconds_is_the_mixture_at_those_times(first, count):
+    mixture = random_sinusoids(np.random.default_rng(2), 24, math.pi, n_inputs=3)
+    expected = mixture.at_times(np.arange(first, first + count, dtype=np.float64))
+    # the argument omega t + phi is rounded to eps omega t, and a mixture has 24 sines
+    rounding = 24 * 4.0 * np.finfo(float).eps * (math.pi * (first + count) + 8.0)
+    np.testing.assert_allclose(mixture.from_second(first, count), expected, atol=rounding, rtol=0)
+
+
 def test_mixture_has_its_variance_over_whole_periods():
     mixture = Sinusoids(np.array([[1.0, 0.0], [2.0, 1.0]]), np.array([1.0, 3.0]), np.array([0.3, 1.0]))
     signal = mixture.at_times(np.linspace(0.0, 2.0 * math.pi, 1000, endpoint=False))

@@ -22,22 +22,33 @@ from lqrpg.methods.recorder import GAIN_LOST, RUNNING, descend, observe
 from lqrpg.methods.schedules import Code, schedule_value
 
 
+class Delta(NamedTuple):
+    """What is added to the gradient (P4, eq. (57)): a bias and normal numbers.
+
+    Attributes
+    ----------
+    bias : schedule of the norm of the bias; one of value 0 for none.
+    direction : (m, n) direction of the bias, of norm 1.
+    deviation : standard deviation of the normal number that is added to each entry.
+    """
+
+    bias: Code
+    direction: Array
+    deviation: float
+
+
 class ExactOracle(NamedTuple):
     """Which gradient, and what is added to it.
 
     Attributes
     ----------
     natural : whether it is the natural gradient.
-    deviation : standard deviation of the normal number that is added to each entry.
-    bias : schedule of the norm of the bias; one of value 0 for none.
-    direction : (m, n) direction of the bias, of norm 1.
-    source : the run's random numbers; used if the deviation is positive.
+    delta : what is added.
+    source : the run's random numbers; used if the deviation of `delta` is positive.
     """
 
     natural: bool
-    deviation: float
-    bias: Code
-    direction: Array
+    delta: Delta
     source: NormalStream
 
 
@@ -62,7 +73,7 @@ def exact_loop(plant, K, step, oracle, recorder, loop, size):
     Returns the last iteration, and how the loop ended.
     """
     _, B, _, R, Sigma = plant
-    G = loop.gradient
+    G, delta = loop.gradient, oracle.delta
     for i in range(recorder.first, recorder.last + 1):
         if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
@@ -74,11 +85,11 @@ def exact_loop(plant, K, step, oracle, recorder, loop, size):
             natural_gradient(B, R, K, loop, G, size)
         else:
             policy_gradient(B, R, Sigma, K, loop, G, size)
-        bias = schedule_value(oracle.bias, i + 1) if oracle.bias[0] > 0.0 else 0.0
+        bias = schedule_value(delta.bias, i + 1) if delta.bias[0] > 0.0 else 0.0
         for p in range(K.shape[0]):
             for j in range(K.shape[1]):
-                G[p, j] += bias * oracle.direction[p, j]
-                if oracle.deviation > 0.0:
-                    G[p, j] += oracle.deviation * next_normal(oracle.source)
+                G[p, j] += bias * delta.direction[p, j]
+                if delta.deviation > 0.0:
+                    G[p, j] += delta.deviation * next_normal(oracle.source)
         descend(K, schedule_value(step, i + 1), G)
     return recorder.last, RUNNING

@@ -19,7 +19,7 @@ from lqrpg.kernels.discrete_kernel import PIVOT_THRESHOLD, Weights, cost_and_gra
 from lqrpg.kernels.discrete_small import SMALL_GAP, Reference
 from lqrpg.kernels.normals import fill_normals, normal_stream
 from lqrpg.lqr.plant import Array
-from lqrpg.methods.schedules import Code, schedule_value
+from lqrpg.methods.schedules import schedule_value
 
 UNENDED = -1
 """Stands for the iteration at which a run was lost, where it was not."""
@@ -64,14 +64,6 @@ class LaneReport(NamedTuple):
     lost: NDArray[np.int64]
     gains: Array
     optimum: Reference
-
-
-class Pull(NamedTuple):
-    """What is added to the gradient: a bias, as a schedule of its norm and a direction (m, n), and normal numbers."""
-
-    bias: Code
-    direction: Array
-    deviation: float
 
 
 def lane_noise(seeds: list[np.random.SeedSequence]) -> LaneNoise:
@@ -135,12 +127,12 @@ def _gaps(K, best, work, out, size, inputs):
 
 
 @njit_borrowing
-def _move(K, step, G, pull, bias, noise, size, inputs):
+def _move(K, step, G, delta, bias, noise, size, inputs):
     """K <- K - step (G + bias direction + deviation noise), in place."""
     for p in range(len(inputs)):
         for j in range(len(size)):
-            total = read(G, (p, j)) + splat(bias * pull.direction[p, j])
-            total = fma(splat(pull.deviation), read(noise, (p, j)), total)
+            total = read(G, (p, j)) + splat(bias * delta.direction[p, j])
+            total = fma(splat(delta.deviation), read(noise, (p, j)), total)
             write(K, (p, j), read(K, (p, j)) - total * step)
 
 
@@ -153,7 +145,7 @@ def _set_lane(matrix, lane, values):
 
 
 @njit
-def exact_lanes(plant, step, pull, noise, report, size, inputs):
+def exact_lanes(plant, step, delta, noise, report, size, inputs):
     """Descend from `report.gains` to `report.last` in every lane; changes `noise` and `report`.
 
     A lane whose run is lost goes on with the optimal gain, which costs no more than any other.
@@ -194,10 +186,10 @@ def exact_lanes(plant, step, pull, noise, report, size, inputs):
         place += marked
         if running == 0 or i == report.last:
             break
-        if pull.deviation > 0.0:
+        if delta.deviation > 0.0:
             _draw(noise, numbers)
-        bias = schedule_value(pull.bias, i + 1) if pull.bias[0] > 0.0 else 0.0
-        _move(K, schedule_value(step, i + 1), result.gradient, pull, bias, numbers, size, inputs)
+        bias = schedule_value(delta.bias, i + 1) if delta.bias[0] > 0.0 else 0.0
+        _move(K, schedule_value(step, i + 1), result.gradient, delta, bias, numbers, size, inputs)
     for lane in range(LANES):
         if report.lost[lane] == UNENDED:
             report.gains[lane] = K[:, :, lane]
