@@ -58,9 +58,9 @@ def _family_costs(A, B, shares, gains, weights, size, inputs):
         for node in range(len(shares)):
             for i in range(n):
                 for j in range(n):
-                    copy_to(A[node, i, j], a[i, j])
+                    a[i, j] = A[node, i, j]
                 for p in range(m):
-                    copy_to(B[node, i, p], b[i, p])
+                    b[i, p] = B[node, i, p]
             cost_and_gradient(a, b, K, weights, work, result, size, inputs)
             for lane in range(occupied):
                 costs[first + lane] += shares[node] * result.cost[lane]
