@@ -14,6 +14,7 @@ import numpy as np
 
 from lqrpg.compiler.jit import njit
 from lqrpg.lqr.plant import Array, contiguous
+from lqrpg.lqr.products import copy_to
 from lqrpg.qsa.bellman import BellmanData
 from lqrpg.qsa.ode import Gain, require_positive
 
@@ -87,14 +88,19 @@ def scaled_path(data: BellmanData, delta: float, start: Array | None = None, kee
 @njit
 def _matrix_gain_path(zeta, b, gains, step, theta, moment, keep_every):
     """Euler's method for (34), the matrix first."""
-    path = np.empty((zeta.shape[0] // keep_every, theta.shape[0]))
+    d = theta.shape[0]
+    path = np.empty((zeta.shape[0] // keep_every, d))
     for k in range(path.shape[0] * keep_every):
-        h = step * gains[k]
-        moment += h * (np.outer(zeta[k], zeta[k]) - moment)
-        residual = b[k] + np.dot(zeta[k], theta)
-        theta -= h * residual * np.linalg.solve(moment, zeta[k])
+        h, residual = step * gains[k], b[k]
+        for i in range(d):
+            residual += zeta[k, i] * theta[i]
+            for j in range(d):
+                moment[i, j] += h * (zeta[k, i] * zeta[k, j] - moment[i, j])
+        direction = np.linalg.solve(moment, zeta[k])
+        for i in range(d):
+            theta[i] -= h * residual * direction[i]
         if (k + 1) % keep_every == 0:
-            path[(k + 1) // keep_every - 1] = theta
+            copy_to(theta, path[(k + 1) // keep_every - 1])
     return path
 
 

@@ -19,6 +19,7 @@ from lqrpg.kernels.discrete_kernel import PIVOT_THRESHOLD, Weights, cost_and_gra
 from lqrpg.kernels.discrete_small import SMALL_GAP, Reference
 from lqrpg.kernels.normals import fill_normals, normal_stream
 from lqrpg.lqr.plant import Array
+from lqrpg.lqr.products import copy_to
 from lqrpg.methods.schedules import schedule_value
 
 UNENDED = -1
@@ -136,14 +137,6 @@ def _move(K, step, G, delta, bias, noise, size, inputs):
             write(K, (p, j), read(K, (p, j)) - total * step)
 
 
-@njit_borrowing
-def _set_lane(matrix, lane, values):
-    """Write a matrix to a lane."""
-    for i in range(matrix.shape[0]):
-        for j in range(matrix.shape[1]):
-            matrix[i, j, lane] = values[i, j]
-
-
 @njit
 def exact_lanes(plant, step, delta, noise, report, size, inputs):
     """Descend from `report.gains` to `report.last` in every lane; changes `noise` and `report`.
@@ -160,9 +153,9 @@ def exact_lanes(plant, step, delta, noise, report, size, inputs):
     K, numbers = lane_array(m * n).reshape((m, n, LANES)), lane_array(m * n).reshape((m, n, LANES))
     found = lane_array(1)[0]
     for lane in range(LANES):
-        _set_lane(a, lane, A)
-        _set_lane(b, lane, B)
-        _set_lane(K, lane, report.gains[lane])
+        copy_to(A, a[:, :, lane])
+        copy_to(B, b[:, :, lane])
+        copy_to(report.gains[lane], K[:, :, lane])
     numbers[:] = 0.0
     place, running, half = 0, LANES, splat(0.5)
     for i in range(report.last + 1):
@@ -172,9 +165,9 @@ def exact_lanes(plant, step, delta, noise, report, size, inputs):
             for lane in range(LANES):
                 if result.stable[lane] < 0.5 and report.lost[lane] == UNENDED:
                     report.lost[lane] = i
-                    report.gains[lane] = K[:, :, lane]
+                    copy_to(K[:, :, lane], report.gains[lane])
                     running -= 1
-                    _set_lane(K, lane, report.optimum.gain)
+                    copy_to(report.optimum.gain, K[:, :, lane])
                     result.gradient[:, :, lane] = 0.0
         marked = place < len(report.marks) and report.marks[place] == i
         for lane in range(LANES):
@@ -192,4 +185,4 @@ def exact_lanes(plant, step, delta, noise, report, size, inputs):
         _move(K, schedule_value(step, i + 1), result.gradient, delta, bias, numbers, size, inputs)
     for lane in range(LANES):
         if report.lost[lane] == UNENDED:
-            report.gains[lane] = K[:, :, lane]
+            copy_to(K[:, :, lane], report.gains[lane])
