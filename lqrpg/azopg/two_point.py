@@ -102,8 +102,8 @@ def two_point_estimates(
     -------
     (count, m, n) estimates; not finite where a rollout's cost is infinite or overflows.
     """
-    perturbed = np.concatenate([gains + radius * directions, gains - radius * directions])
-    ahead, behind = np.split(rollout_costs(perturbed, np.concatenate([starts, starts])), 2)
+    offsets = radius * directions
+    costs = rollout_costs(np.concatenate([gains + offsets, gains - offsets]), np.concatenate([starts, starts]))
     with np.errstate(over="ignore", invalid="ignore"):
-        slopes = (ahead - behind) / (2.0 * radius)
+        slopes = (costs[: len(gains)] - costs[len(gains) :]) / (2.0 * radius)
     return np.asarray(slopes[:, None, None] * directions)

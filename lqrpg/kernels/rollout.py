@@ -64,35 +64,60 @@ def _workspace(size, m):
 
 @njit_borrowing
 def _product(a, b, out, size):
-    """out = a b, lane by lane; all of shape (n, n, LANES). Two columns at a time share the loads of a."""
+    """out = a b, lane by lane; all of shape (n, n, LANES). Two rows and two columns at a time share their loads."""
     n = len(size)
-    for i in range(n):
+    for i in range(0, n - 1, 2):
         for j in range(0, n - 1, 2):
-            left = splat(0.0)
-            right = splat(0.0)
+            first, second, third, fourth = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
             for k in range(n):
-                shared = read(a, (i, k))
-                left = fma(shared, read(b, (k, j)), left)
-                right = fma(shared, read(b, (k, j + 1)), right)
-            write(out, (i, j), left)
-            write(out, (i, j + 1), right)
+                upper, lower = read(a, (i, k)), read(a, (i + 1, k))
+                left, right = read(b, (k, j)), read(b, (k, j + 1))
+                first, second = fma(upper, left, first), fma(upper, right, second)
+                third, fourth = fma(lower, left, third), fma(lower, right, fourth)
+            write(out, (i, j), first)
+            write(out, (i, j + 1), second)
+            write(out, (i + 1, j), third)
+            write(out, (i + 1, j + 1), fourth)
         if n % 2 == 1:
-            last = splat(0.0)
-            for k in range(n):
-                last = fma(read(a, (i, k)), read(b, (k, n - 1)), last)
-            write(out, (i, n - 1), last)
+            _entry(a, b, out, i, n - 1, size)
+            _entry(a, b, out, i + 1, n - 1, size)
+    if n % 2 == 1:
+        for j in range(n):
+            _entry(a, b, out, n - 1, j, size)
+
+
+@njit_borrowing
+def _entry(a, b, out, i, j, size):
+    """One entry of a b."""
+    total = splat(0.0)
+    for k in range(len(size)):
+        total = fma(read(a, (i, k)), read(b, (k, j)), total)
+    write(out, (i, j), total)
 
 
 @njit_borrowing
 def _transposed_product(a, b, out, size):
     """out = a' b, lane by lane, on and above the diagonal only (the product is known to be symmetric)."""
     n = len(size)
-    for i in range(n):
-        for j in range(i, n):
+    for i in range(0, n - 1, 2):
+        for j in range(i, n - 1, 2):
+            first, second, third, fourth = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for k in range(n):
+                upper, lower = read(a, (k, i)), read(a, (k, i + 1))
+                left, right = read(b, (k, j)), read(b, (k, j + 1))
+                first, second = fma(upper, left, first), fma(upper, right, second)
+                third, fourth = fma(lower, left, third), fma(lower, right, fourth)
+            write(out, (i, j), first)
+            write(out, (i, j + 1), second)
+            if i != j:
+                write(out, (i + 1, j), third)
+            write(out, (i + 1, j + 1), fourth)
+    if n % 2 == 1:
+        for i in range(n):
             total = splat(0.0)
             for k in range(n):
-                total = fma(read(a, (k, i)), read(b, (k, j)), total)
-            write(out, (i, j), total)
+                total = fma(read(a, (k, i)), read(b, (k, n - 1)), total)
+            write(out, (i, n - 1), total)
 
 
 @njit_borrowing
