@@ -10,7 +10,7 @@ from lqrpg import cost_gradient
 from lqrpg.checks import SettingError, SettingWarning
 from lqrpg.cli.compose import requests
 from lqrpg.experiments.shootout_methods import METHODS
-from lqrpg.experiments.shootout_tables import runtime_rows, target_rows
+from lqrpg.experiments.shootout_tables import seconds_per_iteration, target_rows
 from lqrpg.figures.shootout import curves, summary
 from lqrpg.figures.style import house_style
 from lqrpg.lqr.discrete import cost, optimal_gain
@@ -87,7 +87,8 @@ def test_iterations_are_timed_by_runs_that_are_much_longer_than_their_set_up():
     runtime = tables_of(settings)["runtime"].set_index("method")
     assert runtime["iterations"].to_dict() == {"policy_iteration": 12, "natural_gradient": 30}
     for name in settings.methods:
-        runs = settings._timed(name, 1e-3, settings._runs(name, 1e-3, settings._steps(name), 3, "run"))
+        runs = settings._timed(name, 1e-3, settings._runs(name, 1e-3, settings._steps(name), 3, "run"), 2)
+        assert len(runs) == 2
         assert runs[0][0].state.iteration >= 10 * settings._steps(name)
         assert 0 < runtime.loc[name, "seconds_per_iteration"] < runtime.loc[name, "seconds"]
 
@@ -95,8 +96,7 @@ def test_iterations_are_timed_by_runs_that_are_much_longer_than_their_set_up():
 def test_a_run_that_took_no_longer_than_its_set_up_still_has_a_time():
     settings = experiment("methods=[policy_iteration]")
     runs = [(result, path, 0.001) for result, path, _ in settings._runs("policy_iteration", 1.0, 4, 3, "run")]
-    rows = runtime_rows("policy_iteration", settings._method("policy_iteration", 1.0), runs, runs, runs)
-    assert rows["seconds_per_iteration"] == 0.00025
+    assert seconds_per_iteration(runs, runs) == 0.00025
 
 
 def test_the_search_goes_down_from_far_above_and_takes_the_best_that_loses_no_run():
