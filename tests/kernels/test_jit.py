@@ -3,11 +3,15 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
+from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 import lqrpg
-from lqrpg.compiler.jit import kernel_sources
+from lqrpg import ExactGradient, IndirectGradient, PolicyIteration, TwoPointZerothOrder, minimise
+from lqrpg.compiler.jit import kernel_sources, njit, njit_borrowing
+from lqrpg.systems.three_state import ThreeState
 
 FILES = {
     "__init__.py": "",
@@ -61,3 +65,37 @@ def test_every_compiled_function_of_the_package_is_covered():
         found |= {value.__module__ for value in held if isinstance(value, Dispatcher)}
     assert len(found) > 20
     assert found <= set(sources)
+
+
+def holds_array(kind):
+    return isinstance(kind, types.Array) or any(holds_array(each) for each in getattr(kind, "types", ()))
+
+
+def borrowing_kernels():
+    for module in pkgutil.walk_packages(lqrpg.__path__, "lqrpg."):
+        held = [] if module.name.endswith("__main__") else vars(importlib.import_module(module.name)).values()
+        yield from (each for each in held if isinstance(each, Dispatcher) and each.targetoptions.get("_nrt") is False)
+
+
+def test_a_kernel_that_borrows_arrays_returns_none():
+    """Nobody would count the reference that it returns: its caller would free the array under its owner."""
+    three = ThreeState()
+    plant, gain = three.plant(), three.initial_gain()
+    for method in (ExactGradient(1.0), IndirectGradient(1.0), TwoPointZerothOrder(1e-3, 1e-3), PolicyIteration()):
+        minimise(method, plant, gain, steps=1, seed=1, initial_covariance=three.initial_covariance())
+    signatures = [signature for each in borrowing_kernels() for signature in each.nopython_signatures]
+    assert len(signatures) > 20
+    assert not [signature for signature in signatures if holds_array(signature.return_type)]
+
+
+def test_a_kernel_that_makes_arrays_may_be_compiled_first_by_one_that_borrows():
+    @njit
+    def total_of_ones(count):
+        return np.ones(count).sum()
+
+    @njit_borrowing
+    def twice(count):
+        return 2.0 * total_of_ones(count)
+
+    assert twice(3) == 6.0
+    assert total_of_ones(4) == 4.0
