@@ -19,7 +19,7 @@ from lqrpg.checks import SettingError
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, SINGLE, Iterations, Shootout
+from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, Iterations, Shootout
 from lqrpg.experiments.shootout_methods import require_price
 from lqrpg.experiments.shootout_tables import Run, seconds_per_iteration
 from lqrpg.lqr.discrete import optimal_gain, spectral_radius, state_covariance
@@ -155,10 +155,9 @@ class OnPlant(Shootout):
     def replicated(self, name: str, tried: Sequence[Tuned]) -> tuple[list[Run], float]:
         """The runs of a method at the size that pilot runs chose, and the seconds of an iteration."""
         step_size = chosen([each.pilot for each in tried]).step_size if tried else 1.0
-        self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code
-        single = self._runs(name, step_size, 1, SINGLE, "warm up")
+        single = self._single(name, step_size)
         runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
-        return runs, seconds_per_iteration(self._timed(name, step_size, runs, 1), single)
+        return runs, seconds_per_iteration(self._timed(name, step_size, runs, single, 1), single)
 
     def marks(self, name: str) -> Marks:
         """The iterations of a run that are recorded."""

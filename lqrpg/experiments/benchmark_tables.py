@@ -167,7 +167,7 @@ def _tuning_rows(made: _Made) -> Columns:
 def _runtime_rows(made: _Made) -> Columns:
     """Processor time to each target, a median over the runs, with that of an iteration, measured and expected.
 
-    The total includes pilot runs and evaluations of the gap. The status is that of most runs.
+    The total includes pilot runs, evaluations of the gap and timing. The status is that of most runs.
     """
     targets, hits, first = made.reached()
     iterations = np.where(hits, made.marks[first], np.inf)

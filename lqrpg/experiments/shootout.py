@@ -55,8 +55,8 @@ MOST_SAMPLES = 10**6
 """Of the first model."""
 SINGLE = 5
 """Runs of one iteration, whose time is that of the checks and of the set-up."""
-LEAST_SECONDS = 0.02
-"""Of a run by which iterations are timed: a hundred times the set-up, so that other work hardly counts."""
+LEAST_SECONDS, SHORTEST_PACE = 0.02, 1e-7
+"""Of the iterations of a run by which these are timed, so that the set-up hardly counts; and of one iteration."""
 LEAST_TRAJECTORY, LEAST_POLICIES = 10, 8
 """Times the samples of the first model, and iterations, that a run on one trajectory has, whatever its budget."""
 MORE_PILOTS = 4
@@ -182,12 +182,11 @@ class Shootout(Comparison):
         """What to try where runs of these methods diverge: step sizes are found by pilot runs."""
         budgets = {self._spec(name).budget for name in methods}
         more = f"start_samples={min(MOST_SAMPLES, 10 * self.start_samples)} excitation={10 * self.excitation:g}"
-        tries = {
-            "trajectory_samples": f"more samples and excitation ({more})",
-            "rollout_samples": "more pilot runs, in which a step size that may lose runs shows it "
-            f"(pilots={min(MOST_PILOTS, MORE_PILOTS * self.pilots)})",
-        }
-        words = [text for budget, text in tries.items() if budget in budgets] or [nearer_start(self.system)]
+        pilots = min(MOST_PILOTS, MORE_PILOTS * self.pilots)
+        words = [f"more samples and excitation ({more})"] if "trajectory_samples" in budgets else []
+        if "rollout_samples" in budgets and pilots > self.pilots:
+            words.append(f"more pilot runs, in which a step size that may lose runs shows it (pilots={pilots})")
+        words.append(nearer_start(self.system))
         return f"step sizes were found by pilot runs; try {', or '.join(words)}"
 
     @cached_property
@@ -283,10 +282,9 @@ class Shootout(Comparison):
         if self._has_step(name):
             tried = pilots(lambda size: self._pilot_gaps(name, size), self._reference(name))
         step_size = chosen(tried).step_size if tried else 1.0
-        self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code: it is not timed
-        single = self._runs(name, step_size, 1, SINGLE, "warm up")
+        single = self._single(name, step_size)
         runs = self._runs(name, step_size, self._steps(name), self.replicates, "run")
-        pace = seconds_per_iteration(self._timed(name, step_size, runs, SINGLE), single)
+        pace = seconds_per_iteration(self._timed(name, step_size, runs, single, SINGLE), single)
         return {
             "paths": {"iteration": self._marks(self._steps(name)), "gaps": np.array([path for _, path, _ in runs])},
             "final": final_rows(name, runs),
@@ -295,13 +293,18 @@ class Shootout(Comparison):
             "gains": self._gain_rows(name, runs),
         }
 
-    def _timed(self, name: str, step_size: float, runs: list[Run], count: int) -> list[Run]:
+    def _single(self, name: str, step_size: float) -> list[Run]:
+        """Runs of one iteration, whose time is mostly that of the set-up; a single one where that takes long."""
+        self._runs(name, step_size, 1, 1, "warm up")  # the first call loads compiled code: it is not timed
+        found = self._runs(name, step_size, 1, 1, "warm up")
+        return found if found[0][2] >= LEAST_SECONDS else self._runs(name, step_size, 1, SINGLE, "warm up")
+
+    def _timed(self, name: str, step_size: float, runs: list[Run], single: list[Run], count: int) -> list[Run]:
         """Runs that are long enough to time an iteration: those at hand, or else `count` that go on for longer."""
-        seconds = float(np.median([spent for _, _, spent in runs]))
-        if seconds >= LEAST_SECONDS:
+        if np.median([spent for _, _, spent in runs]) >= LEAST_SECONDS:
             return runs
-        longer = math.ceil(LEAST_SECONDS / max(seconds, 1e-6))
-        return self._runs(name, step_size, longer * self._steps(name), count, "warm up")
+        steps = math.ceil(LEAST_SECONDS / max(seconds_per_iteration(runs, single), SHORTEST_PACE))
+        return self._runs(name, step_size, steps, count, "warm up")
 
     def _gain_rows(self, name: str, runs: list[Run]) -> Columns:
         """The last gain of every run."""

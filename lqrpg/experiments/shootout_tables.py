@@ -67,9 +67,9 @@ def pilot_rows(name: str, tried: Sequence[Pilot]) -> Columns:
 def seconds_per_iteration(timed: Sequence[Run], single: Sequence[Run]) -> float:
     """Median processor time of an iteration, without the evaluation of the gaps.
 
-    That is the time of all but the first of `timed` runs, over their number: runs of a `single` iteration have the time
-    of checks and set-up, which says nothing of a method. Where a run took no longer than that, as where every run is
-    lost at once, the set-up counts.
+    That is the time of all iterations but the first of each of the `timed` runs, over their number: runs of a `single`
+    iteration have the time of checks and set-up, which says nothing of a method. Where a run took no longer than that,
+    as where every run is lost at once, the set-up counts.
     """
     many, spent = _work(timed)
     beyond = spent - float(np.median(_work(single)[1]))

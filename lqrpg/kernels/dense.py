@@ -291,7 +291,10 @@ def policy_gradient(B, R, Sigma, K, loop, out, size):
 
 @njit_borrowing
 def excess(curvature, loop, size):
-    """tr D'C D X of the difference of gains D = `loop.residual`, a curvature C, (m, m), and X = F X F' + I."""
+    """tr D'C D X of the difference D of gains, in `loop.residual`, a curvature C, (m, m), and X = F X F' + I.
+
+    X is left in `loop.S`.
+    """
     unit(loop.S)
     solve_covariance(loop.S, loop, loop.S, size)
     times(curvature, loop.residual, loop.projected)

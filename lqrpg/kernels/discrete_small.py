@@ -298,7 +298,9 @@ def reference(plant: Plant) -> Reference:
 
 @njit_borrowing
 def gap_of(K, best, loop, size):
-    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then; the others are scratch.
+    """tr(P_K - P*) / tr(P*) of a factorised, stable loop; `loop.P` holds P_K then.
+
+    Scratch are `S`, `work` and `residual`, and what only a dense loop has but for its powers.
 
     A small one is not taken from a difference of costs, but as tr((K - K*)'(R + B'P*B)(K - K*) X) with X = FXF' + I.
     """
@@ -313,7 +315,10 @@ def gap_of(K, best, loop, size):
 
 @by_size(dense.excess)
 def _excess(curvature, loop, size):
-    """tr D'C D X of the difference of gains D = `loop.residual`, a curvature C, (m, m), and X = F X F' + I."""
+    """tr D'C D X of the difference D of gains, in `loop.residual`, a curvature C, (m, m), and X = F X F' + I.
+
+    X is left in `loop.S`.
+    """
     difference = loop.residual
     n, m = len(size), difference.shape[0]
     for i in range(n):

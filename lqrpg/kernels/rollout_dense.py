@@ -21,7 +21,7 @@ from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times,
 
 
 class _Workspace(NamedTuple):
-    """Buffers of one large plant, (n, n) each: as of `_Workspace`."""
+    """Buffers of one large plant, (n, n) each: as of `rollout_lanes._Workspace`."""
 
     closed: Array
     weight: Array

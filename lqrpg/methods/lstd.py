@@ -98,7 +98,7 @@ def _draw(source, out):
 
 @njit_borrowing
 def _recursion(transposed, states):
-    """x+ = F x + v from F', (n, n), in place: row 0 of `states` holds the first x, row t + 1 the input v_t."""
+    """x+ = F x + v from F', (n, n), in place: row 0 of `states` holds the first x, row t + 1 the drive v_t."""
     n = states.shape[1]
     for t in range(states.shape[0] - 1):
         before, after = states[t], states[t + 1]

@@ -20,8 +20,11 @@ from lqrpg.methods.lstd import Moments, evaluate_policy, no_samples, probe
 from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 
-_LEAST, _MOST = 1024, 16384  # samples worked on at a time, so that their monomials stay in a processor's cache
-_CACHED, _MOST_ENTRIES = 1 << 18, 10_000_000  # monomials aimed at, and how many there may be
+_LEAST, _MOST = 1024, 16384  # samples worked on at a time
+_CACHED, _MOST_ENTRIES = (
+    1 << 18,
+    10_000_000,
+)  # their monomials: what is aimed at, so that they stay cached; and at most
 _HELD = 6  # matrices of the unknowns' order that an evaluation holds
 
 

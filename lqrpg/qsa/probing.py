@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lqrpg.lqr.plant import Array
 
-_TOGETHER = 64  # times of which a mixture of sinusoids is evaluated from one sine and cosine of each
+_TOGETHER = 64  # seconds that share one sine and cosine of each sinusoid
 
 
 class Probing(Protocol):
@@ -103,9 +103,10 @@ class Sinusoids:
         return self.at_times(np.asarray(indices, dtype=np.float64) * step)
 
     def from_second(self, first: int, count: int) -> Array:
-        """xi at `count` whole seconds from `first` on; shape (count, p).
+        """xi at `count` whole seconds, one at least, from `first` on; shape (count, p).
 
-        Agrees with `at_times` up to rounding. Sines are taken at every 64th second and of the times between,
+        Agrees with `at_times` up to rounding. Sines and cosines are taken at every 64th second and of the offsets
+        from there,
 
         .. math:: \\sin(\\theta + \\omega s) = \\sin\\theta \\cos\\omega s + \\cos\\theta \\sin\\omega s,
 

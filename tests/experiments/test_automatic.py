@@ -210,8 +210,13 @@ def test_advice_concerns_the_methods_that_lost_runs():
     assert "start_samples=500" in found.advice_for(["indirect"])
     both = found.advice_for(["indirect", "two_point"])
     assert "(start_samples=500 excitation=10), or more pilot runs" in both
-    many = experiment("shootout", *MASS, "methods=[two_point]", "pilots=800")
-    assert "pilots=1000" in many.advice_for(["two_point"])
+    model = experiment("shootout", *MASS, "methods=[natural_gradient,two_point]").advice_for(["natural_gradient"])
+    assert "pilots=" not in model
+    assert "system.K0" in model
+    for given, advised in ((800, "pilots=1000"), (1000, "system.K0")):
+        many = experiment("shootout", *MASS, "methods=[two_point]", f"pilots={given}").advice_for(["two_point"])
+        assert advised in many
+        assert f"pilots={given})" not in many
 
 
 def test_a_first_gain_that_leaves_little_to_find_is_the_reason_where_gaps_rose():

@@ -87,7 +87,9 @@ def test_iterations_are_timed_by_runs_that_are_much_longer_than_their_set_up():
     runtime = tables_of(settings)["runtime"].set_index("method")
     assert runtime["iterations"].to_dict() == {"policy_iteration": 12, "natural_gradient": 30}
     for name in settings.methods:
-        runs = settings._timed(name, 1e-3, settings._runs(name, 1e-3, settings._steps(name), 3, "run"), 2)
+        single = settings._single(name, 1e-3)
+        short = settings._runs(name, 1e-3, settings._steps(name), 3, "run")
+        runs = settings._timed(name, 1e-3, short, single, 2)
         assert len(runs) == 2
         assert runs[0][0].state.iteration >= 10 * settings._steps(name)
         assert 0 < runtime.loc[name, "seconds_per_iteration"] < runtime.loc[name, "seconds"]

@@ -14,6 +14,7 @@ from lqrpg.kernels import discrete_small as small
 from lqrpg.kernels.evaluation import evaluate
 from lqrpg.kernels.finite_horizon import rollout_gradient, rollout_moments, stable_rollout_gradient
 from lqrpg.kernels.normals import seed_streams
+from lqrpg.kernels.rollout_dense import finite_horizon_dense, infinite_horizon_dense
 from lqrpg.lqr import discrete, stability, stability_kernel
 from lqrpg.lqr.plant import Plant, contiguous
 from lqrpg.methods.minimise import Optimum, minimise
@@ -205,9 +206,9 @@ def test_continuous_costs_of_both_kinds_agree():
     gains[3] -= 10.0 * np.eye(2, 5)  # far from stabilising
     A, B, Q, R, Sigma = contiguous(*plant.matrices)
     for horizon in (0.1, 30.0):
-        finite = rollout._dense_finite_horizon_costs((A, B, Q, R), gains, starts, horizon)
+        finite = finite_horizon_dense((A, B, Q, R), gains, starts, horizon)
         np.testing.assert_allclose(finite, rollout.finite_horizon_costs(plant, gains, starts, horizon), rtol=1e-10)
-    infinite, _ = rollout._dense_infinite_horizon_costs((A, B, Q, R), Sigma, gains)
+    infinite, _ = infinite_horizon_dense((A, B, Q, R), Sigma, gains)
     np.testing.assert_allclose(infinite, rollout.infinite_horizon_costs(plant, gains), rtol=1e-10)
 
 

@@ -1,7 +1,11 @@
 """Which sources name the folder of compiled kernels: all that can change one, in any subfolder, and no others."""
 
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +13,7 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 import lqrpg
-from lqrpg import ExactGradient, IndirectGradient, PolicyIteration, TwoPointZerothOrder, minimise
 from lqrpg.compiler.jit import kernel_sources, njit, njit_borrowing
-from lqrpg.systems.three_state import ThreeState
 
 FILES = {
     "__init__.py": "",
@@ -68,24 +70,63 @@ def test_every_compiled_function_of_the_package_is_covered():
 
 
 def holds_array(kind):
-    return isinstance(kind, types.Array) or any(holds_array(each) for each in getattr(kind, "types", ()))
+    inner = [*getattr(kind, "types", ()), *([kind.type] if isinstance(kind, types.Optional) else ())]
+    return isinstance(kind, types.Array) or any(holds_array(each) for each in inner)
 
 
-def borrowing_kernels():
+def kernels():
+    """Every compiled function of the package, those of a choice by size among them, once."""
+    found = {}
     for module in pkgutil.walk_packages(lqrpg.__path__, "lqrpg."):
         held = [] if module.name.endswith("__main__") else vars(importlib.import_module(module.name)).values()
-        yield from (each for each in held if isinstance(each, Dispatcher) and each.targetoptions.get("_nrt") is False)
+        for each in held:
+            chosen = (getattr(each, "__wrapped__", None) and getattr(each, "__closure__", None)) or ()
+            for kernel in [each, *(cell.cell_contents for cell in chosen)]:
+                if isinstance(kernel, Dispatcher):
+                    found[id(kernel)] = kernel
+    return list(found.values())
 
 
-def test_a_kernel_that_borrows_arrays_returns_none():
-    """Nobody would count the reference that it returns: its caller would free the array under its owner."""
-    three = ThreeState()
-    plant, gain = three.plant(), three.initial_gain()
-    for method in (ExactGradient(1.0), IndirectGradient(1.0), TwoPointZerothOrder(1e-3, 1e-3), PolicyIteration()):
-        minimise(method, plant, gain, steps=1, seed=1, initial_covariance=three.initial_covariance())
-    signatures = [signature for each in borrowing_kernels() for signature in each.nopython_signatures]
-    assert len(signatures) > 20
-    assert not [signature for signature in signatures if holds_array(signature.return_type)]
+ONE_OF_EACH = """
+import sys
+sys.path.insert(0, {tests!r})
+from lqrpg import ExactGradient, IndirectGradient, OnePointZerothOrder, PolicyIteration, TwoPointZerothOrder, minimise
+from lqrpg.systems.three_state import ThreeState
+from kernels.test_jit import holds_array, kernels
+
+system = ThreeState()
+for method in (
+    *(ExactGradient(1.0), IndirectGradient(1.0), PolicyIteration()),
+    *(TwoPointZerothOrder(1e-3, 1e-3), OnePointZerothOrder(1e-3, 1e-3)),
+):
+    covariance = system.initial_covariance()
+    minimise(method, system.plant(), system.initial_gain(), steps=1, seed=1, initial_covariance=covariance)
+borrowing = [kernel for kernel in kernels() if kernel.targetoptions.get("_nrt") is False]
+named = {{kernel.py_func.__name__: kernel for kernel in borrowing}}
+for name in ("factorise", "rollout_costs", "exact_loop", "next_normal", "rls_update"):
+    assert named[name].nopython_signatures, name
+makers = {{
+    kernel.py_func.__name__
+    for kernel in kernels()
+    if any(holds_array(each.return_type) for each in kernel.nopython_signatures)
+}}
+assert {{"make_work", "lane_array"}} & makers
+assert not makers & set(named), makers
+for name, kernel in named.items():
+    assert not makers & set(kernel.py_func.__code__.co_names), name
+"""
+
+
+@pytest.mark.slow
+def test_a_kernel_that_borrows_arrays_returns_none_and_calls_none_that_does(tmp_path):
+    """Nobody would count the references: a caller would free the array under its owner, or nobody ever would.
+
+    In an empty cache: a kernel that comes from there brings no callees.
+    """
+    code = ONE_OF_EACH.format(tests=str(Path(__file__).parent.parent))
+    environment = os.environ | {"LQRPG_CACHE": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=500)
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_kernel_that_makes_arrays_may_be_compiled_first_by_one_that_borrows():

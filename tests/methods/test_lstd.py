@@ -33,7 +33,7 @@ def test_a_probed_plant_obeys_its_recursion_and_its_noise(n, m):
     np.testing.assert_allclose(costs, stage, rtol=1e-12)
     noise = states[1:] - before @ plant.A.T - inputs @ plant.B.T
     white = np.linalg.solve(noise_root, noise.T)
-    # entries of a sample covariance of normal numbers deviate by sqrt(2 / count) at most, one in 15000 by four times
+    # entries of a sample covariance of normal numbers have standard deviations of sqrt(2 / count) at most
     np.testing.assert_allclose(white @ white.T / count, np.eye(n), atol=5.0 * np.sqrt(2.0 / count))
 
 

@@ -74,7 +74,7 @@ class ModelWork(NamedTuple):
     ----------
     A, B : (n, n) and (n, m) estimates.
     loop, plant_loop : buffers of the loops of the model and of the plant (`lyapunov_workspace`).
-    regressor, following, scratch : (n + m,), (n,) and (n + m,), of a sample and of what it changes.
+    regressor, following, scratch : (n + m,) and (n,) of a sample, and (n + m,) for `rls_update`.
     """
 
     A: Array
