@@ -17,7 +17,6 @@ TABLES = ("methods", "summary", "gains")
 """What an experiment that compares methods has."""
 PROGRESS = 0.5
 """Relative gap above which a method has hardly moved."""
-_NEARER = "a first gain nearer to the optimum (system.K0)"
 
 
 def hints(job: Job, tables: Mapping[str, pd.DataFrame], diverged: Sequence[str]) -> list[str]:
@@ -78,7 +77,7 @@ def _more_samples(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
 
 
 def _nearer_start(job: Job, methods: pd.DataFrame, gains: pd.DataFrame) -> str:
-    return f"{_NEARER}: step sizes found at K0 are too large further on"
+    return "a first gain nearer to the optimum (system.K0): step sizes found at K0 are too large further on"
 
 
 def _longer(job: Job, key: str) -> str:

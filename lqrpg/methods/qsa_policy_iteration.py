@@ -21,10 +21,7 @@ from lqrpg.qsa.bellman import basis_pairs, improved_gain
 from lqrpg.qsa.probing import Sinusoids, random_sinusoids
 
 _LEAST, _MOST = 1024, 16384  # samples worked on at a time
-_CACHED, _MOST_ENTRIES = (
-    1 << 18,
-    10_000_000,
-)  # their monomials: what is aimed at, so that they stay cached; and at most
+_CACHED, _MOST_ENTRIES = 1 << 18, 10_000_000  # their monomials: so many stay in a cache, and there may be so many
 _HELD = 6  # matrices of the unknowns' order that an evaluation holds
 
 
