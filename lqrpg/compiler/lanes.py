@@ -96,28 +96,41 @@ def _fits(array: Any, index: Any) -> bool:
 
 
 def lane_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
-    """Pointer to the first vector of a lane array; the others follow without gaps."""
+    """Pointer to the first number of a lane array; the others follow without gaps."""
     view = context.make_array(array_type)(context, builder, array)
-    return builder.bitcast(view.data, llvm_vector.as_pointer())
+    return builder.bitcast(view.data, ir.DoubleType().as_pointer())
 
 
-def vector_function(builder: Any, name: str, arguments: int) -> Any:
+def vector_function(builder: Any, name: str, arguments: int, kind: Any = llvm_vector) -> Any:
     """LLVM's own function of that name on lanes."""
-    kind = ir.FunctionType(llvm_vector, [llvm_vector] * arguments)
-    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64")
+    signature = ir.FunctionType(kind, [kind] * arguments)
+    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.v{kind.count}f64")
 
 
 class Emitter:
-    """Vector instructions by name, for intrinsics that write straight-line code; places count vectors."""
+    """Vector instructions by name, for intrinsics that write straight-line code; places count lane vectors.
 
-    def __init__(self, builder: Any) -> None:
+    Parameters
+    ----------
+    width : lanes that an instruction treats; the code has to be run for each `part` of them.
+    part : number of the part, an LLVM value.
+    """
+
+    def __init__(self, builder: Any, width: int = LANES, part: Any = None) -> None:
         self.builder = builder
-        self._fma = vector_function(builder, "fma", 3)
-        self._fabs = vector_function(builder, "fabs", 1)
+        self._kind = ir.VectorType(ir.DoubleType(), width)
+        self._first = None if part is None else builder.mul(part, ir.Constant(part.type, width))
+        self._fma = vector_function(builder, "fma", 3, self._kind)
+        self._fabs = vector_function(builder, "fabs", 1, self._kind)
+
+    def pointer(self, context: Any, array_type: Any, array: Any) -> Any:
+        """Pointer to the first lanes of a lane array that are treated."""
+        start = lane_pointer(context, self.builder, array_type, array)
+        return start if self._first is None else self.builder.gep(start, [self._first])
 
     def constant(self, number: float) -> Any:
         """The same number in all lanes."""
-        return ir.Constant(llvm_vector, [number] * LANES)
+        return ir.Constant(self._kind, [number] * self._kind.count)
 
     def fnma(self, left: Any, right: Any, minuend: Any) -> Any:
         """minuend - left * right."""
@@ -145,7 +158,8 @@ class Emitter:
         self.builder.store(value, self._at(base, place), align=8)
 
     def _at(self, base: Any, place: int) -> Any:
-        return self.builder.gep(base, [ir.Constant(ir.IntType(64), place)])
+        start = self.builder.gep(base, [ir.Constant(ir.IntType(64), place * LANES)])
+        return self.builder.bitcast(start, self._kind.as_pointer())
 
 
 @intrinsic
