@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -289,6 +290,7 @@ def info(as_json: bool) -> int:
 
 def main() -> None:
     """Entry point: errors as one line and exit code 2, interruptions as 128 plus the signal's number."""
+    gc.set_threshold(100_000)  # imports and the compiler make millions of objects, and hardly any garbage
     prepare_streams()
     install_handlers()
     os.environ["LQRPG_TYPED"] = json.dumps(sys.argv[1:])  # see `results.provenance.command`

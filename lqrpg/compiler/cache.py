@@ -27,6 +27,7 @@ import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.callconv import CPUCallConv
 from numba.core.codegen import CPUCodegen, CPUCodeLibrary
+from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
 from lqrpg.compiler import symbols
@@ -41,10 +42,12 @@ _REPLACED: tuple[tuple[type, str, tuple[str, ...]], ...] = (
     (IndexDataCacheFile, "flush", ()),
     (CPUCodeLibrary, "_get_module_for_linking", ()),
     (CPUCodegen, "_create_empty_module", ("name",)),
+    (Dispatcher, "get_call_template", ("args", "kws")),
+    (Dispatcher, "get_overload", ("sig",)),
     (CPUCallConv, "get_function_type", ("restype", "argtypes")),
     (CPUCallConv, "decorate_function", ("fn", "args", "fe_argtypes", "noalias")),
 )
-"""Methods of Numba that are called or replaced here or in `symbols`, and their arguments."""
+"""Methods of Numba that are called or replaced here, in `jit` or in `symbols`, and their arguments."""
 
 
 @cache
@@ -63,6 +66,7 @@ class SealedCache(FunctionCache):
     Parameters
     ----------
     function : the function in Python; its file, line and the version of Python are part of the files' names.
+    by_kernels : whether the forms are those that kernels call.
 
     Raises
     ------
@@ -73,18 +77,20 @@ class SealedCache(FunctionCache):
     _cache_file: Any
     _py_func: Callable[..., Any]
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], by_kernels: bool) -> None:
         if differing_part():
             raise AttributeError(f"this Numba has no {differing_part()}")
         super().__init__(function)  # type: ignore[no-untyped-call]
         if not isinstance(self._cache_file, IndexDataCacheFile):
             raise AttributeError("this Numba's cache has other files")
-        self._cache_file = SealedFiles(Path(self.cache_path), self._impl.filename_base)
+        self._by_kernels = by_kernels
+        name = f"{self._impl.filename_base}{'.called' * by_kernels}"
+        self._cache_file = SealedFiles(Path(self.cache_path), name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled form of a signature, after those that it calls, or None."""
         form = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        if form is not None:
+        if form is not None and self._by_kernels:
             symbols.offer(self._py_func, form)
         return form
 
@@ -93,7 +99,8 @@ class SealedCache(FunctionCache):
         self._cache_file.needed = symbols.called_by(data)
         with contextlib.suppress(OSError):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-        symbols.offer(self._py_func, data)
+        if self._by_kernels:
+            symbols.offer(self._py_func, data)
 
 
 class SealedFiles:

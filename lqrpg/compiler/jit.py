@@ -36,12 +36,17 @@ except ImportError:  # parts that Numba does not promise to keep
 LANES = 16
 """Systems that a lane kernel treats side by side."""
 
-LARGEST_UNROLLED = 8
-"""States, or inputs, up to which kernels are compiled for their number.
+LARGEST_UNROLLED = 6
+"""States up to which the loops of methods are compiled for their number.
 
-An unrolled step of the exact gradient takes 0.9 us at n = 4, 3.4 us at n = 6 and 13 us at n = 8, a dense one 3.6, 3.8
-and 4.4 us; lanes of rollouts in continuous time win up to eight states. The papers' plants, of up to eight, keep their
-bits. `benchmarks/dense.py` measures whole calls of both.
+An unrolled step of the exact gradient takes 0.9 us at n = 4, 3.4 us at n = 6 and 6.4 us at n = 7, a dense one 3.6, 3.9
+and 4.5 us. `benchmarks/dense.py` measures whole calls of both.
+"""
+SMALL = 8
+"""States up to which systems or rollouts go side by side in lanes, and products of two matrices are loops, not BLAS.
+
+A cost and a gradient take 1.6 us a system in lanes at n = 8, and 8 us at n = 9, where systems go one after another;
+compiling takes 8 s at n = 8, and minutes at n = 12.
 """
 Size = tuple[int, ...] | int
 
@@ -60,8 +65,10 @@ def size_of(length: int) -> Size:
 
 
 def sizes_of(states: int, inputs: int) -> tuple[Size, Size]:
-    """Both sizes of a plant; those of a large plant are numbers, however few inputs it has."""
-    return (size_of(states), size_of(inputs)) if states <= LARGEST_UNROLLED else (states, inputs)
+    """Both sizes of a plant for its rollouts, in lanes if it is `SMALL`; else numbers, however few inputs it has."""
+    if states > SMALL:
+        return states, inputs
+    return unrolled(states), unrolled(inputs) if inputs <= SMALL else inputs
 
 
 def kernel_sources(folder: Path) -> dict[str, str]:
@@ -130,22 +137,33 @@ def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile(function: Callable[..., Any], counts_references: bool) -> Callable[..., Any]:
+    """A kernel in two forms: as Python calls it and, as its `by_kernels`, without what takes Python's objects apart.
+
+    For a kernel whose arguments are many arrays, that part is several times as long as the rest. Each form is compiled
+    when it is first called.
+    """
     settings: Any = numba.config
     outside = settings.CACHE_DIR
     settings.CACHE_DIR = str(cache_folder(function.__module__.partition(".")[0]))
+    # a kernel that left it open whether it counts would take after the one whose call compiles it first
+    plain: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "_nrt": counts_references}
+    from_python = {**plain, "no_cfunc_wrapper": True}
+    by_kernels = {**from_python, "no_cpython_wrapper": True}
     try:
-        # a kernel that left it open whether it counts would take after the one whose call compiles it first
-        options: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "_nrt": counts_references}
-        compiled: Any = numba.njit(**options)(function)
-        if not _seal(compiled, function):
-            compiled = numba.njit(cache=True, **options)(function)
+        compiled: Any = numba.njit(**from_python)(function)
+        called: Any = numba.njit(**by_kernels)(function)
+        if _seal(compiled, function) and _seal(called, function, by_kernels=True):
+            compiled.by_kernels = called
+            compiled.get_call_template, compiled.get_overload = called.get_call_template, called.get_overload
+        else:
+            compiled = numba.njit(cache=True, **plain)(function)
     finally:
         settings.CACHE_DIR = outside
     kernel: Callable[..., Any] = compiled
     return kernel
 
 
-def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
+def _seal(compiled: Any, function: Callable[..., Any], by_kernels: bool = False) -> bool:
     """Have a function's compiled forms kept in sealed files; false if this Numba is not made as `cache` needs.
 
     Numba's own files then take their place: kernels are kept, but a damaged file is not noticed.
@@ -153,8 +171,9 @@ def _seal(compiled: Any, function: Callable[..., Any]) -> bool:
     if SealedCache is None or not isinstance(getattr(compiled, "_cache", None), NullCache):
         return False
     try:
-        compiled._cache = SealedCache(function)
+        compiled._cache = SealedCache(function, by_kernels)
     except (AttributeError, TypeError):
         return False
-    symbols.declare(function, compiled)
+    if by_kernels:
+        symbols.declare(function, compiled)
     return True

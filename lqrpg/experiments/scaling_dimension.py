@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from lqrpg.checks import require
+from lqrpg.compiler.jit import SMALL
 from lqrpg.experiments.benchmark_plant import OnPlant, on_plant
 from lqrpg.experiments.benchmark_settings import METHODS, Rules
 from lqrpg.experiments.benchmark_tables import method_on_plant
 from lqrpg.experiments.scaling_chain import SampledChain
-from lqrpg.experiments.scaling_slopes import SLOPES, SMALL, slope_table, summary_table, time_slope_table
+from lqrpg.experiments.scaling_slopes import SLOPES, slope_table, summary_table, time_slope_table
 from lqrpg.ranges import Entries, Positive, Range
 from lqrpg.results.rows import Rows, stacked
 from lqrpg.runner.experiment import Parts, Trial, collect, repeated

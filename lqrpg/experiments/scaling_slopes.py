@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from lqrpg.compiler.jit import SMALL
 from lqrpg.lqr.plant import Array
 
 Tables = Mapping[str, pd.DataFrame]
@@ -37,8 +38,6 @@ FEWEST, DRAWS = 3, 2000
 """Chains that a slope needs, and resamples of the runs."""
 START = 1.0
 """The relative gap at the start, beside the time of an iteration, which is to no target."""
-SMALL = 8
-"""States up to which each size has compiled kernels of its own, whose times are another law."""
 TWO_POINTS = ("two_point", "random_search", "deterministic_probing", "svrpg", "natural_two_point")
 WITH_MODEL = ("exact_gradient", "natural_gradient", "policy_iteration")
 Law = tuple[int, str]
@@ -158,7 +157,10 @@ def slope_table(tables: Tables) -> pd.DataFrame:
 
 
 def time_slope_table(tables: Tables) -> pd.DataFrame:
-    """Slopes of processor time to each target, and of an iteration from the sizes on that share kernels."""
+    """Slopes of processor time to each target, and of an iteration from the sizes on that share kernels.
+
+    Smaller sizes have kernels of their own, whose times follow another law.
+    """
     paces = tables["runtime"].drop_duplicates(["states", "method"]).set_index(["states", "method"])[_PACE].dropna()
     rows = []
     for method, target, own in _groups(tables):

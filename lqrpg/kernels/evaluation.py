@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LANES, LARGEST_UNROLLED, njit, unrolled
+from lqrpg.compiler.jit import LANES, SMALL, njit, unrolled
 from lqrpg.kernels import dense
 from lqrpg.kernels.dense import dense_workspace
 from lqrpg.kernels.discrete_kernel import Weights, cost_and_gradient, empty_result, workspace
@@ -89,6 +89,6 @@ def evaluate(A: Array, B: Array, gains: Array, Q: Array, R: Array, Sigma: Array)
         raise ValueError(f"cannot pair {A.shape[0]} A, {B.shape[0]} B and {gains.shape[0]} gains: give as many of each")
     A, B, gains = contiguous(A, B, gains)
     weights = Weights(*contiguous(Q, R, Sigma))
-    if n > LARGEST_UNROLLED:
+    if n > SMALL:
         return Evaluation(*_evaluate_dense(A, B, gains, weights, dense_workspace(n, m)))
     return Evaluation(*_evaluate(A, B, gains, weights, unrolled(n), unrolled(m)))

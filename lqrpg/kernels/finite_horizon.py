@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, njit_borrowing, size_of
+from lqrpg.compiler.jit import LARGEST_UNROLLED, SMALL, njit, njit_borrowing, size_of
 from lqrpg.compiler.sizes import by_size, order_of
 from lqrpg.kernels import dense
 from lqrpg.kernels.discrete_small import (
@@ -61,7 +61,7 @@ def subtract_product(D, a, b, out, size):
 @njit_borrowing
 def multiply(a, b, out):
     """Write a b to `out`, by BLAS for large ones."""
-    if b.shape[0] > LARGEST_UNROLLED:
+    if b.shape[0] > SMALL:
         products.times(a, b, out)
     else:
         products.multiply(a, b, out)
@@ -70,7 +70,7 @@ def multiply(a, b, out):
 @njit_borrowing
 def add_transposed_product(a, b, M, out):
     """Write M + a'b to `out`."""
-    if b.shape[0] > LARGEST_UNROLLED:
+    if b.shape[0] > SMALL:
         products.times(a.T, b, out)
         products.add(out, M)
         return
@@ -86,7 +86,7 @@ def add_transposed_product(a, b, M, out):
 @njit_borrowing
 def congruence(F, X, M, work, out):
     """Write F X F' + M to `out`; `work`, (n, n), is scratch."""
-    if F.shape[0] > LARGEST_UNROLLED:
+    if F.shape[0] > SMALL:
         products.times(F, X, work)
         products.times(work, F.T, out)
         products.add(out, M)

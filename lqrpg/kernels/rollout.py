@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, unrolled
+from lqrpg.compiler.jit import SMALL, unrolled
 from lqrpg.kernels.rollout_dense import finite_horizon_dense, infinite_horizon_dense
 from lqrpg.kernels.rollout_lanes import finite_horizon_lanes, infinite_horizon_lanes
 from lqrpg.lqr.plant import Array, Plant, contiguous
@@ -26,7 +26,7 @@ def finite_horizon_costs(plant: Plant, gains: Array, starts: Array, horizon: flo
     (count,) costs; infinite where the cost overflows (a gain that is far from stabilising).
     """
     A, B, Q, R, gains, starts = contiguous(*plant.matrices[:4], gains, starts)
-    if plant.n_states > LARGEST_UNROLLED:
+    if plant.n_states > SMALL:
         return np.asarray(finite_horizon_dense((A, B, Q, R), gains, starts, float(horizon)))
     costs: Array = finite_horizon_lanes((A, B, Q, R), gains, starts, float(horizon), unrolled(plant.n_states))
     return costs
@@ -64,7 +64,7 @@ def excess_costs(plant: Plant, best: Array, gains: Array) -> Array:
 def _stable_costs(plant: Plant, gains: Array, other: Plant, other_gains: Array) -> Array:
     """Costs of gains for a plant with the same closed loops as those that decide which gains stabilise."""
     A, B, Q, R, Sigma, K = contiguous(*other.matrices, other_gains)
-    if plant.n_states > LARGEST_UNROLLED:
+    if plant.n_states > SMALL:
         costs, clear = infinite_horizon_dense((A, B, Q, R), Sigma, K)
     else:
         costs, clear = infinite_horizon_lanes((A, B, Q, R), Sigma, K, unrolled(plant.n_states))

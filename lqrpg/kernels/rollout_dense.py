@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lqrpg.compiler.jit import njit, njit_borrowing
+from lqrpg.kernels.dense import close_loop
 from lqrpg.kernels.rollout_lanes import (
     FEW_DOUBLINGS,
     FIRST_STEP,
@@ -17,12 +18,13 @@ from lqrpg.kernels.rollout_lanes import (
     doublings,
 )
 from lqrpg.lqr.plant import Array
-from lqrpg.lqr.products import add, copy_to, inner, scale, subtract_from, times, unit
+from lqrpg.lqr.products import add, copy_to, inner, scale, times, unit
 
 
 class _Workspace(NamedTuple):
-    """Buffers of one large plant, (n, n) each: as of `rollout_lanes._Workspace`."""
+    """Buffers of one large plant, (n, n) each: as of `rollout_lanes._Workspace`; and the (m, n) of `close_loop`."""
 
+    residual: Array
     closed: Array
     weight: Array
     transition: Array
@@ -32,20 +34,9 @@ class _Workspace(NamedTuple):
 
 
 @njit
-def _workspace(n):
+def _workspace(m, n):
     buffers = np.empty((6, n, n))
-    return _Workspace(buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5])
-
-
-@njit_borrowing
-def _close_loop(plant, gain, weighted, loop):
-    """Fill A - B K and Q + K'RK; `weighted`, (m, n), is scratch."""
-    A, B, Q, R = plant
-    times(B, gain, loop.closed)
-    subtract_from(A, loop.closed)
-    times(R, gain, weighted)
-    times(gain.T, weighted, loop.weight)
-    add(loop.weight, Q)
+    return _Workspace(np.empty((m, n)), buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5])
 
 
 @njit_borrowing
@@ -85,10 +76,11 @@ def _double(loop):
 @njit
 def finite_horizon_dense(plant, gains, starts, horizon):
     """As `finite_horizon_lanes`."""
-    loop, weighted, n = _workspace(len(plant[0])), np.empty(gains.shape[1:]), len(plant[0])
+    A, B, Q, R = plant
+    loop, n = _workspace(*gains.shape[1:]), len(A)
     costs = np.empty(len(gains))
     for number in range(len(gains)):
-        _close_loop(plant, gains[number], weighted, loop)
+        close_loop(A, B, Q, R, gains[number], loop)
         count = doublings(np.sqrt(inner(loop.closed, loop.closed)), horizon)
         _first_step(horizon / 2.0**count, loop)
         for _ in range(count):
@@ -104,10 +96,11 @@ def finite_horizon_dense(plant, gains, starts, horizon):
 @njit
 def infinite_horizon_dense(plant, Sigma, gains):
     """As `infinite_horizon_lanes`."""
-    loop, weighted, n = _workspace(len(plant[0])), np.empty(gains.shape[1:]), len(plant[0])
+    A, B, Q, R = plant
+    loop, n = _workspace(*gains.shape[1:]), len(A)
     costs, clear = np.empty(len(gains)), np.empty(len(gains), np.bool_)
     for number in range(len(gains)):
-        _close_loop(plant, gains[number], weighted, loop)
+        close_loop(A, B, Q, R, gains[number], loop)
         _first_step(FIRST_STEP / max(np.sqrt(inner(loop.closed, loop.closed)), 1e-300), loop)
         done, norm, largest = 0, np.sqrt(inner(loop.transition, loop.transition)), 0.0
         while done < MAX_DOUBLINGS and norm > SETTLED and np.isfinite(norm):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lqrpg.checks import require
-from lqrpg.compiler.jit import size_of
+from lqrpg.compiler.jit import size_of, unrolled
 from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.kernels.normals import NormalStream, copy_stream, normal_stream
 from lqrpg.lqr.plant import Array, Plant
@@ -66,7 +66,7 @@ class BiasedGradient(CompiledMethod):
 
     def run_lanes(self, plant: Plant, seeds: Sequence[np.random.SeedSequence], report: LaneReport) -> None:
         """The runs of at most `LANES` seeds, side by side, from the gains of a report, which is filled."""
-        sizes, noise = (size_of(plant.n_states), size_of(plant.n_inputs)), lane_noise(list(seeds))
+        sizes, noise = (unrolled(plant.n_states), unrolled(plant.n_inputs)), lane_noise(list(seeds))
         exact_lanes(plant.matrices, code_of(self.step_size), self._delta(plant), noise, report, *sizes)
 
     def _loop(self, plant: Plant, gain: Array, memory: NormalStream, recorder: Recorder) -> tuple[int, int, Any]:

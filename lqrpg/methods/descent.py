@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lqrpg.checks import SettingError
-from lqrpg.compiler.jit import LANES
+from lqrpg.compiler.jit import LANES, SMALL
 from lqrpg.kernels.discrete_small import reference
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod, Seed, Status
@@ -138,7 +138,8 @@ def descend_together(
 
 def in_lanes(method: CompiledMethod, plant: Plant) -> bool:
     """Whether `descend_together` runs the method side by side on this plant."""
-    return isinstance(method, LaneMethod) and plant.n_states <= LARGEST_IN_LANES
+    fits = plant.n_states <= LARGEST_IN_LANES and plant.n_inputs <= SMALL
+    return isinstance(method, LaneMethod) and fits
 
 
 def _of_lane(method: CompiledMethod, report: LaneReport, lane: int) -> Descent:

@@ -21,7 +21,7 @@ import numpy as np
 from lqrpg.compiler.jit import njit_borrowing
 from lqrpg.kernels.normals import next_normal
 from lqrpg.lqr.plant import Array, Plant, contiguous
-from lqrpg.qsa.bellman import basis_pairs
+from lqrpg.qsa.bellman import basis_pairs, fill_basis
 
 
 class Moments(NamedTuple):
@@ -30,7 +30,7 @@ class Moments(NamedTuple):
     Attributes
     ----------
     now : (d + 1, d + 1) sum of phi_t phi_t'.
-    following : (d + 1, s) sum of phi_t times the monomials of x_{t+1}.
+    following : (d + 1, s) sum of phi_t times the monomials of x_{t+1}, which are the first s entries of phi_{t+1}.
     costs : (d + 1,) sum of phi_t c_t.
     """
 
@@ -40,19 +40,13 @@ class Moments(NamedTuple):
 
     def with_samples(self, states: Array, inputs: Array, costs: Array) -> Moments:
         """The sums with samples added: states (count + 1, n), inputs (count, m), costs (count,)."""
-        (n, m), count = (states.shape[1], inputs.shape[1]), len(costs)
-        x = np.ascontiguousarray(states.T)
-        phi = np.ones((len(self.costs), count))
-        _monomials(np.vstack([x[:, :-1], inputs.T]), basis_pairs(n, m), phi[:-1])
-        following = np.empty((self.following.shape[1], count))
-        _monomials(x[:, 1:], basis_pairs(n, 0), following)
-        return Moments(self.now + phi @ phi.T, self.following + phi @ following.T, self.costs + phi @ costs)
-
-
-def _monomials(z: Array, pairs: list[tuple[int, int]], out: Array) -> None:
-    """Fill `out`, (d, count), with the products z_i z_j of rows of z, (n, count), for pairs (i, j)."""
-    left, right = np.array(pairs).T
-    np.multiply(z[left], z[right], out=out)
+        n, count = states.shape[1], len(costs)
+        z = np.zeros((n + inputs.shape[1], count + 1))
+        z[:n], z[n:, :-1] = states.T, inputs.T  # no input at the last state, of which only the monomials of x count
+        phi = np.ones((len(self.costs), count + 1))
+        fill_basis(z, n, phi[:-1])
+        now, following = phi[:, :-1], phi[: self.following.shape[1], 1:]
+        return Moments(self.now + now @ now.T, self.following + now @ following.T, self.costs + now @ costs)
 
 
 def no_samples(n: int, m: int) -> Moments:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lqrpg.checks import require
-from lqrpg.compiler.jit import sizes_of
+from lqrpg.compiler.jit import size_of, sizes_of
 from lqrpg.kernels.discrete_small import lyapunov_workspace
 from lqrpg.lqr.plant import Array, Plant
 from lqrpg.methods.base import CompiledMethod
@@ -44,7 +44,7 @@ class ZerothOrder(RolloutMethod, CompiledMethod):
     def _loop(self, plant: Plant, gain: Array, memory: Rollouts, recorder: Recorder) -> tuple[int, int, Rollouts]:
         after = memory.copy()
         n, m = plant.n_states, plant.n_inputs
-        work = lyapunov_workspace(n, m), sizes_of(n, m)
+        work = lyapunov_workspace(n, m), (size_of(n), *sizes_of(n, m))
         step, design = code_of(self.step_size), self._design()
         return *zeroth_order_loop(plant.matrices, gain, step, design, after, recorder, *work), after
 

@@ -62,8 +62,15 @@ def basis(states: Array, inputs: Array) -> Array:
     (x1^2, x2^2, x1 x2, x1 u, x2 u, u^2).
     """
     z = np.hstack((states, inputs))
-    left, right = np.array(basis_pairs(states.shape[1], inputs.shape[1])).T
-    return np.asarray(z[:, left] * z[:, right])
+    psi = np.empty((len(z), len(basis_pairs(states.shape[1], inputs.shape[1]))))
+    fill_basis(z.T, states.shape[1], psi.T)
+    return psi
+
+
+def fill_basis(z: Array, n_states: int, psi: Array) -> None:
+    """The same, row by row: write psi, (d, count), of the rows of z = (x, u), (n + m, count)."""
+    for row, (i, j) in zip(psi, basis_pairs(n_states, len(z) - n_states), strict=True):
+        np.multiply(z[i], z[j], out=row)
 
 
 def basis_derivative(states: Array, inputs: Array, states_slope: Array, inputs_slope: Array) -> Array:

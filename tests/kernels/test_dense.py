@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, size_of, sizes_of, unrolled
+from lqrpg.compiler.jit import LARGEST_UNROLLED, SMALL, size_of, sizes_of, unrolled
 from lqrpg.kernels import dense, rollout
 from lqrpg.kernels import discrete_small as small
 from lqrpg.kernels.evaluation import evaluate
@@ -215,5 +215,6 @@ def test_continuous_costs_of_both_kinds_agree():
 def test_sizes_beyond_the_switch_are_numbers():
     assert size_of(LARGEST_UNROLLED) == unrolled(LARGEST_UNROLLED)
     assert size_of(LARGEST_UNROLLED + 1) == LARGEST_UNROLLED + 1
+    assert sizes_of(SMALL, 2) == (unrolled(SMALL), unrolled(2))
     assert sizes_of(12, 4) == (12, 4)
     assert sizes_of(3, 20) == (unrolled(3), 20)

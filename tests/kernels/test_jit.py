@@ -103,12 +103,14 @@ for method in (
     minimise(method, system.plant(), system.initial_gain(), steps=1, seed=1, initial_covariance=covariance)
 borrowing = [kernel for kernel in kernels() if kernel.targetoptions.get("_nrt") is False]
 named = {{kernel.py_func.__name__: kernel for kernel in borrowing}}
-for name in ("factorise", "rollout_costs", "exact_loop", "next_normal", "rls_update"):
-    assert named[name].nopython_signatures, name
+assert named["exact_loop"].nopython_signatures
+for name in ("factorise", "rollout_costs", "next_normal", "rls_update"):
+    assert named[name].by_kernels.nopython_signatures and not named[name].nopython_signatures, name
 makers = {{
     kernel.py_func.__name__
     for kernel in kernels()
-    if any(holds_array(each.return_type) for each in kernel.nopython_signatures)
+    for each in kernel.nopython_signatures + kernel.by_kernels.nopython_signatures
+    if holds_array(each.return_type)
 }}
 assert {{"make_work", "lane_array"}} & makers
 assert not makers & set(named), makers

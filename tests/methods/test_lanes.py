@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from lqrpg.compiler.jit import LANES
+from lqrpg.compiler.jit import LANES, SMALL
 from lqrpg.lqr.plant import Plant
 from lqrpg.methods.base import Status
 from lqrpg.methods.biased_gradient import BiasedGradient
@@ -91,8 +91,9 @@ def test_a_run_has_the_same_bits_in_any_company():
             assert other.fail_step == runs[number].fail_step
 
 
-def test_others_run_one_by_one():
-    plant, gain = plant_of(LARGEST_IN_LANES + 1, 1, 0)
+@pytest.mark.parametrize(("n", "m"), [(LARGEST_IN_LANES + 1, 1), (2, SMALL + 1)])
+def test_others_run_one_by_one(n, m):
+    plant, gain = plant_of(n, m, 0)
     method = BiasedGradient(reference_step(plant, gain) / 16.0, 1e-3)
     assert not in_lanes(method, plant)
     assert not in_lanes(IndirectGradient(0.1), plant_of(2, 1, 0)[0])

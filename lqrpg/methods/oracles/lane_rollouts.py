@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lqrpg.compiler.jit import LARGEST_UNROLLED, njit, njit_borrowing, size_of
+from lqrpg.compiler.jit import SMALL, njit, njit_borrowing, size_of
 from lqrpg.kernels.normals import LANES, fill_normals
 from lqrpg.lqr.plant import Array, Plant, contiguous
 from lqrpg.lqr.products import copy_to, times
@@ -39,7 +39,7 @@ class Seen(NamedTuple):
 @njit_borrowing
 def _times(a, b, out):
     """out = a b, for b of LANES columns; in loops where a is small, since a call of BLAS takes longer then."""
-    if max(a.shape) > LARGEST_UNROLLED:
+    if max(a.shape) > SMALL:
         times(a, b, out)
         return
     for i in range(a.shape[0]):

@@ -69,12 +69,13 @@ def two_point_gradient(plant, K, rollouts, estimate, work, out, n_size, m_size):
 def zeroth_order_loop(plant, K, step, design, rollouts, recorder, loop, sizes):
     """Descend to `recorder.last` along estimates from rollouts (Algorithm 2).
 
-    Changes K, the streams of `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
+    `sizes` are that of the loop, `size_of`, and those of the rollouts, `sizes_of`. Changes K, the streams of
+    `rollouts`, `recorder` and `loop`. Returns the last iteration, and how the loop ended.
     """
-    n_size, m_size = sizes
+    size, n_size, m_size = sizes
     work, G = make_work(n_size, m_size), np.empty_like(K)
     for i in range(recorder.first, recorder.last + 1):
-        if not observe(plant, K, i, recorder, loop, n_size):
+        if not observe(plant, K, i, recorder, loop, size):
             return i, GAIN_LOST
         if i == recorder.last:
             break
