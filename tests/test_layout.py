@@ -1,6 +1,7 @@
 """The links at the repository's root show modules of the package, and every tool sees each file once."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,10 @@ def test_functions_outside_kernels_take_few_positional_arguments():
                 if len(given) > MOST_POSITIONAL and not decorators & KERNELS:
                     many.append(f"{file.name}: {node.name}")
     assert many == []
+
+
+def test_no_class_is_cut_by_banners():
+    """A line of dashes inside a class is a module that was not made."""
+    banner = re.compile(r"^[ \t]+# *[-=#]{3,}", re.MULTILINE)
+    files = sorted((ROOT / "lqrpg").rglob("*.py"))
+    assert [file.name for file in files if banner.search(file.read_text(encoding="utf-8"))] == []

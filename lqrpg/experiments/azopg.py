@@ -2,126 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lqrpg.azopg.master import Master
-from lqrpg.azopg.replay import (
-    Objective,
-    Replay,
-    Schedule,
-    ServiceTimes,
-    replay,
-    slowed_workers,
-    virtual_schedule,
-)
+from lqrpg.azopg.replay import Replay, Schedule, replay, slowed_workers, virtual_schedule
 from lqrpg.azopg.synchronous import SCHEMES, time_per_update
-from lqrpg.azopg.two_point import RolloutCosts, TicketEstimator, TicketSamples
-from lqrpg.checks import require
+from lqrpg.azopg.two_point import TicketEstimator, TicketSamples
 from lqrpg.experiments.azopg_automatic import FINDERS
-from lqrpg.experiments.azopg_real import REAL_CLOCKS, WALL_CLOCK, require_same_gains, run_real, wall_clock_columns
-from lqrpg.experiments.azopg_settings import (
-    Barrier,
-    BatchSize,
-    Fleets,
-    RealClock,
-    Scaling,
-    Service,
-    Timeline,
-    require_single_worker,
-)
-from lqrpg.experiments.azopg_tables import outcome_columns, speedup_of
-from lqrpg.experiments.gains import COMPLETED, GAINS, gain_rows, user_optimum
-from lqrpg.experiments.plants import require_optimum, require_start, require_time, working_gain, working_plant
-from lqrpg.kernels.rollout import finite_horizon_costs
-from lqrpg.lqr import continuous
+from lqrpg.experiments.azopg_real import require_same_gains, run_real, wall_clock_columns
+from lqrpg.experiments.azopg_settings import AzopgSettings
+from lqrpg.experiments.azopg_tables import outcome_columns, tables_of
+from lqrpg.experiments.gains import COMPLETED, gain_rows, user_optimum
+from lqrpg.experiments.plants import working_plant
 from lqrpg.lqr.plant import Array
-from lqrpg.lqr.simulate import simulated_plant_costs
-from lqrpg.ranges import Fraction, OneOf, Positive, Range
 from lqrpg.results.rows import Columns, Rows, stacked
 from lqrpg.runner.automatic import Finders
-from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, generator, repeated, stream
-from lqrpg.systems.system import System
-
-CLOCKS = ("virtual", *REAL_CLOCKS)
-ROLLOUTS = ("exact", "step")
-MOST_UPDATES = 1_000_000
+from lqrpg.runner.experiment import Parts, Trial, generator, repeated, stream
 
 
 @dataclass(frozen=True)
-class Azopg(Experiment):
-    """Settings of the experiment `azopg`; `conf/experiment/azopg.yaml` says what each key is and where it is from."""
-
-    replicates: Annotated[int, Range(1, 10_000)]
-    step_size: Positive
-    radius: Annotated[float, Range(1e-100, 1e100)]
-    horizon_s: Annotated[float, Range(above=0, high=1e6)]
-    batch_size: BatchSize
-    tolerance: Fraction
-    fleets: Fleets
-    max_updates: Annotated[int, Range(1, MOST_UPDATES)]
-    curve_points: Annotated[int, Range(2, 100_000)]
-    rollout: Annotated[str, OneOf(ROLLOUTS)]
-    rollout_step_s: Annotated[float, Range(1e-6, 1)]
-    clock: Annotated[str, OneOf(CLOCKS)]
-    service: Service
-    real_clock: RealClock
-    scaling: Scaling
-    barrier: Barrier
-    timeline: Timeline
-    system: System
-
-    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "curves": ("case", "workers", "replicate", "update", "time_s", "gap"),
-        "speedup": (
-            *("streams", "case", "workers", "replicate", "updates", "rollouts", "time_to_tol_s", "speedup"),
-            "ideal_speedup",
-            *("max_delay", "delay_bound", "censored", "fail_step"),
-        ),
-        "events": ("case", "workers", "worker", "ticket", "pulled_s", "pushed_s", "version", "update"),
-        "scaling": (
-            *("batch_size", "workers", "replicate", "updates", "time_to_tol_s", "speedup", "efficiency"),
-            *("mean_delay", "max_delay", "delay_bound", "counted_delay_bound", "censored", "fail_step"),
-        ),
-        "barrier": ("scheme", "case", "workers", "time_per_update_s", "speedup"),
-        "wall_clock": WALL_CLOCK,
-        "gains": GAINS,
-    }
+class Azopg(AzopgSettings):
+    """The experiment `azopg`: its trials, and what each of them does."""
 
     FINDERS: ClassVar[Finders] = FINDERS
-    ranks_for: ClassVar[str] = "clock=mpi needs a rank for each worker of the largest fleet"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_single_worker("fleets", self.fleets)
-        require_single_worker("scaling.fleets", self.scaling.fleets)
-        require_time(self.system, "continuous")
-        expected = "a covariance of the first state that is not zero, or every gain costs nothing"
-        require(bool(self.system.plant().Sigma.any()), "system.first_state", 0, expected)
-        require_optimum(self.system)
-        stabilises = continuous.is_stabilising(working_plant(self.system).plant, working_gain(self.system))
-        require(stabilises, "system.kind", self.system.kind, "a plant that its initial gain stabilises")
-        require_start(self.system)
-
-    @property
-    def exclusive(self) -> bool:
-        """Real time must not be shared: on a real clock trials run one at a time."""
-        return self.clock != "virtual"
-
-    @property
-    def ranks(self) -> int:
-        """Ranks that a run needs beside the master's, whatever the backend: those of the largest fleet."""
-        return max(*self.fleets, self.timeline.workers) if self.clock == "mpi" else 0
-
-    @cached_property
-    def objective(self) -> Objective:
-        """The working plant, the first gain, and the gap between their cost and the optimal one."""
-        return Objective.of(working_plant(self.system).plant, working_gain(self.system))
 
     def pilot(self, number: int, case: str, updates: int, tolerance: float = 0.0) -> Array:
         """Gaps of a run of the largest fleet on streams of its own; one that is lost ends with an infinite gap.
@@ -133,37 +41,6 @@ class Azopg(Experiment):
         schedule = virtual_schedule(workers, self.batch_size, min(updates, self.max_updates), self._service, times)
         result = self._replay(schedule, stream(self.seed, self.name, "pilot", number), tolerance)
         return result.gaps if result.fail_step < 0 else np.append(result.gaps, np.inf)
-
-    def shortfall(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-        """What to say if no run met the tolerance, though none diverged."""
-        ended, curves = tables["speedup"], tables["curves"]
-        if not ended["censored"].all() or (ended["fail_step"] >= 0).any():
-            return []
-        least, more = float(curves["gap"].min()), min(MOST_UPDATES, 10 * self.max_updates)
-        return [
-            f"no run met tolerance={self.tolerance:g} within max_updates={self.max_updates}: least gap {least:.2g}",
-            "a gradient step that is small enough where the cost is steep is short elsewhere: try a first gain nearer "
-            f"to the optimum (system.K0) or max_updates={more}",
-        ]
-
-    @property
-    def advice(self) -> str:
-        """What to try where runs diverge."""
-        return f"try a smaller step: step_size={self.step_size / 10:g}"
-
-    @property
-    def _rollout_costs(self) -> RolloutCosts:
-        plant = self.objective.plant
-        if self.rollout == "exact":
-            return partial(finite_horizon_costs, plant, horizon=self.horizon_s)
-        return partial(simulated_plant_costs, plant, horizon=self.horizon_s, step=self.rollout_step_s)
-
-    @property
-    def _service(self) -> ServiceTimes:
-        times = self.service if self.clock == "virtual" else self.real_clock
-        return ServiceTimes(times.rollout_s, self.service.variation, times.slow_wait_s)
-
-    # -- trials ---------------------------------------------------------------------------------------------------
 
     def trials(self) -> list[Trial]:
         """Fleets on tickets and on independent streams, the staleness study, the baselines, the timeline."""
@@ -370,30 +247,9 @@ class Azopg(Experiment):
             update=np.arange(len(schedule.worker)) // shape.batch_size,
         )
 
-    # -- tables ---------------------------------------------------------------------------------------------------
-
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables; speedups refer to the normal single worker of the same streams and seed."""
-        keys = {
-            "curves": ("case", "workers", "replicate", "update"),
-            "speedup": ("streams", "case", "workers", "replicate"),
-            "events": ("case", "pushed_s", "worker"),
-            "scaling": ("batch_size", "workers", "replicate"),
-            "barrier": ("scheme", "case", "workers"),
-            "wall_clock": WALL_CLOCK[:4],
-            "gains": GAINS[:4],
-        }
-        tables = {name: collect(parts, name, columns, keys[name]) for name, columns in self.TABLES.items()}
-        tables["speedup"]["speedup"] = speedup_of(tables["speedup"], ["streams", "replicate"], "time_to_tol_s")
-        tables["scaling"]["speedup"] = speedup_of(tables["scaling"], ["batch_size", "replicate"], "time_to_tol_s")
-        tables["scaling"]["efficiency"] = tables["scaling"]["speedup"] / tables["scaling"]["workers"]
-        single = tables["barrier"].query("scheme == 'async' and case == 'normal' and workers == 1")
-        reference = single["time_per_update_s"].iloc[0] if len(single) else np.nan
-        tables["barrier"]["speedup"] = reference / tables["barrier"]["time_per_update_s"]
-        timed = tables["wall_clock"]
-        timed["update_s"] = timed["time_s"] / timed["updates"]
-        timed["throughput_speedup"] = speedup_of(timed, ["replicate", "repeat"], "update_s")
-        return {name: tables[name][list(columns)] for name, columns in self.TABLES.items()}
+        return tables_of(parts, self.TABLES)
 
 
 EXPERIMENT = Azopg

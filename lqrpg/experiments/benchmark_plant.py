@@ -19,8 +19,9 @@ from lqrpg.checks import SettingError
 from lqrpg.experiments import sgd_automatic
 from lqrpg.experiments.plants import user_plant
 from lqrpg.experiments.sgd_settings import start_of
-from lqrpg.experiments.shootout import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, Iterations, Shootout
+from lqrpg.experiments.shootout import Shootout
 from lqrpg.experiments.shootout_methods import require_price
+from lqrpg.experiments.shootout_settings import BUDGETS, LEAST_POLICIES, LEAST_TRAJECTORY, Iterations
 from lqrpg.experiments.shootout_tables import Run, seconds_per_iteration
 from lqrpg.lqr.discrete import optimal_gain, spectral_radius, state_covariance
 from lqrpg.lqr.plant import Array

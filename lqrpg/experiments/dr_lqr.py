@@ -22,17 +22,17 @@ from lqrpg.domain_randomization.discount_annealing import anneal
 from lqrpg.domain_randomization.mean_cost import MeanCost, mean_cost
 from lqrpg.domain_randomization.quadrature import Optimum, family_cost
 from lqrpg.experiments.dr_lqr_settings import Runtime, require_family, with_start_gain
-from lqrpg.experiments.gains import COMPLETED, GAINS, collect_gains, entry_names, gain_rows
+from lqrpg.experiments.dr_lqr_tables import OBJECTIVES, Shown, columns_for, tables_of
+from lqrpg.experiments.gains import COMPLETED, GAINS, entry_names, gain_rows
 from lqrpg.kernels.xoshiro import Streams, random_states
 from lqrpg.lqr.plant import Array
 from lqrpg.ranges import Entries, OneOf, Positive, Range
 from lqrpg.results.machine import processor
 from lqrpg.results.rows import Columns, Rows, stacked
-from lqrpg.runner.experiment import Experiment, Parts, Trial, collect, repeated, stream
+from lqrpg.runner.experiment import Experiment, Parts, Trial, repeated, stream
 from lqrpg.systems.families.family import Family
 from lqrpg.systems.system import UncertainSystem
 
-OBJECTIVES = ("quadrature", "monte_carlo")
 AXES = ("excess", "absolute")
 BLOCK = 4 * LANES
 """Runs side by side in one trial; it changes no number."""
@@ -96,8 +96,6 @@ class DrLqr(Experiment):
         even = np.linspace(0, self.steps, self.curve_points)
         early = np.geomspace(1, self.steps, max(2, self.curve_points // 4))
         return np.unique(np.concatenate([even, early]).round().astype(np.int64))
-
-    # -- trials ---------------------------------------------------------------------------------------------------
 
     def trials(self) -> list[Trial]:
         """Blocks of runs for each method and batch size, the optimum, the annealing, the timing."""
@@ -264,70 +262,10 @@ class DrLqr(Experiment):
             seconds[method] = time.thread_time() - start
         return [seconds[method] for method in METHODS]
 
-    # -- tables ---------------------------------------------------------------------------------------------------
-
     def tables(self, parts: Parts) -> dict[str, pd.DataFrame]:
         """All tables; the excess of a cost is relative to the exact optimum, whatever the estimate."""
-        keys = {
-            "optimum": ("cost",),
-            "expectation": ("rule",),
-            "runtime": ("controllers", "pair"),
-            "annealing": ("round",),
-        }
-        columns = self._columns()
-        tables = {name: collect(parts, name, columns[name], key) for name, key in keys.items()}
-        final = ("cost", *(name for name in columns["final"] if name != "excess"))
-        tables["final"] = collect(parts, "final", final, ("method", "batch_size", "replicate"))
-        tables["final"]["excess"] = tables["final"]["cost"] / self._optimum.cost - 1.0
-        cases = self._cases(parts)
-        tables["gains"] = collect_gains(parts)
-        tables["curves"] = _stacked([self._curve(case, paths) for case, paths in cases.items()])
-        tables["wiggles"] = _stacked([self._wiggles(case, paths) for case, paths in cases.items()])
-        return {name: tables[name].reindex(columns=list(wanted)) for name, wanted in columns.items()}
-
-    def _columns(self) -> dict[str, list[str]]:
-        """The columns of each table, with as many entries of a gain as the plant's have."""
-        entries = entry_names(self.system.initial_gain().size)
-        columns = {}
-        for table, names in self.TABLES.items():
-            place = names.index("k1") if "k1" in names else len(names)
-            others = [name for name in names if name not in ("k1", "k2", "k3", "k4")]
-            columns[table] = [*others[:place], *(entries if "k1" in names else []), *others[place:]]
-        return columns
-
-    def _cases(self, parts: Parts) -> dict[tuple[str, int], dict[str, Array]]:
-        """Excess (records, runs) of all runs of each method and batch size, by estimate."""
-        pieces: dict[tuple[str, int], list[Columns]] = {}
-        for trial, rows in parts:
-            if "paths" in rows:
-                pieces.setdefault((trial.values["method"], trial.values["batch_size"]), []).append(rows["paths"])
-        return {
-            case: {
-                name: np.concatenate([piece[name] for piece in pieces[case]], axis=1) / self._optimum.cost - 1.0
-                for name in pieces[case][0]
-            }
-            for case in sorted(pieces)
-        }
-
-    def _curve(self, case: tuple[str, int], paths: dict[str, Array]) -> Columns:
-        low, middle, high = _quartiles(paths[self.objective])
-        return repeated(
-            len(self._steps),
-            method=case[0],
-            batch_size=case[1],
-            step=self._steps,
-            p25=low,
-            median=middle,
-            p75=high,
-            n_stable=np.isfinite(paths["quadrature"]).sum(axis=1),
-        )
-
-    def _wiggles(self, case: tuple[str, int], paths: dict[str, Array]) -> Columns:
-        """Medians over the runs of both estimates along the same gains."""
-        if "monte_carlo" not in paths or case[1] != self.compared:
-            return {}
-        medians = {name: _quartiles(paths[name])[1] for name in OBJECTIVES}
-        return repeated(len(self._steps), method=case[0], batch_size=case[1], step=self._steps, **medians)
+        columns = columns_for(self.TABLES, self.system.initial_gain().size)
+        return tables_of(parts, columns, Shown(self._optimum.cost, self._steps, self.objective, self.compared))
 
 
 _rules: dict[tuple[object, ...], list[Nodes]] = {}
@@ -347,20 +285,6 @@ def _entries(gains: Array) -> Columns:
     """Columns k1, k2, ... of gains (count, m, n)."""
     entries = gains.reshape(len(gains), -1).T
     return dict(zip(entry_names(len(entries)), entries, strict=True))
-
-
-def _quartiles(sample: Array) -> Array:
-    """Quartiles over the last axis, (3, records); a run that lost stability counts as infinite."""
-    upper = np.percentile(sample, [25, 50, 75], axis=-1, method="higher")
-    with np.errstate(invalid="ignore"):
-        between = np.percentile(sample, [25, 50, 75], axis=-1)
-    return np.where(np.isfinite(upper), between, np.inf)
-
-
-def _stacked(pieces: Sequence[Columns]) -> pd.DataFrame:
-    """The pieces that are there, one below the other; an empty table if there are none."""
-    found = [pd.DataFrame(piece) for piece in pieces if piece]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 EXPERIMENT = DrLqr

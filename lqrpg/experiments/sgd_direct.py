@@ -257,8 +257,6 @@ class SgdDirect(Experiment):
             return self._parameters(case).iterations_within(self.leave_one_out.samples)
         return self._part(case.part).iterations
 
-    # -- trials ---------------------------------------------------------------------------------------------------
-
     def trials(self) -> list[Trial]:
         """Every run of every case, and the bias of the short rollouts of each constant case."""
         runs = [

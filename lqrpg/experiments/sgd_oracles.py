@@ -99,8 +99,6 @@ class SgdOracles(Experiment):
         plant, covariance, gain = self._start(max(self.noises))
         return sgd_automatic.first_samples(plant, covariance, [gain], self.indirect.dither, self.seed, self.name)
 
-    # -- trials ---------------------------------------------------------------------------------------------------
-
     def trials(self) -> list[Trial]:
         """The indirect oracle at each noise; the direct one at each noise and radius."""
         cost = self.samples * float(self.indirect.iterations)
