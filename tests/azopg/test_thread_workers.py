@@ -46,7 +46,7 @@ def test_the_replay_of_a_recorded_fleet_gives_the_same_bits(chain):
 
 
 def test_estimates_that_arrive_after_the_stop_are_counted_and_not_used(chain):
-    master, _ = fleet(chain, [0.002, 0.002, 0.2], tolerance=0.9, limit_s=60.0)
+    master, _ = fleet(chain, [0.002, 0.002, 1.0], tolerance=0.9, limit_s=60.0)
     assert master.late >= 1
     assert len(master.schedule().ticket) == 4 * (len(master.gains) - 1)
 
