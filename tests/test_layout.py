@@ -60,7 +60,7 @@ def test_functions_outside_kernels_take_few_positional_arguments():
 
 
 def test_no_class_is_cut_by_banners():
-    """A line of dashes inside a class is a module that was not made."""
+    """A class that needs headings should be split into modules."""
     banner = re.compile(r"^[ \t]+# *[-=#]{2,}", re.MULTILINE)
     files = sorted((ROOT / "lqrpg").rglob("*.py"))
     assert [file.name for file in files if banner.search(file.read_text(encoding="utf-8"))] == []

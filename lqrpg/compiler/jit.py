@@ -7,8 +7,8 @@ folder, an edit elsewhere does not.
 Lane kernels. Small matrices are too short for vector units, so a kernel treats `LANES` systems side by side: arrays
 end with an axis of that length, and the innermost loop runs over it. Every lane sees the same operations in the same
 order whatever its neighbours hold, hence a result never depends on how systems were grouped. Small matrix sizes reach a
-kernel as the *length of a tuple* (`size_of`), which the compiler knows, so that it can unroll the loops over them;
-larger ones as a number, so that one compilation serves all of them (`lqrpg.compiler.sizes`).
+kernel as the *length of a tuple* (`unrolled`), which the compiler knows, so that it can unroll the loops over them;
+larger ones as a number, so that one compilation serves all of them (`size_of`, `lqrpg.compiler.sizes`).
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def unrolled(length: int) -> tuple[int, ...]:
 
 
 def size_of(length: int) -> Size:
-    """A matrix size for kernels that come in two forms: `unrolled` if it is small, else as it is."""
+    """A matrix size for kernels that exist both unrolled and dense: `unrolled` if it is small, else as it is."""
     return unrolled(length) if length <= LARGEST_UNROLLED else length
 
 
 def sizes_of(states: int, inputs: int) -> tuple[Size, Size]:
-    """Both sizes of a plant for its rollouts, in lanes if it is `SMALL`; else numbers, however few inputs it has."""
+    """Both sizes of a plant for its rollouts: in lanes up to `SMALL` states, else numbers, however few its inputs."""
     if states > SMALL:
         return states, inputs
     return unrolled(states), unrolled(inputs) if inputs <= SMALL else inputs
@@ -137,10 +137,11 @@ def njit_borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile(function: Callable[..., Any], counts_references: bool) -> Callable[..., Any]:
-    """A kernel in two forms: as Python calls it and, as its `by_kernels`, without what takes Python's objects apart.
+    """Two compilations of one kernel: one with the wrapper by which Python calls it, one without, for other kernels.
 
-    For a kernel whose arguments are many arrays, that part is several times as long as the rest. Each form is compiled
-    when it is first called.
+    The wrapper converts Python's objects to machine values; for a kernel of many arrays it is several times as long as
+    the rest. Each of the two is compiled when it is first called. `by_kernels` has no entry point for Python: a call
+    from there ends the process.
     """
     settings: Any = numba.config
     outside = settings.CACHE_DIR

@@ -23,8 +23,8 @@ from numba.core import cgutils
 LARGE = 100
 """Instructions, after optimisation, from which a kernel is called by symbol.
 
-LLVM hardly inlines a function of that length, so that kernels run as fast as before. With 400 the kernels for a plant
-of twelve states take a third longer to compile, with 50 they take 5 % less.
+LLVM rarely inlines a function of that length, so that such a call costs no speed. With 400 the kernels for a plant of
+twelve states take a third longer to compile; with 50 they take 5 % less, but short functions are no longer inlined.
 """
 _PREFIX = "lqrpg.kernel."
 
@@ -39,7 +39,7 @@ class Called(NamedTuple):
 
 
 _dispatchers: dict[tuple[str, str], Any] = {}
-"""Kernels by module and name; None where two functions share these."""
+"""Kernels, as other kernels call them, by module and name; None where two functions share these."""
 _provided: dict[str, tuple[Called, Any]] = {}
 """What each symbol stands for, and the library that holds its machine code, which has to stay alive."""
 
@@ -100,7 +100,7 @@ def _declared(module: Any) -> list[str]:
 
 
 def _is_large(form: Any) -> bool:
-    """Whether the function is; what Python calls in its place, which takes arrays apart, does not count."""
+    """Whether the function is."""
     function = form.library._get_module_for_linking().get_function(form.fndesc.llvm_func_name)
     instructions = 0
     for block in function.blocks:

@@ -159,7 +159,7 @@ def slope_table(tables: Tables) -> pd.DataFrame:
 def time_slope_table(tables: Tables) -> pd.DataFrame:
     """Slopes of processor time to each target, and of an iteration from the sizes on that share kernels.
 
-    Smaller sizes have kernels of their own, whose times follow another law.
+    Up to eight states some kernels are compiled for the size, and their times follow another law.
     """
     paces = tables["runtime"].drop_duplicates(["states", "method"]).set_index(["states", "method"])[_PACE].dropna()
     rows = []

@@ -290,7 +290,7 @@ def cost_and_gradient(A, B, K, weights, work, result, size, inputs):
     work : the `workspace` of these sizes and of this Sigma, changed in place; holds covariance and cost-to-go of the
         lanes afterwards.
     result : `Result`, or what has its fields: written. Cost and gradient are infinite and NaN where `stable` is 0.0.
-    size, inputs : `size_of(n)` and `size_of(m)`.
+    size, inputs : `unrolled(n)` and `unrolled(m)`.
     """
     _close_loop(A, B, K, weights.R, work, size, inputs)
     _right_sides(K, weights, work, size, inputs)

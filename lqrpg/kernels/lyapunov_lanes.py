@@ -93,7 +93,7 @@ def solve_lyapunov(typing_context, closed, stacked, sizes, certify, size):
     """Solve X - A_K X A_K' = S for the stacked right-hand sides 0 and, if `certify`, 1; the adjoint equation for 2.
 
     `closed` is (n, n, LANES), `stacked` (3, N, LANES) with N = n(n+1)/2, right-hand sides before and solutions
-    after; `sizes` (3, LANES) gets the sums of |L| and |U| first; `size` is `size_of(n)`.
+    after; `sizes` (3, LANES) gets the sums of |L| and |U| first; `size` is `unrolled(n)`.
     """
     if not (is_lane_array(closed, 3) and is_lane_array(stacked, 3) and is_lane_array(sizes, 2)):
         return None

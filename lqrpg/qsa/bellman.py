@@ -68,7 +68,7 @@ def basis(states: Array, inputs: Array) -> Array:
 
 
 def fill_basis(z: Array, n_states: int, psi: Array) -> None:
-    """The same, row by row: write psi, (d, count), of the rows of z = (x, u), (n + m, count)."""
+    """Write the monomials of z = (x, u), (n + m, count), to `psi`, (d, count)."""
     for row, (i, j) in zip(psi, basis_pairs(n_states, len(z) - n_states), strict=True):
         np.multiply(z[i], z[j], out=row)
 
