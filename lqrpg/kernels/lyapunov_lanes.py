@@ -22,7 +22,7 @@ from lqrpg.compiler.lanes import Emitter, intrinsic, is_lane_array
 WIDTH = 8
 """Lanes that are treated at a time: their vectors fill a register of 512 bits, so that more of the factors stay there.
 
-With 16 a cost and a gradient take a tenth (n = 4) to a third (n = 5) longer, with 4 a tenth.
+With 16 a loop of costs and gradients alone takes a tenth (n = 4) to a third (n = 5) longer, with 4 up to a quarter.
 """
 TOGETHER = 4
 """Entries of a row, and of a column, that are eliminated side by side."""
